@@ -1,0 +1,68 @@
+// The addon's exports. Loaded once per environment, so that worker threads have their own; what they share is the thread pool.
+#include <dlfcn.h>
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+#include "../runtime/pool.h"
+#include "../runtime/registry.h"
+#include "arguments.h"
+#include "handle.h"
+
+namespace thalweg {
+namespace {
+
+// The same number stands in src/executors/native/addon.ts. It changes with what the two say to each other, so that a binary
+// which is older than the sources is recognised.
+constexpr int kInterfaceVersion = 1;
+
+// Keeps this library in memory for as long as the process lives. Node.js closes an addon with the last worker thread that
+// loaded it, but the pool's threads still stand in its code.
+void stayLoaded() {
+  Dl_info here;
+  if (dladdr(reinterpret_cast<void*>(&stayLoaded), &here) && here.dli_fname) dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+Napi::Array textList(Napi::Env env, const std::vector<std::string>& texts) {
+  Napi::Array list = Napi::Array::New(env, texts.size());
+  for (uint32_t i = 0; i < texts.size(); i++) list.Set(i, texts[i]);
+  return list;
+}
+
+// How many bytes of a typed array to skip so that the rest can be a region. JavaScript cannot see addresses.
+Napi::Value bytesToAlignment(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(env);
+  const Napi::TypedArray array = arguments.typedArray(info[0], "bytesToAlignment");
+  if (arguments.failed()) {
+    arguments.error().ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const uintptr_t address = reinterpret_cast<uintptr_t>(memoryOf(array).data);
+  return Napi::Number::New(env, static_cast<double>((kAlignment - address % kAlignment) % kAlignment));
+}
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  stayLoaded();
+  auto* state = new AddonState;
+  state->sessionClass = Napi::Persistent(SessionHandle::define(env));
+  env.SetInstanceData(state);
+
+  std::vector<std::string> isas;
+  for (const KernelSet* set : supportedKernelSets()) isas.push_back(set->isa);
+  exports.Set("interfaceVersion", kInterfaceVersion);
+  exports.Set("isas", textList(env, isas));
+  exports.Set("kernels", textList(env, kernelNames(*supportedKernelSets().front())));
+  exports.Set("steps", textList(env, stepNames()));
+  exports.Set("hardwareThreads", hardwareThreads());
+  exports.Set("alignment", static_cast<double>(kAlignment));
+  exports.Set("bytesToAlignment", Napi::Function::New<bytesToAlignment>(env, "bytesToAlignment"));
+  exports.Set("load", Napi::Function::New<SessionHandle::load>(env, "load"));
+  return exports;
+}
+
+NODE_API_MODULE(thalweg, initialize)
+
+}  // namespace
+}  // namespace thalweg

@@ -1,0 +1,160 @@
+#include "handle.h"
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "../runtime/pool.h"
+#include "arguments.h"
+#include "background.h"
+#include "requests.h"
+
+namespace thalweg {
+namespace {
+
+const char* codeOf(LoadError::Cause cause) {
+  return cause == LoadError::Cause::instructionSet ? kBadInstructionSet : cause == LoadError::Cause::memory ? kOutOfMemory : kBadPlan;
+}
+
+struct LoadOptions {
+  std::string isa;  // empty: see chooseKernelSet
+  int64_t threads = hardwareThreads();
+};
+
+LoadOptions readOptions(Arguments& arguments, const Napi::Value& value) {
+  LoadOptions options;
+  if (value.IsUndefined()) return options;
+  const Napi::Object object = arguments.object(value, "options");
+  if (const Napi::Value isa = arguments.member(object, "isa"); !isa.IsUndefined()) options.isa = arguments.text(isa, "options.isa");
+  if (const Napi::Value threads = arguments.member(object, "threads"); !threads.IsUndefined()) {
+    options.threads = arguments.wholeNumber(threads, "options.threads", 1, kMaximumThreads);
+  }
+  return options;
+}
+
+// Reads the typed arrays first and takes their addresses last: reading may run JavaScript.
+void readRegions(Arguments& arguments, const Napi::Value& value, LoadedSession* loaded) {
+  const Napi::Array list = arguments.list(value, "regions");
+  std::vector<Napi::TypedArray> arrays;
+  for (uint32_t i = 0; i < arguments.length(list); i++) {
+    arrays.push_back(arguments.typedArray(arguments.element(list, i), "regions[" + std::to_string(i) + "]"));
+  }
+  if (arguments.failed()) return;
+  for (const Napi::TypedArray& array : arrays) {
+    const Memory memory = memoryOf(array);
+    loaded->regions.push_back({memory.data, memory.bytes});
+    loaded->arrays.push_back(Napi::Persistent(array.As<Napi::Object>()));
+    loaded->allShared = loaded->allShared && memory.shared;
+  }
+}
+
+// Regions over ordinary ArrayBuffers may have been detached since the plan was loaded.
+bool regionsAreThere(const LoadedSession& loaded) {
+  if (loaded.allShared) return true;
+  for (size_t i = 0; i < loaded.regions.size(); i++) {
+    const Memory memory = memoryOf(loaded.arrays[i].Value().As<Napi::TypedArray>());
+    if (memory.data != loaded.regions[i].data || memory.bytes < loaded.regions[i].bytes) return false;
+  }
+  return true;
+}
+
+void checkReady(Arguments& arguments, const LoadedSession& loaded, bool running) {
+  if (running) arguments.fail(kBusy, "run: expected a session that is not running, got one with a run in progress; wait for its promise, or load the plan once more over other memory.");
+  if (!regionsAreThere(loaded)) arguments.fail(kMemoryGone, "run: expected the memory that the plan was loaded over, but one of its arrays was detached or resized since.");
+}
+
+Napi::Error outOfMemory(Napi::Env env) { return makeError(env, kOutOfMemory, "out of memory."); }
+
+Napi::Value rejected(Napi::Env env, const Napi::Error& error) {
+  const Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
+  deferred.Reject(error.Value());
+  return deferred.Promise();
+}
+
+Napi::Value thrown(Napi::Env env, const Napi::Error& error) {
+  error.ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+}  // namespace
+
+Napi::Function SessionHandle::define(Napi::Env env) {
+  return DefineClass(env, "NativeSession", {InstanceMethod<&SessionHandle::run>("run"), InstanceMethod<&SessionHandle::runSync>("runSync")});
+}
+
+Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    Arguments arguments(env);
+    auto loaded = std::make_unique<LoadedSession>();
+    PlanDescription plan = readPlan(arguments, info[0]);
+    const LoadOptions options = readOptions(arguments, info[2]);
+    readRegions(arguments, info[1], loaded.get());
+    if (arguments.failed()) return thrown(env, arguments.error());
+
+    LoadError error;
+    loaded->session = Session::load(std::move(plan), loaded->regions, options.isa, options.threads, &error);
+    if (!loaded->session) return thrown(env, makeError(env, codeOf(error.cause), error.text));
+
+    AddonState* state = env.GetInstanceData<AddonState>();
+    state->loading = std::move(loaded);
+    return state->sessionClass.New({});
+  } catch (const std::bad_alloc&) {
+    return thrown(env, outOfMemory(env));
+  }
+}
+
+SessionHandle::SessionHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<SessionHandle>(info) {
+  const Napi::Env env = info.Env();
+  loaded_ = std::move(env.GetInstanceData<AddonState>()->loading);
+  if (!loaded_) {
+    makeError(env, kBadArgument, "NativeSession: a session is made by load(), not by its constructor.").ThrowAsJavaScriptException();
+    return;
+  }
+  Napi::Object self = info.This().As<Napi::Object>();
+  self.DefineProperties({
+      Napi::PropertyDescriptor::Value("isa", Napi::String::New(env, loaded_->session->isa()), napi_enumerable),
+      Napi::PropertyDescriptor::Value("threads", Napi::Number::New(env, static_cast<double>(loaded_->session->threads())), napi_enumerable),
+  });
+  // So that the garbage collector knows what a session weighs.
+  Napi::MemoryManagement::AdjustExternalMemory(env, loaded_->session->ownedBytes());
+}
+
+SessionHandle::~SessionHandle() {
+  if (loaded_) Napi::MemoryManagement::AdjustExternalMemory(Env(), -loaded_->session->ownedBytes());
+}
+
+Napi::Value SessionHandle::runSync(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    Arguments arguments(env);
+    const ReadRequest read = readRequest(arguments, info[0], *loaded_->session, Where::here);
+    checkReady(arguments, *loaded_, running_);  // after the request is read, which may run JavaScript
+    if (arguments.failed()) return thrown(env, arguments.error());
+    return resultObject(env, loaded_->session->run(read.request));
+  } catch (const std::bad_alloc&) {
+    return thrown(env, outOfMemory(env));
+  }
+}
+
+Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  try {
+    Arguments arguments(env);
+    ReadRequest read = readRequest(arguments, info[0], *loaded_->session, Where::background);
+    checkReady(arguments, *loaded_, running_);  // after the request is read, which may run JavaScript
+    if (!loaded_->allShared) {
+      arguments.fail(kNotShared, "run: expected a session over SharedArrayBuffers, because a background run works on them, got one over an ArrayBuffer; use runSync, or load over shared memory.");
+    }
+    if (arguments.failed()) return rejected(env, arguments.error());
+
+    running_ = true;
+    auto ended = [](void* self) { static_cast<SessionHandle*>(self)->running_ = false; };
+    return BackgroundRun::start(env, *loaded_->session, std::move(read), {info.This().As<Napi::Object>()}, ended, this);
+  } catch (const std::bad_alloc&) {  // from before the thread was started
+    running_ = false;
+    return rejected(env, outOfMemory(env));
+  }
+}
+
+}  // namespace thalweg

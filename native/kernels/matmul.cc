@@ -1,0 +1,619 @@
+// Matrix product: y = activation(a b + bias).
+//
+//   a [..., rows, depth] ([..., depth, rows] when transposeA)   b [..., depth, columns] ([..., columns, depth] when
+//   transposeB)   bias [columns], optional   y [..., rows, columns]; the leading extents of a and b broadcast.
+//   y aliases nothing.
+//
+// Each element of y is one chain of fused multiply-adds over ascending k, starting from 0; then the bias is added,
+// then the activation applied. All the rest is free, and chosen for speed: it cannot change a bit of the result.
+//
+// The structure is that of BLIS (Van Zee and van de Geijn, 2015). For each block of the depth (the chain pauses in
+// y between blocks, which is exact) and each block of rows:
+//
+//   a's block is packed in strips of kStripRows rows, [strip][k][row], which stay in the L2 cache;
+//   b comes in panels of up to kPanelVectors vectors, [k][column], packed or, when that is no gain, in place;
+//   a micro-kernel computes tiles of one strip by one panel with all its sums in registers.
+//
+// Rows and columns may be padded in the packed copies. k never is: 0 * infinity would be added to the chain.
+#include "kernel.h"
+
+#include <stdio.h>
+
+#include "../simd/simd.h"
+#include "steps.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+namespace {
+
+// For loops over the rows and vectors of a tile, whose counters must not exist at run time.
+#if defined(__clang__)
+#define THALWEG_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define THALWEG_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+// --- Geometry ---
+
+// The registers hold kStripRows * kPanelVectors sums, one row of a panel and one broadcast element: 12 + 3 + 1 of 16
+// with AVX2, 24 + 3 + 1 of 32 with AVX-512 and NEON. Measured against other shapes of tile: shared/KERNELS.md.
+#if defined(THALWEG_ISA_AVX512)
+constexpr int kStripRows = 8;
+constexpr int64_t kBlockElements = 128 * 1024;  // of a packed block of a: half of a 1 MiB L2 cache
+constexpr double kNanosecondsPerFma = 0.012;
+#elif defined(THALWEG_ISA_AVX2)
+constexpr int kStripRows = 4;
+constexpr int64_t kBlockElements = 72 * 1024;
+constexpr double kNanosecondsPerFma = 0.022;
+#elif defined(THALWEG_ISA_NEON)
+constexpr int kStripRows = 8;
+constexpr int64_t kBlockElements = 72 * 1024;
+constexpr double kNanosecondsPerFma = 0.05;
+#else
+constexpr int kStripRows = 4;
+constexpr int64_t kBlockElements = 72 * 1024;
+constexpr double kNanosecondsPerFma = 4;
+#endif
+constexpr int kPanelVectors = 3;
+constexpr int kPanelColumns = kPanelVectors * kWidth;
+constexpr int kDirectRows = 4;                     // of a tile that reads a in place
+constexpr int kWideVectors = 8;                    // of a tile of one row
+constexpr int64_t kDepthBlock = 512;
+constexpr int64_t kMostColumns = 2304;             // of a chunk: bounds the packed copy of b
+constexpr int64_t kDirectElements = 16 * 1024;     // a b of this size is read in place: it stays in the L1 and L2 caches
+constexpr int64_t kTinyProduct = 8 * 1024;         // multiply-adds; below it a is read in place too
+constexpr int64_t kPieceElements = 16 * 1024;      // of y, between its last sum and its activation
+constexpr double kNanosecondsPerPacked = 0.25;     // one element
+
+struct Matmul {
+  int64_t batch, rows, columns, depth;
+  int64_t aRow, aStep;     // a(i, k) is at i * aRow + k * aStep
+  int64_t bStep, bColumn;  // b(k, j) is at k * bStep + j * bColumn
+  bool bInPlace, aInPlace;
+  bool swapped;            // y is one column: computed as the row b^T a^T, so a and b, and their strides, change places
+  TileFunction activation; // or null
+  int64_t depthBlock, rowBlock;
+  int64_t batchPerChunk, rowsPerChunk, columnsPerChunk;
+  int64_t batchChunks, rowChunks, columnChunks;
+  int64_t packedPanels;    // where b's packed panels begin in `scratch`, in floats
+};
+
+int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t greaterOf(int64_t a, int64_t b) { return a > b ? a : b; }
+int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t roundedUp(int64_t a, int64_t multiple) { return quotientUp(a, multiple) * multiple; }
+
+// --- Micro-kernels ---
+
+// A column of tiles: `strips` strips of the same height against one panel.
+struct Tiles {
+  const float* a;  // a(i, k) of strip s is at s * aStrip + i * aRow + k * aStep
+  int64_t aStrip, aRow, aStep;
+  const float* b;  // row k of the panel is at k * bStep
+  int64_t bStep;
+  int64_t depth;
+  float* y;
+  int64_t yRow;
+  int64_t strips;
+  int lastLanes;      // 1 … kWidth: how many lanes of a row's last vector exist in y and bias
+  bool first;         // the chain starts here, with 0
+  const float* bias;  // added at the end, unless null
+  bool oneBias;       // the same for all columns
+};
+
+using TilesFunction = void (*)(const Tiles& tiles);
+
+// sum(i, v) = a(i) * b(v) + sum(i, v)
+template <int rows, int vectors>
+THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int64_t aRow, const float* b) {
+  Float row[vectors];
+  THALWEG_UNROLL for (int v = 0; v < vectors; v++) row[v] = load(b + v * kWidth);
+  THALWEG_UNROLL for (int i = 0; i < rows; i++) {
+    Float element = splat(a[i * aRow]);
+    THALWEG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = fma(element, row[v], sum[i][v]);
+  }
+}
+
+template <int vectors>
+THALWEG_INLINE Float loadColumn(const float* row, int v, int lastLanes) {
+  return v < vectors - 1 || lastLanes == kWidth ? load(row + v * kWidth) : loadPartial(row + v * kWidth, lastLanes);
+}
+
+// A packed operand has its strides in the code, which saves address arithmetic in the inner loop.
+template <int rows, int vectors, bool aPacked, bool bPacked>
+void computeTiles(const Tiles& t) {
+  const int64_t aRow = aPacked ? 1 : t.aRow, aStep = aPacked ? rows : t.aStep;
+  const int64_t bStep = bPacked ? vectors * kWidth : t.bStep;
+  const float* strip = t.a;
+  float* y = t.y;
+  for (int64_t s = 0; s < t.strips; s++, strip += t.aStrip, y += rows * t.yRow) {
+    Float sum[rows][vectors];
+    if (t.first) {
+      THALWEG_UNROLL for (int i = 0; i < rows; i++)
+        THALWEG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = splat(0.0f);
+    } else {
+      THALWEG_UNROLL for (int i = 0; i < rows; i++)
+        THALWEG_UNROLL for (int v = 0; v < vectors; v++)
+          sum[i][v] = loadColumn<vectors>(y + i * t.yRow, v, t.lastLanes);
+    }
+    if (s + 1 < t.strips) {
+      THALWEG_UNROLL for (int i = 0; i < rows; i++)
+        for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(y + (rows + i) * t.yRow + c, 1);
+    }
+    const float* a = strip;
+    const float* b = t.b;
+    int64_t k = t.depth;
+    for (; k >= 8; k -= 8, a += 8 * aStep, b += 8 * bStep) {
+      addProducts(sum, a, aRow, b);
+      addProducts(sum, a + aStep, aRow, b + bStep);
+      addProducts(sum, a + 2 * aStep, aRow, b + 2 * bStep);
+      addProducts(sum, a + 3 * aStep, aRow, b + 3 * bStep);
+      addProducts(sum, a + 4 * aStep, aRow, b + 4 * bStep);
+      addProducts(sum, a + 5 * aStep, aRow, b + 5 * bStep);
+      addProducts(sum, a + 6 * aStep, aRow, b + 6 * bStep);
+      addProducts(sum, a + 7 * aStep, aRow, b + 7 * bStep);
+    }
+    for (; k > 0; k--, a += aStep, b += bStep) addProducts(sum, a, aRow, b);
+    if (t.bias != nullptr) {
+      THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
+        Float bias = t.oneBias ? splat(*t.bias) : loadColumn<vectors>(t.bias, v, t.lastLanes);
+        THALWEG_UNROLL for (int i = 0; i < rows; i++) sum[i][v] = sum[i][v] + bias;
+      }
+    }
+    THALWEG_UNROLL for (int i = 0; i < rows; i++) {
+      float* row = y + i * t.yRow;
+      THALWEG_UNROLL for (int v = 0; v < vectors - 1; v++) store(row + v * kWidth, sum[i][v]);
+      if (t.lastLanes == kWidth) {
+        store(row + (vectors - 1) * kWidth, sum[i][vectors - 1]);
+      } else {
+        storePartial(row + (vectors - 1) * kWidth, sum[i][vectors - 1], t.lastLanes);
+      }
+    }
+  }
+}
+
+// The micro-kernel for 1 <= rows <= most rows and 1 <= vectors <= kPanelVectors.
+template <int most, bool aPacked, bool bPacked>
+TilesFunction tilesFunction(int64_t rows, int64_t vectors) {
+  if constexpr (most == 0) {
+    return nullptr;
+  } else {
+    if (rows != most) return tilesFunction<most - 1, aPacked, bPacked>(rows, vectors);
+    return vectors == 1   ? computeTiles<most, 1, aPacked, bPacked>
+           : vectors == 2 ? computeTiles<most, 2, aPacked, bPacked>
+                          : computeTiles<most, 3, aPacked, bPacked>;
+  }
+}
+
+// --- Packing ---
+
+// transposeTile: target(k, i) = source(i, k) for i < kTile and k < kTile.
+#if defined(THALWEG_ISA_AVX2) || defined(THALWEG_ISA_AVX512)
+
+constexpr int kTile = 8;
+
+// Rows i and i + 4 share a register, one in each half, so that everything happens within halves.
+THALWEG_INLINE __m256 loadHalves(const float* low, const float* high) {
+  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
+}
+
+// In each half: column c of the four rows becomes rows[c].
+THALWEG_INLINE void transposeHalves(__m256 (&rows)[4]) {
+  __m256 low01 = _mm256_unpacklo_ps(rows[0], rows[1]), high01 = _mm256_unpackhi_ps(rows[0], rows[1]);
+  __m256 low23 = _mm256_unpacklo_ps(rows[2], rows[3]), high23 = _mm256_unpackhi_ps(rows[2], rows[3]);
+  rows[0] = _mm256_shuffle_ps(low01, low23, 0x44);
+  rows[1] = _mm256_shuffle_ps(low01, low23, 0xee);
+  rows[2] = _mm256_shuffle_ps(high01, high23, 0x44);
+  rows[3] = _mm256_shuffle_ps(high01, high23, 0xee);
+}
+
+THALWEG_INLINE void transposeTile(const float* source, int64_t sourceRow, float* target, int64_t targetRow) {
+  for (int half = 0; half < 2; half++) {
+    __m256 rows[4];
+    THALWEG_UNROLL for (int i = 0; i < 4; i++)
+      rows[i] = loadHalves(source + i * sourceRow + 4 * half, source + (i + 4) * sourceRow + 4 * half);
+    transposeHalves(rows);
+    THALWEG_UNROLL for (int k = 0; k < 4; k++) _mm256_storeu_ps(target + (4 * half + k) * targetRow, rows[k]);
+  }
+}
+
+// The same for a strip of four rows: target(k, i) = source(i, k) for i < 4 and k < 8, targetRow = 4.
+THALWEG_INLINE void transposeStrip4(const float* source, int64_t sourceRow, float* target) {
+  __m256 rows[4];
+  THALWEG_UNROLL for (int i = 0; i < 4; i++) rows[i] = _mm256_loadu_ps(source + i * sourceRow);
+  transposeHalves(rows);
+  THALWEG_UNROLL for (int k = 0; k < 4; k++) {
+    _mm_storeu_ps(target + 4 * k, _mm256_castps256_ps128(rows[k]));
+    _mm_storeu_ps(target + 4 * (k + 4), _mm256_extractf128_ps(rows[k], 1));
+  }
+}
+
+#elif defined(THALWEG_ISA_NEON)
+
+constexpr int kTile = 4;
+
+THALWEG_INLINE void transposeTile(const float* source, int64_t sourceRow, float* target, int64_t targetRow) {
+  float32x4x2_t low = vtrnq_f32(vld1q_f32(source), vld1q_f32(source + sourceRow));
+  float32x4x2_t high = vtrnq_f32(vld1q_f32(source + 2 * sourceRow), vld1q_f32(source + 3 * sourceRow));
+  for (int k = 0; k < 2; k++) {
+    vst1q_f32(target + k * targetRow, vcombine_f32(vget_low_f32(low.val[k]), vget_low_f32(high.val[k])));
+    vst1q_f32(target + (k + 2) * targetRow, vcombine_f32(vget_high_f32(low.val[k]), vget_high_f32(high.val[k])));
+  }
+}
+
+#else
+
+constexpr int kTile = 1;
+
+THALWEG_INLINE void transposeTile(const float* source, int64_t, float* target, int64_t) { *target = *source; }
+
+#endif
+
+// target[k][i] = source(i, k) = source[i * sourceRow + k] for i < count, and 0 for count <= i < width.
+void packTransposed(const float* source, int64_t sourceRow, int64_t count, int64_t depth, float* target, int64_t width) {
+  int64_t k = 0;
+#if defined(THALWEG_ISA_AVX2)
+  if (count == 4 && width == 4) {
+    for (; k + 8 <= depth; k += 8) transposeStrip4(source + k, sourceRow, target + k * 4);
+  }
+#endif
+  for (; k + kTile <= depth; k += kTile) {
+    int64_t i = 0;
+    for (; i + kTile <= count; i += kTile)
+      transposeTile(source + i * sourceRow + k, sourceRow, target + k * width + i, width);
+    if (i == width) continue;
+    for (int64_t n = k; n < k + kTile; n++) {
+      for (int64_t c = i; c < count; c++) target[n * width + c] = source[c * sourceRow + n];
+      for (int64_t c = count; c < width; c++) target[n * width + c] = 0.0f;
+    }
+  }
+  for (; k < depth; k++) {
+    for (int64_t c = 0; c < count; c++) target[k * width + c] = source[c * sourceRow + k];
+    for (int64_t c = count; c < width; c++) target[k * width + c] = 0.0f;
+  }
+}
+
+// target[k][i] = source[k * sourceStep + i] for i < count; the rest of the last vector is 0.
+template <int vectors>
+void packRows(const float* source, int64_t sourceStep, int64_t count, int64_t depth, float* target) {
+  int lastLanes = (int)(count - (vectors - 1) * kWidth);
+  for (int64_t k = 0; k < depth; k++, source += sourceStep, target += vectors * kWidth)
+    THALWEG_UNROLL for (int v = 0; v < vectors; v++)
+      store(target + v * kWidth, loadColumn<vectors>(source, v, lastLanes));
+}
+
+// A panel of b: the columns column … column + count - 1 of the rows k … k + depth - 1, in `vectors` vectors.
+void packPanel(const Matmul& m, const float* b, int64_t count, int64_t depth, int64_t vectors, float* target) {
+  if (m.bColumn != 1) {
+    packTransposed(b, m.bColumn, count, depth, target, vectors * kWidth);
+  } else if (vectors == 1) {
+    packRows<1>(b, m.bStep, count, depth, target);
+  } else if (vectors == 2) {
+    packRows<2>(b, m.bStep, count, depth, target);
+  } else {
+    packRows<3>(b, m.bStep, count, depth, target);
+  }
+}
+
+// A block of a, in strips of kStripRows rows and a last one of what remains: target[strip][k][row].
+void packStrips(const Matmul& m, const float* a, int64_t rows, int64_t depth, float* target) {
+  int64_t row = 0;
+  if (m.aStep == 1) {
+    for (; row + kStripRows <= rows; row += kStripRows)
+      packTransposed(a + row * m.aRow, m.aRow, kStripRows, depth, target + row * depth, kStripRows);
+    if (row < rows)
+      packTransposed(a + row * m.aRow, m.aRow, rows - row, depth, target + row * depth, rows - row);
+    return;
+  }
+  // The rows of a strip are neighbours in memory. Several strips at once use whole cache lines of the source.
+  constexpr int kTogether = 32 / kStripRows;
+  for (; row + kTogether * kStripRows <= rows; row += kTogether * kStripRows) {
+    const float* source = a + row;
+    float* strips = target + row * depth;
+    for (int64_t k = 0; k < depth; k++, source += m.aStep, strips += kStripRows)
+      THALWEG_UNROLL for (int s = 0; s < kTogether; s++)
+        memcpy(strips + s * kStripRows * depth, source + s * kStripRows, kStripRows * sizeof(float));
+  }
+  for (; row < rows; row += kStripRows) {
+    int64_t count = lesser(rows - row, kStripRows);
+    for (int64_t k = 0; k < depth; k++)
+      for (int64_t i = 0; i < count; i++) target[row * depth + k * count + i] = a[k * m.aStep + row + i];
+  }
+}
+
+// --- One rectangle of one product ---
+
+// How many vectors the next panel takes of those that remain: three, but two and two rather than three and one, for
+// a tile of one vector has too few sums to keep the multipliers busy.
+THALWEG_INLINE int64_t panelVectors(int64_t vectors) { return vectors == 4 ? 2 : lesser(vectors, kPanelVectors); }
+
+TilesFunction chooseTiles(bool aInPlace, bool bInPlace, int64_t rows, int64_t vectors) {
+  if (vectors == kWideVectors) return computeTiles<1, kWideVectors, false, false>;
+  return aInPlace   ? tilesFunction<kDirectRows, false, false>(rows, vectors)
+         : bInPlace ? tilesFunction<kStripRows, true, false>(rows, vectors)
+                    : tilesFunction<kStripRows, true, true>(rows, vectors);
+}
+
+// Applies the activation to rows x columns elements of y, in place.
+void activate(const Matmul& m, float* y, int64_t rows, int64_t columns) {
+  if (columns == m.columns) {
+    columns *= rows;
+    rows = 1;
+  }
+  for (int64_t i = 0; i < rows; i++) {
+    float* row = y + i * m.columns;
+    const float* const operands[] = {row};
+    m.activation(operands, row, columns);
+  }
+}
+
+// y[rows, columns] of one product; a, b, y and bias point to the rectangle's first row and column.
+void multiplyRectangle(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t rows,
+                       int64_t columns, float* scratch) {
+  float* packedA = scratch;
+  float* packedB = scratch + m.packedPanels;
+  int64_t k = 0;
+  do {
+    int64_t depth = lesser(m.depth - k, m.depthBlock);
+    bool last = k + depth == m.depth;
+    for (int64_t row = 0; row < rows; row += m.rowBlock) {
+      int64_t blockRows = lesser(rows - row, m.rowBlock);
+      const float* blockA = a + row * m.aRow + k * m.aStep;
+      if (!m.aInPlace) packStrips(m, blockA, blockRows, depth, packedA);
+      int64_t stripRows = m.aInPlace ? kDirectRows : kStripRows;
+      int64_t strips = blockRows / stripRows, rest = blockRows % stripRows;
+
+      Tiles tiles;
+      tiles.aRow = m.aRow;
+      tiles.aStep = m.aStep;
+      tiles.aStrip = stripRows * (m.aInPlace ? m.aRow : depth);
+      tiles.depth = depth;
+      tiles.yRow = m.columns;
+      tiles.first = k == 0;
+      tiles.oneBias = m.swapped;
+      const float* stripsA = m.aInPlace ? blockA : packedA;
+
+      int64_t pieceStart = 0;  // the first column that still waits for its activation
+      for (int64_t column = 0, vectors = quotientUp(columns, kWidth); column < columns;) {
+        // A single row is bound by the reading of b: a wide tile reads longer pieces of its rows.
+        bool single = rows == 1 && m.aInPlace && m.bInPlace && vectors > kWideVectors;
+        int64_t wide = single ? kWideVectors : panelVectors(vectors);
+        int64_t count = lesser(columns - column, wide * kWidth);
+        const float* source = b + k * m.bStep + column * m.bColumn;
+        bool inPlace = m.bInPlace && count == wide * kWidth;
+        // With several blocks of rows the first packs all panels, one after the other; with one block they take turns
+        // in the same memory, which stays in the cache.
+        float* panel = m.rowBlock < rows && !m.bInPlace ? packedB + column * depth : packedB;
+        if (!inPlace && (row == 0 || m.bInPlace)) packPanel(m, source, count, depth, wide, panel);
+        tiles.b = inPlace ? source : panel;
+        tiles.bStep = inPlace ? m.bStep : wide * kWidth;
+        tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
+        tiles.bias = last && bias != nullptr ? bias + (m.swapped ? 0 : column) : nullptr;
+        for (int part = 0; part < 2; part++) {
+          int64_t height = part == 0 ? stripRows : rest;
+          tiles.strips = part == 0 ? strips : rest > 0;
+          if (tiles.strips == 0) continue;
+          tiles.a = part == 0 ? stripsA : stripsA + strips * tiles.aStrip;
+          tiles.y = y + (row + (part == 0 ? 0 : strips * stripRows)) * m.columns + column;
+          chooseTiles(m.aInPlace, inPlace, height, wide)(tiles);
+        }
+        column += count;
+        vectors -= wide;
+        if (last && m.activation != nullptr &&
+            (column == columns || (column - pieceStart) * blockRows >= kPieceElements)) {
+          activate(m, y + row * m.columns + pieceStart, blockRows, column - pieceStart);
+          pieceStart = column;
+        }
+      }
+    }
+    k += depth;
+  } while (k < m.depth);
+}
+
+// The position of the matrix of x that belongs to matrix `index` of y: leading extents of 1 repeat.
+int64_t matrixOffset(const Operand& x, const Operand& y, int64_t index) {
+  int64_t offset = 0, stride = x.shape[x.rank - 2] * x.shape[x.rank - 1];
+  for (int64_t axis = x.rank - 3; axis >= 0; axis--) {
+    int64_t extent = y.shape[axis + y.rank - x.rank];
+    int64_t position = index % extent;
+    index /= extent;
+    if (x.shape[axis] == extent) offset += position * stride;
+    stride *= x.shape[axis];
+  }
+  return offset;
+}
+
+void runMatmul(const Instruction* instruction, int64_t chunk, void* scratch) {
+  const Matmul& m = *(const Matmul*)instruction->parameters;
+  const Operand &a = instruction->inputs[m.swapped ? 1 : 0], &b = instruction->inputs[m.swapped ? 0 : 1];
+  const Operand& y = instruction->outputs[0];
+  const float* bias = instruction->inputCount == 3 ? (const float*)instruction->inputs[2].data : nullptr;
+  int64_t column = chunk % m.columnChunks * m.columnsPerChunk;
+  int64_t row = chunk / m.columnChunks % m.rowChunks * m.rowsPerChunk;
+  int64_t from = chunk / m.columnChunks / m.rowChunks * m.batchPerChunk;
+  int64_t to = lesser(from + m.batchPerChunk, m.batch);
+  if (bias != nullptr && !m.swapped) bias += column;
+  for (int64_t i = from; i < to; i++) {
+    int64_t offsetA = m.batch > 1 ? matrixOffset(a, y, i) : 0, offsetB = m.batch > 1 ? matrixOffset(b, y, i) : 0;
+    multiplyRectangle(m, (const float*)a.data + offsetA + row * m.aRow,
+                      (const float*)b.data + offsetB + column * m.bColumn, bias,
+                      (float*)y.data + (i * m.rows + row) * m.columns + column, lesser(m.rows - row, m.rowsPerChunk),
+                      lesser(m.columns - column, m.columnsPerChunk), (float*)scratch);
+  }
+}
+
+// --- Preparation ---
+
+bool fail(Preparation* preparation, const char* message) {
+  snprintf(preparation->error, sizeof preparation->error, "matmul: %s", message);
+  return false;
+}
+
+// The product of the leading extents.
+int64_t matrices(const Operand& x) {
+  int64_t count = 1;
+  for (int64_t axis = 0; axis < x.rank - 2; axis++) count *= x.shape[axis];
+  return count;
+}
+
+bool checkOperands(Preparation* preparation, bool transposeA, bool transposeB) {
+  const Instruction* instruction = preparation->instruction;
+  if (instruction->inputCount < 2 || instruction->inputCount > 3 || instruction->outputCount != 1)
+    return fail(preparation, "expected two or three inputs and one output");
+  const Operand &a = instruction->inputs[0], &b = instruction->inputs[1], &y = instruction->outputs[0];
+  bool floats = y.dtype == Dtype::float32;
+  for (int64_t i = 0; i < instruction->inputCount; i++) floats = floats && instruction->inputs[i].dtype == Dtype::float32;
+  if (!floats) return fail(preparation, "expected float32 operands");
+  if (a.rank < 2 || b.rank < 2 || y.rank != greaterOf(a.rank, b.rank))
+    return fail(preparation, "expected matrices, and as many extents in y as in the longer of a and b");
+  int64_t rows = a.shape[a.rank - (transposeA ? 1 : 2)], depth = a.shape[a.rank - (transposeA ? 2 : 1)];
+  int64_t columns = b.shape[b.rank - (transposeB ? 2 : 1)], depthOfB = b.shape[b.rank - (transposeB ? 1 : 2)];
+  int64_t rowsOfY = y.shape[y.rank - 2], columnsOfY = y.shape[y.rank - 1];
+  if (depth != depthOfB || rows != rowsOfY || columns != columnsOfY) {
+    snprintf(preparation->error, sizeof preparation->error,
+             "matmul: expected [m, k] times [k, n] into [m, n], got [%lld, %lld] times [%lld, %lld] into [%lld, %lld]",
+             (long long)rows, (long long)depth, (long long)depthOfB, (long long)columns, (long long)rowsOfY,
+             (long long)columnsOfY);
+    return false;
+  }
+  for (int64_t axis = 0; axis < y.rank - 2; axis++) {
+    int64_t axisOfA = axis - (y.rank - a.rank), axisOfB = axis - (y.rank - b.rank);
+    int64_t extentOfA = axisOfA < 0 ? 1 : a.shape[axisOfA], extentOfB = axisOfB < 0 ? 1 : b.shape[axisOfB];
+    int64_t expected = extentOfA == 1 ? extentOfB : extentOfA;
+    if (y.shape[axis] != expected || (extentOfB != 1 && extentOfB != expected)) {
+      snprintf(preparation->error, sizeof preparation->error,
+               "matmul: expected leading extents that broadcast, got %lld and %lld into %lld at axis %lld of y",
+               (long long)extentOfA, (long long)extentOfB, (long long)y.shape[axis], (long long)axis);
+      return false;
+    }
+  }
+  if (instruction->inputCount == 3 && (instruction->inputs[2].rank != 1 || instruction->inputs[2].size != columns)) {
+    snprintf(preparation->error, sizeof preparation->error, "matmul: expected a bias of %lld elements, got %lld",
+             (long long)columns, (long long)instruction->inputs[2].size);
+    return false;
+  }
+  return true;
+}
+
+// One thread, nanoseconds: a rectangle of `matrices` products.
+double rectangleCost(const Matmul& m, int64_t matrices, int64_t rows, int64_t columns) {
+  double tiles = (double)roundedUp(rows, rows < kStripRows ? 1 : kStripRows) * (double)roundedUp(columns, kWidth);
+  double packed = (m.aInPlace ? 0 : (double)rows) + (m.bInPlace ? 0 : (double)columns);
+  return (double)matrices * ((double)m.depth * (tiles * kNanosecondsPerFma + packed * kNanosecondsPerPacked) + 30);
+}
+
+// Cuts the work into rectangles. Every cut across the rows packs b once more, and one across the columns a. The cost
+// of an arrangement is the time of the thread with the most chunks, and a part of a chunk more, for threads do not
+// finish together: many chunks balance better, few pack less.
+void chooseChunks(Matmul* m, int64_t threads) {
+  int64_t leastColumnChunks = m->bInPlace ? 1 : quotientUp(m->columns, kMostColumns);
+  m->batchChunks = m->rowChunks = 1;
+  m->columnChunks = leastColumnChunks;
+  const int64_t most = 8 * threads;
+  double best = -1;
+  auto consider = [&](int64_t batchChunks, int64_t rowChunks, int64_t columnChunks) {
+    double cost = rectangleCost(*m, quotientUp(m->batch, batchChunks), quotientUp(m->rows, rowChunks),
+                                quotientUp(m->columns, columnChunks)) + 500;
+    cost *= (double)quotientUp(batchChunks * rowChunks * columnChunks, threads) + 0.25;
+    if (best >= 0 && cost >= best) return;
+    best = cost;
+    m->batchChunks = batchChunks;
+    m->rowChunks = rowChunks;
+    m->columnChunks = columnChunks;
+  };
+  if (threads > 1 && m->batch >= most / 2) {
+    for (int64_t n = most / 2; n <= lesser(m->batch, most); n++) consider(n, 1, leastColumnChunks);
+  } else if (threads > 1) {
+    const int64_t strips = quotientUp(m->rows, kStripRows), panels = quotientUp(m->columns, kPanelColumns);
+    for (int64_t c = leastColumnChunks; c <= greaterOf(lesser(panels, most), leastColumnChunks); c++)
+      for (int64_t r = 1; r <= lesser(strips, most) && (r == 1 || m->batch * r * c <= most); r++) consider(m->batch, r, c);
+  }
+  // Chunks end where strips and panels do.
+  m->batchPerChunk = quotientUp(m->batch, m->batchChunks);
+  m->rowsPerChunk = m->rowChunks == 1 ? m->rows : roundedUp(quotientUp(m->rows, m->rowChunks), kStripRows);
+  m->columnsPerChunk =
+      m->columnChunks == 1 ? m->columns : roundedUp(quotientUp(m->columns, m->columnChunks), kPanelColumns);
+  m->batchChunks = quotientUp(m->batch, m->batchPerChunk);
+  m->rowChunks = quotientUp(m->rows, m->rowsPerChunk);
+  m->columnChunks = quotientUp(m->columns, m->columnsPerChunk);
+}
+
+bool prepareMatmul(Preparation* preparation) {
+  Instruction* instruction = preparation->instruction;
+  Matmul* m = (Matmul*)instruction->parameters;
+  bool transposeA = attributeNumber(preparation->attributes, "transposeA", 0) != 0;
+  bool transposeB = attributeNumber(preparation->attributes, "transposeB", 0) != 0;
+  if (!checkOperands(preparation, transposeA, transposeB)) return false;
+  double activationCost = 0;
+  const char* activation = attributeText(preparation->attributes, "activation");
+  if (activation[0] != '\0') {
+    const StepOp* step = findStep(activation);
+    if (step == nullptr || step->arity != 1 || step->readsInts) {
+      snprintf(preparation->error, sizeof preparation->error, "matmul: expected a unary step as activation, got \"%s\"",
+               activation);
+      return false;
+    }
+    m->activation = step->tile;
+    activationCost = step->cost * 8.0 / kWidth;
+  }
+
+  const Operand &a = instruction->inputs[0], &b = instruction->inputs[1], &y = instruction->outputs[0];
+  m->batch = matrices(y);
+  m->rows = y.shape[y.rank - 2];
+  m->columns = y.shape[y.rank - 1];
+  m->depth = a.shape[a.rank - (transposeA ? 2 : 1)];
+  m->aRow = transposeA ? 1 : m->depth;
+  m->aStep = transposeA ? m->rows : 1;
+  m->bStep = transposeB ? 1 : m->columns;
+  m->bColumn = transposeB ? m->depth : 1;
+  instruction->chunks = 0;
+  if (y.size == 0) return true;
+  if (!transposeA && matrices(b) == 1 && matrices(a) == m->batch) {
+    // One matrix b for all: the matrices of a are one tall matrix.
+    m->rows *= m->batch;
+    m->batch = 1;
+  }
+  if (m->columns == 1 && m->rows > 1) {
+    m->swapped = true;
+    int64_t aRow = m->aRow, aStep = m->aStep;
+    m->aRow = m->bColumn;
+    m->aStep = m->bStep;
+    m->bStep = aStep;
+    m->bColumn = aRow;
+    m->columns = m->rows;
+    m->rows = 1;
+  }
+  double products = (double)m->rows * (double)m->columns * (double)m->depth;
+  m->aInPlace = m->rows == 1 || products <= kTinyProduct;
+  m->bInPlace = m->bColumn == 1 && (m->rows <= 2 * kStripRows || m->depth * m->columns <= kDirectElements);
+  chooseChunks(m, preparation->threads);
+
+  // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
+  int64_t mostDepth = m->aInPlace && m->bInPlace ? 8 * kDepthBlock : kDepthBlock;
+  m->depthBlock = roundedUp(quotientUp(m->depth, greaterOf(1, quotientUp(m->depth, mostDepth))), 8);
+  int64_t rowBlocks = 1;
+  if (!m->aInPlace && m->rowsPerChunk * m->depthBlock > kBlockElements + kBlockElements / 3)
+    rowBlocks = quotientUp(m->rowsPerChunk * m->depthBlock, kBlockElements);
+  m->rowBlock = roundedUp(quotientUp(m->rowsPerChunk, rowBlocks), kStripRows);
+
+  int64_t panelsTogether = m->rowBlock < m->rowsPerChunk && !m->bInPlace
+                               ? greaterOf(roundedUp(m->columnsPerChunk, kWidth), kPanelColumns) : kPanelColumns;
+  m->packedPanels = m->aInPlace ? 0 : roundedUp(m->rowBlock * m->depthBlock, 16);
+  preparation->scratchBytes = (m->packedPanels + panelsTogether * m->depthBlock) * (int64_t)sizeof(float);
+  preparation->nanoseconds = rectangleCost(*m, m->batch, m->rows, m->columns) + activationCost * (double)y.size;
+  instruction->chunks = m->batchChunks * m->rowChunks * m->columnChunks;
+  return true;
+}
+
+const Kernel kernels[] = {
+    // name, parameters, prepare, run, finish
+    {"matmul", sizeof(Matmul), prepareMatmul, runMatmul, nullptr},  // a b [bias] -> activation(a b + bias)
+};
+
+}  // namespace
+
+extern const KernelFamily matmulFamily;
+const KernelFamily matmulFamily = {kernels, sizeof kernels / sizeof kernels[0]};
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg

@@ -1,0 +1,312 @@
+// Updates of parameters in place: sgd, adam; and what a step needs beside them: increment, checkFinite.
+//
+// Each output is the input of the same name, in the same memory. An update is one flat pass. Every element is computed
+// by the formula below with each operation rounded to float on its own: no fused multiply-add, so that the bits can be
+// repeated in any language. Stores are ordinary ones: the lines are in the cache, having just been read.
+#include "kernel.h"
+
+#include <stdio.h>
+
+#include "../simd/simd.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+namespace {
+
+// Four arrays of this many floats are 256 KB. The ranges are the same for any number of threads, so that a range can
+// stay with the core that has it in its cache.
+constexpr int64_t kChunk = 16384;
+
+int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+bool fail(Preparation* preparation, const char* kernel, const char* message) {
+  snprintf(preparation->error, sizeof preparation->error, "%s: %s", kernel, message);
+  return false;
+}
+
+// The first `arrays` inputs are float32 arrays of one size, and the outputs are those inputs without the second, the
+// gradient.
+bool expectArrays(Preparation* preparation, const char* kernel, int64_t inputs, int64_t arrays) {
+  const Instruction* instruction = preparation->instruction;
+  if (instruction->inputCount != inputs || instruction->outputCount != arrays - 1) {
+    snprintf(preparation->error, sizeof preparation->error, "%s: expected %lld inputs and %lld outputs, got %lld and %lld", kernel,
+             (long long)inputs, (long long)(arrays - 1), (long long)instruction->inputCount, (long long)instruction->outputCount);
+    return false;
+  }
+  int64_t size = instruction->inputs[0].size;
+  for (int64_t i = 0; i < arrays; i++) {
+    const Operand& x = instruction->inputs[i];
+    if (x.dtype != Dtype::float32 || x.size != size) return fail(preparation, kernel, "expected float32 arrays of one size");
+    if (i != 1 && instruction->outputs[i > 0 ? i - 1 : 0].data != x.data)
+      return fail(preparation, kernel, "expected each output in the place of its input");
+  }
+  const Operand& rate = instruction->inputs[arrays];
+  if (rate.dtype != Dtype::float32 || rate.size != 1) return fail(preparation, kernel, "expected a float32 learning rate of one element");
+  preparation->instruction->chunks = quotientUp(size, kChunk);
+  return true;
+}
+
+bool expectRange(Preparation* preparation, const char* kernel, const char* name, double value, double end) {
+  if (value >= 0 && value < end) return true;
+  snprintf(preparation->error, sizeof preparation->error, "%s: expected %s to be at least 0 and below %g, got %g", kernel, name, end, value);
+  return false;
+}
+
+// sgd: p g v lr[] -> p v, or without momentum p g lr[] -> p
+//   d = g + weightDecay p         (d = g when weightDecay is 0)
+//   v = momentum v + d
+//   p = p - lr (nesterov ? d + momentum v : v)
+struct Sgd {
+  float momentum, weightDecay;
+  bool hasMomentum, nesterov;
+};
+
+bool prepareSgd(Preparation* preparation) {
+  Sgd* s = (Sgd*)preparation->instruction->parameters;
+  double momentum = attributeNumber(preparation->attributes, "momentum", 0);
+  double weightDecay = attributeNumber(preparation->attributes, "weightDecay", 0);
+  s->hasMomentum = momentum != 0;
+  s->nesterov = attributeNumber(preparation->attributes, "nesterov", 0) != 0;
+  if (!expectRange(preparation, "sgd", "momentum", momentum, __builtin_inf())) return false;
+  if (!expectRange(preparation, "sgd", "weightDecay", weightDecay, __builtin_inf())) return false;
+  if (!expectArrays(preparation, "sgd", s->hasMomentum ? 4 : 3, s->hasMomentum ? 3 : 2)) return false;
+  s->momentum = (float)momentum;
+  s->weightDecay = (float)weightDecay;
+  preparation->nanoseconds = 20 + (double)preparation->instruction->inputs[0].size * (s->hasMomentum ? 0.6 : 0.4);
+  return true;
+}
+
+struct SgdElement {
+  Float p, v;
+};
+
+template <bool hasMomentum>
+THALWEG_INLINE SgdElement sgdElement(Float p, Float g, Float v, Float rate, const Sgd& s) {
+  Float d = s.weightDecay != 0.0f ? g + splat(s.weightDecay) * p : g;
+  if (!hasMomentum) return {p - rate * d, v};
+  Float momentum = splat(s.momentum);
+  v = momentum * v + d;
+  return {p - rate * (s.nesterov ? d + momentum * v : v), v};
+}
+
+template <bool hasMomentum>
+void updateSgd(float* p, const float* g, float* v, float learningRate, const Sgd& s, int64_t n) {
+  Float rate = splat(learningRate);
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    SgdElement e = sgdElement<hasMomentum>(load(p + i), load(g + i), hasMomentum ? load(v + i) : splat(0.0f), rate, s);
+    store(p + i, e.p);
+    if (hasMomentum) store(v + i, e.v);
+  }
+  if (i < n) {
+    int rest = (int)(n - i);
+    SgdElement e = sgdElement<hasMomentum>(loadPartial(p + i, rest), loadPartial(g + i, rest),
+                                           hasMomentum ? loadPartial(v + i, rest) : splat(0.0f), rate, s);
+    storePartial(p + i, e.p, rest);
+    if (hasMomentum) storePartial(v + i, e.v, rest);
+  }
+}
+
+void runSgd(const Instruction* instruction, int64_t chunk, void*) {
+  const Sgd& s = *(const Sgd*)instruction->parameters;
+  const Operand* inputs = instruction->inputs;
+  int64_t from = chunk * kChunk, n = lesser(kChunk, inputs[0].size - from);
+  float* p = (float*)inputs[0].data + from;
+  const float* g = (const float*)inputs[1].data + from;
+  if (s.hasMomentum)
+    updateSgd<true>(p, g, (float*)inputs[2].data + from, *(const float*)inputs[3].data, s, n);
+  else
+    updateSgd<false>(p, g, nullptr, *(const float*)inputs[2].data, s, n);
+}
+
+// adam: p g m v lr[] step int32[] -> p m v, with t = step + 1
+//   p = p - (lr weightDecay) p                    (left out when weightDecay is 0)
+//   m = m + (1 - beta1) (g - m)
+//   v = v + (1 - beta2) (g g - v)
+//   p = p - (rate m) / (sqrt(v correction) + epsilon),  rate = lr / (1 - beta1^t), correction = 1 / (1 - beta2^t)
+// 1 - beta, rate and correction are computed in double and rounded to float once.
+// Kingma and Ba, "Adam", 2015, algorithm 1; the decay is Loshchilov and Hutter's (AdamW, 2019).
+struct Adam {
+  double beta1, beta2;
+  float epsilon, weightDecay;
+};
+
+bool prepareAdam(Preparation* preparation) {
+  Adam* a = (Adam*)preparation->instruction->parameters;
+  const Attributes* attributes = preparation->attributes;
+  a->beta1 = attributeNumber(attributes, "beta1", 0.9);
+  a->beta2 = attributeNumber(attributes, "beta2", 0.999);
+  double epsilon = attributeNumber(attributes, "epsilon", 1e-8);
+  double weightDecay = attributeNumber(attributes, "weightDecay", 0);
+  if (!expectRange(preparation, "adam", "beta1", a->beta1, 1)) return false;
+  if (!expectRange(preparation, "adam", "beta2", a->beta2, 1)) return false;
+  if (!expectRange(preparation, "adam", "epsilon", epsilon, __builtin_inf())) return false;
+  if (!expectRange(preparation, "adam", "weightDecay", weightDecay, __builtin_inf())) return false;
+  if (!expectArrays(preparation, "adam", 6, 4)) return false;
+  const Operand& step = preparation->instruction->inputs[5];
+  if (step.dtype != Dtype::int32 || step.size != 1) return fail(preparation, "adam", "expected an int32 step of one element");
+  a->epsilon = (float)epsilon;
+  a->weightDecay = (float)weightDecay;
+  preparation->nanoseconds = 60 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 3.0 : 0.9);
+  return true;
+}
+
+// base^exponent by repeated squaring; exponent >= 0.
+double integerPower(double base, int64_t exponent) {
+  double y = 1;
+  for (; exponent > 0; exponent >>= 1) {
+    if (exponent & 1) y *= base;
+    base *= base;
+  }
+  return y;
+}
+
+struct AdamScalars {
+  Float decay, oneMinusBeta1, oneMinusBeta2, rate, correction, epsilon;
+};
+struct AdamElement {
+  Float p, m, v;
+};
+
+template <bool hasDecay>
+THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const AdamScalars& s) {
+  if (hasDecay) p = p - s.decay * p;
+  m = m + s.oneMinusBeta1 * (g - m);
+  v = v + s.oneMinusBeta2 * (g * g - v);
+  return {p - s.rate * m / (squareRoot(v * s.correction) + s.epsilon), m, v};
+}
+
+template <bool hasDecay>
+void updateAdam(float* p, const float* g, float* m, float* v, const AdamScalars& s, int64_t n) {
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    AdamElement e = adamElement<hasDecay>(load(p + i), load(g + i), load(m + i), load(v + i), s);
+    store(p + i, e.p);
+    store(m + i, e.m);
+    store(v + i, e.v);
+  }
+  if (i < n) {
+    int rest = (int)(n - i);
+    AdamElement e = adamElement<hasDecay>(loadPartial(p + i, rest), loadPartial(g + i, rest), loadPartial(m + i, rest),
+                                          loadPartial(v + i, rest), s);
+    storePartial(p + i, e.p, rest);
+    storePartial(m + i, e.m, rest);
+    storePartial(v + i, e.v, rest);
+  }
+}
+
+void runAdam(const Instruction* instruction, int64_t chunk, void*) {
+  const Adam& a = *(const Adam*)instruction->parameters;
+  const Operand* inputs = instruction->inputs;
+  int64_t from = chunk * kChunk, n = lesser(kChunk, inputs[0].size - from);
+  float* p = (float*)inputs[0].data + from;
+  const float* g = (const float*)inputs[1].data + from;
+  float* m = (float*)inputs[2].data + from;
+  float* v = (float*)inputs[3].data + from;
+  float learningRate = *(const float*)inputs[4].data;
+  int64_t t = (int64_t)*(const int32_t*)inputs[5].data + 1;
+  AdamScalars s = {splat(learningRate * a.weightDecay),
+                   splat((float)(1 - a.beta1)),
+                   splat((float)(1 - a.beta2)),
+                   splat((float)(learningRate / (1 - integerPower(a.beta1, t)))),
+                   splat((float)(1 / (1 - integerPower(a.beta2, t)))),
+                   splat(a.epsilon)};
+  if (a.weightDecay != 0.0f)
+    updateAdam<true>(p, g, m, v, s, n);
+  else
+    updateAdam<false>(p, g, m, v, s, n);
+}
+
+// increment: counter int32[] -> counter, one more; 2^31 - 1 is followed by -2^31.
+bool prepareIncrement(Preparation* preparation) {
+  const Instruction* instruction = preparation->instruction;
+  if (instruction->inputCount != 1 || instruction->outputCount != 1)
+    return fail(preparation, "increment", "expected one input and one output");
+  const Operand& x = instruction->inputs[0];
+  const Operand& y = instruction->outputs[0];
+  if (x.dtype != Dtype::int32 || y.dtype != Dtype::int32 || x.size != 1 || y.size != 1)
+    return fail(preparation, "increment", "expected int32 tensors of one element");
+  if (x.data != y.data) return fail(preparation, "increment", "expected the output in the place of the input");
+  preparation->instruction->chunks = 1;
+  preparation->nanoseconds = 2;
+  return true;
+}
+
+void runIncrement(const Instruction* instruction, int64_t, void*) {
+  uint32_t* counter = (uint32_t*)instruction->outputs[0].data;
+  *counter += 1;
+}
+
+// checkFinite: x0 … xn -> y int32[], 1 when no element is NaN or infinite, else 0, and the step stops here.
+// Chunks are ranges of all the inputs' elements laid end to end; each leaves one flag in `shared`. Integers are finite.
+constexpr int64_t kCheckChunk = 65536;
+
+bool prepareCheckFinite(Preparation* preparation) {
+  Instruction* instruction = preparation->instruction;
+  if (instruction->outputCount != 1) return fail(preparation, "checkFinite", "expected one output");
+  const Operand& y = instruction->outputs[0];
+  if (y.dtype != Dtype::int32 || y.size != 1) return fail(preparation, "checkFinite", "expected an int32 output of one element");
+  int64_t elements = 0;
+  for (int64_t i = 0; i < instruction->inputCount; i++) elements += instruction->inputs[i].size;
+  instruction->chunks = quotientUp(elements, kCheckChunk);
+  if (instruction->chunks == 0) instruction->chunks = 1;  // so that `finish` runs
+  preparation->sharedBytes = instruction->chunks * (int64_t)sizeof(float);
+  preparation->nanoseconds = 20 + (double)instruction->inputCount * 3 + (double)elements * (kWidth == 1 ? 0.5 : 0.12);
+  return true;
+}
+
+// 0 when every element is finite, else NaN: x - x is 0 for a finite x alone.
+float differenceFromItself(const float* x, int64_t n) {
+  Lanes16 total = zero16();
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    Lanes16 values = load16(x + i);
+    total = add16(total, sub16(values, values));
+  }
+  if (i < n) {
+    Lanes16 values = load16Partial(x + i, (int)(n - i));
+    total = add16(total, sub16(values, values));
+  }
+  return sum16(total);
+}
+
+void runCheckFinite(const Instruction* instruction, int64_t chunk, void*) {
+  int64_t from = chunk * kCheckChunk, left = kCheckChunk;
+  float total = 0;
+  for (int64_t i = 0; i < instruction->inputCount && left > 0; i++) {
+    const Operand& x = instruction->inputs[i];
+    if (from >= x.size) {
+      from -= x.size;
+      continue;
+    }
+    int64_t n = lesser(left, x.size - from);
+    if (x.dtype == Dtype::float32) total += differenceFromItself((const float*)x.data + from, n);
+    left -= n;
+    from = 0;
+  }
+  instruction->shared[chunk] = total == 0 ? 1.0f : 0.0f;
+}
+
+bool finishCheckFinite(const Instruction* instruction) {
+  bool finite = true;
+  for (int64_t chunk = 0; chunk < instruction->chunks; chunk++) finite = finite && instruction->shared[chunk] != 0;
+  *(int32_t*)instruction->outputs[0].data = finite;
+  return finite;
+}
+
+const Kernel kernels[] = {
+    // name, parameters, prepare, run, finish
+    {"sgd", sizeof(Sgd), prepareSgd, runSgd, nullptr},                            // p g v lr -> p v, or p g lr -> p
+    {"adam", sizeof(Adam), prepareAdam, runAdam, nullptr},                        // p g m v lr step -> p m v
+    {"increment", 0, prepareIncrement, runIncrement, nullptr},                    // counter -> counter
+    {"checkFinite", 0, prepareCheckFinite, runCheckFinite, finishCheckFinite},    // x0 x1 … -> y
+};
+
+}  // namespace
+
+extern const KernelFamily optimizerFamily;
+const KernelFamily optimizerFamily = {kernels, sizeof kernels / sizeof kernels[0]};
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg

@@ -1,0 +1,183 @@
+// Random numbers that are a function of their place: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random
+// numbers: as easy as 1, 2, 3", SC 2011). Nothing is carried from one number to the next, so any element can be
+// computed at any time, by any thread, and again.
+#include "kernel.h"
+
+#include <stdio.h>
+
+#include "../simd/simd.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+namespace {
+
+// bernoulli: y[i] = 1 with the given probability, else 0.
+//
+//   seed int32[2], step int32[] -> y float32, any shape; i counts its elements.
+//   Elements come in groups of 128, the bits of sixteen counters. With
+//     group = i >> 7, r = i & 127, half = r >> 6, word = (r >> 4) & 3, lane = r & 15
+//   element i looks at
+//     out = philox(counter, key),  counter = (low32(16 group + lane), high32(16 group + lane), step, stream),
+//                                  key = (seed[0], seed[1])
+//     value = half ? out[word] >> 16 : out[word] & 0xffff
+//   and y[i] = value < round(65536 probability) ? 1 : 0, rounding halves up. Lane l of a vector is lane l of the
+//   counters, so no element ever changes lanes.
+constexpr int64_t kGroup = 128;
+
+struct Bernoulli {
+  int64_t groups, groupsPerChunk;
+  int32_t threshold;  // 0 … 65536
+  int32_t stream;
+};
+
+int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+
+bool fail(Preparation* preparation, const char* message) {
+  snprintf(preparation->error, sizeof preparation->error, "bernoulli: %s", message);
+  return false;
+}
+
+bool prepareBernoulli(Preparation* preparation) {
+  Instruction* instruction = preparation->instruction;
+  Bernoulli* b = (Bernoulli*)instruction->parameters;
+  if (instruction->inputCount != 2 || instruction->outputCount != 1)
+    return fail(preparation, "expected seed and step as inputs, and one output");
+  const Operand& seed = instruction->inputs[0];
+  const Operand& step = instruction->inputs[1];
+  const Operand& y = instruction->outputs[0];
+  if (seed.dtype != Dtype::int32 || seed.size != 2 || step.dtype != Dtype::int32 || step.size != 1)
+    return fail(preparation, "expected an int32 seed of two elements and an int32 step of one");
+  if (y.dtype != Dtype::float32) return fail(preparation, "expected a float32 output");
+  double probability = attributeNumber(preparation->attributes, "probability", 0.5);
+  double stream = attributeNumber(preparation->attributes, "stream", 0);
+  if (!(probability >= 0 && probability <= 1)) {
+    snprintf(preparation->error, sizeof preparation->error, "bernoulli: expected a probability from 0 to 1, got %g", probability);
+    return false;
+  }
+  if (!(stream >= 0 && stream <= 4294967295.0)) {
+    snprintf(preparation->error, sizeof preparation->error, "bernoulli: expected a stream from 0 to 2^32 - 1, got %g", stream);
+    return false;
+  }
+  b->threshold = (int32_t)(probability * 65536 + 0.5);
+  b->stream = (int32_t)(uint32_t)stream;
+  b->groups = (y.size + kGroup - 1) / kGroup;
+  int64_t groups = b->groups / (4 * preparation->threads);
+  b->groupsPerChunk = groups < 64 ? 64 : groups > 512 ? 512 : groups;
+  instruction->chunks = (b->groups + b->groupsPerChunk - 1) / b->groupsPerChunk;
+  preparation->nanoseconds = 20 + (double)y.size * (kWidth == 1 ? 0.8 : kWidth == 4 ? 0.6 : kWidth == 8 ? 0.5 : 0.3);
+  return true;
+}
+
+struct Counter {
+  Int word[4];
+};
+struct Product {
+  Int low, high;  // the halves of an unsigned 64-bit product
+};
+
+#if defined(THALWEG_ISA_AVX2) || defined(THALWEG_ISA_AVX512)
+// x86 multiplies even lanes only, and the 64 bits take the place of an even and an odd lane. So here the odd lanes may
+// hold anything: the low half is in place already, and the high half is one shuffle away.
+constexpr bool kEvenLanesOnly = true;
+#if defined(THALWEG_ISA_AVX2)
+THALWEG_INLINE Int oddToEven(Int x) { return {_mm256_shuffle_epi32(x.v, 0xf5)}; }
+THALWEG_INLINE Product multiply(Int a, Int b) {
+  Int y = {_mm256_mul_epu32(a.v, b.v)};
+  return {y, oddToEven(y)};
+}
+// The even lanes of both, those of `odd` in the odd lanes.
+THALWEG_INLINE Int interleave(Int even, Int odd) {
+  return {_mm256_blend_epi32(even.v, _mm256_shuffle_epi32(odd.v, 0xa0), 0xaa)};
+}
+#else
+THALWEG_INLINE Int oddToEven(Int x) { return {_mm512_maskz_shuffle_epi32(0xffff, x.v, (_MM_PERM_ENUM)0xf5)}; }
+THALWEG_INLINE Product multiply(Int a, Int b) {
+  Int y = {_mm512_maskz_mul_epu32(0xff, a.v, b.v)};
+  return {y, oddToEven(y)};
+}
+THALWEG_INLINE Int interleave(Int even, Int odd) {
+  return {_mm512_mask_shuffle_epi32(even.v, 0xaaaa, odd.v, (_MM_PERM_ENUM)0xa0)};
+}
+#endif
+#else
+constexpr bool kEvenLanesOnly = false;
+THALWEG_INLINE Int oddToEven(Int x) { return x; }
+THALWEG_INLINE Product multiply(Int a, Int b) { return {multiplyLow(a, b), multiplyHigh(a, b)}; }
+THALWEG_INLINE Int interleave(Int even, Int) { return even; }
+#endif
+
+// Ten rounds; the key grows by a constant from one to the next.
+THALWEG_INLINE Counter philoxRounds(Counter c, uint32_t key0, uint32_t key1) {
+  Int multiplier0 = splatInt((int32_t)0xD2511F53u), multiplier1 = splatInt((int32_t)0xCD9E8D57u);
+  for (int round = 0; round < 10; round++) {
+    Product a = multiply(c.word[0], multiplier0), b = multiply(c.word[2], multiplier1);
+    c = {{b.high ^ c.word[1] ^ splatInt((int32_t)key0), b.low, a.high ^ c.word[3] ^ splatInt((int32_t)key1), a.low}};
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+  return c;
+}
+
+THALWEG_INLINE Counter philox(Counter c, uint32_t key0, uint32_t key1) {
+  Counter even = philoxRounds(c, key0, key1);
+  if constexpr (kEvenLanesOnly) {
+    for (int word = 0; word < 4; word++) c.word[word] = oddToEven(c.word[word]);
+    Counter odd = philoxRounds(c, key0, key1);
+    for (int word = 0; word < 4; word++) even.word[word] = interleave(even.word[word], odd.word[word]);
+  }
+  return even;
+}
+
+// 1.0 where value < threshold, else 0.0: the sign of the difference masks the bits of 1.0.
+THALWEG_INLINE Float oneBelow(Int value, Int threshold) {
+  return fromBits(shiftRightArithmetic<31>(value - threshold) & splatInt(0x3f800000));
+}
+
+// The 128 elements of one group.
+THALWEG_INLINE void fillGroup(float* y, uint64_t group, uint32_t key0, uint32_t key1, int32_t step, const Bernoulli& b) {
+  alignas(64) static const int32_t lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  uint64_t first = 16 * group;
+  Int threshold = splatInt(b.threshold);
+  for (int lane = 0; lane < 16; lane += kWidth) {
+    // Sixteen counters never straddle a multiple of 2^32, so the lane adds to the low word alone.
+    Int low = splatInt((int32_t)(uint32_t)first) + loadInt(lanes + lane);
+    Int high = splatInt((int32_t)(uint32_t)(first >> 32));
+    Counter out = philox({{low, high, splatInt(step), splatInt(b.stream)}}, key0, key1);
+    for (int word = 0; word < 4; word++) {
+      store(y + word * 16 + lane, oneBelow(out.word[word] & splatInt(0xffff), threshold));
+      store(y + 64 + word * 16 + lane, oneBelow(shiftRightLogical<16>(out.word[word]), threshold));
+    }
+  }
+}
+
+void runBernoulli(const Instruction* instruction, int64_t chunk, void*) {
+  const Bernoulli& b = *(const Bernoulli*)instruction->parameters;
+  const int32_t* seed = (const int32_t*)instruction->inputs[0].data;
+  int32_t step = *(const int32_t*)instruction->inputs[1].data;
+  const Operand& output = instruction->outputs[0];
+  float* y = (float*)output.data;
+  int64_t from = chunk * b.groupsPerChunk, to = lesser(from + b.groupsPerChunk, b.groups);
+  for (int64_t group = from; group < to; group++) {
+    int64_t n = output.size - group * kGroup;
+    if (n >= kGroup) {
+      fillGroup(y + group * kGroup, (uint64_t)group, (uint32_t)seed[0], (uint32_t)seed[1], step, b);
+    } else {
+      alignas(64) float whole[kGroup];
+      fillGroup(whole, (uint64_t)group, (uint32_t)seed[0], (uint32_t)seed[1], step, b);
+      memcpy(y + group * kGroup, whole, (size_t)n * sizeof *y);
+    }
+  }
+}
+
+const Kernel kernels[] = {
+    // name, parameters, prepare, run, finish
+    {"bernoulli", sizeof(Bernoulli), prepareBernoulli, runBernoulli, nullptr},  // seed step -> y
+};
+
+}  // namespace
+
+extern const KernelFamily randomFamily;
+const KernelFamily randomFamily = {kernels, sizeof kernels / sizeof kernels[0]};
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg

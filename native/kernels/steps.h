@@ -1,0 +1,27 @@
+// The steps an elementwise chain is made of. Other kernels may fuse a unary step into their own pass.
+#pragma once
+#include <stdint.h>
+
+namespace thalweg {
+namespace THALWEG_ISA {
+
+// Computes n elements. y may be the same memory as an operand, but not overlap one otherwise.
+// The result for an element does not depend on its position or on n.
+using TileFunction = void (*)(const float* const* operands, float* y, int64_t n);
+
+struct StepOp {
+  const char* name;
+  int32_t arity;
+  TileFunction tile;
+  float cost;      // roughly: nanoseconds per element with vectors of eight
+  bool readsInts;  // the operand's bits are int32
+};
+
+// Null when there is no step of that name.
+const StepOp* findStep(const char* name);
+
+// The whole table, for tests.
+const StepOp* allSteps(int64_t* count);
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg

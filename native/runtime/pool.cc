@@ -1,0 +1,527 @@
+// The thread pool. Four rules shape it:
+//
+// 1. The caller works too, and waits only for chunks that somebody has claimed and not finished. A worker that the
+//    system does not schedule therefore delays nobody, unless it sleeps in the middle of a chunk.
+// 2. A claim is one compare-and-swap on a ticket that carries the job's sequence number, so a late worker can never
+//    take a chunk of another job than the one it has read.
+// 3. Workers spin briefly after their last job and then sleep. Waking a sleeper takes 50-100 us, the gap between two
+//    instructions of a plan much less.
+// 4. A caller that waits suspiciously long has met a descheduled worker: somebody else needs the core. Everybody
+//    then runs alone for a while.
+//
+// Workers are detached and the pool is never destroyed: nothing at process exit can be in the wrong order.
+#include "pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <new>
+#include <thread>
+
+#if defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
+#endif
+
+// THALWEG_POOL_PORTABLE_WAIT selects the condition variable on Linux as well, to test it there.
+#if defined(__linux__) && !defined(THALWEG_POOL_PORTABLE_WAIT)
+#define THALWEG_POOL_FUTEX 1
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
+
+// The wait that counts as a stall. Tests that want every job to run in parallel raise it.
+#ifndef THALWEG_POOL_STALL_MICROSECONDS
+#define THALWEG_POOL_STALL_MICROSECONDS 1500
+#endif
+
+namespace thalweg {
+
+namespace {
+
+constexpr int kMostThreads = 256;
+constexpr int kMostJobs = 64;                // callers beyond this many at once run alone
+constexpr int64_t kMostUnits = 65535;        // per share: positions have 16 bits
+constexpr int64_t kSpinNanoseconds = 50000;  // a worker without work looks for it this long before it sleeps
+constexpr int64_t kCallerSpinNanoseconds = 20000;
+constexpr int64_t kStallNanoseconds = THALWEG_POOL_STALL_MICROSECONDS * int64_t{1000};
+constexpr int64_t kShortestPause = 40 * int64_t{1000000};
+constexpr int64_t kLongestPause = 1000 * int64_t{1000000};
+
+using Body = void (*)(void* context, int64_t chunk, int slot);
+
+int64_t now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+inline void pauseBriefly() {
+#if defined(__x86_64__) || defined(_M_X64)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("isb" ::: "memory");  // about as long as x86's pause; `yield` does nothing on most cores
+#else
+  std::this_thread::yield();
+#endif
+}
+
+// One thread's part of a job. A unit is `grain` chunks, nearly always one.
+struct alignas(64) Share {
+  // sequence << 32 | front << 16 | back: the units front … back-1 of this share are unclaimed. The thread whose slot
+  // it is takes from the front, others from the back: they meet as late as possible.
+  std::atomic<uint64_t> ticket{0};
+  // The sequence number of the last job in which a worker took the slot of this share.
+  std::atomic<uint32_t> takenIn{0};
+};
+
+uint64_t makeTicket(uint32_t sequence, int64_t front, int64_t back) {
+  return uint64_t{sequence} << 32 | static_cast<uint64_t>(front) << 16 | static_cast<uint64_t>(back);
+}
+
+// The fields are atomic because a late worker may read them while the caller describes its next job. It then fails to
+// claim: a claim succeeds only if the ticket still is the one of the sequence number read before, and the caller
+// changes the fields only after it has seen every ticket of that sequence number exhausted.
+struct Job {
+  std::atomic<bool> taken{false};      // by a caller
+  std::atomic<uint32_t> sequence{0};   // odd while there may be something to do
+  std::atomic<int> threads{0};
+  std::atomic<int64_t> chunks{0};
+  std::atomic<int64_t> grain{1};
+  std::atomic<int64_t> units{0};
+  std::atomic<Body> body{nullptr};
+  std::atomic<void*> context{nullptr};
+  alignas(64) std::atomic<int64_t> finishedByWorkers{0};  // units
+  Share shares[kMostThreads];
+};
+
+struct Pool {
+  std::atomic<Job*> jobs[kMostJobs];
+  alignas(64) std::atomic<uint32_t> epoch{0};  // rises with each published job
+  alignas(64) std::atomic<int> sleepers{0};
+  alignas(64) std::atomic<int> workers{0};
+  std::atomic<bool> exhausted{false};          // the system has refused a thread
+  std::atomic<int64_t> aloneUntil{0};          // no parallel jobs before this time; 0: no pause
+  std::atomic<int64_t> pauseLength{kShortestPause};
+  std::mutex mutex;                            // guards the creation of workers and jobs
+#if !defined(THALWEG_POOL_FUTEX)
+  std::mutex sleepMutex;
+  std::condition_variable wake;
+#endif
+
+  Pool() {
+    for (std::atomic<Job*>& job : jobs) job.store(nullptr, std::memory_order_relaxed);
+  }
+};
+
+Pool& pool() {
+  static Pool* const instance = new Pool;  // never destroyed: workers outlive main()
+  return *instance;
+}
+
+// --- Sleeping ---
+
+void sleepUntilEpochChanges(Pool& p, uint32_t seen) {
+  // Sequential consistency on both sides: either the caller sees the sleeper, or the sleeper sees the new epoch.
+  p.sleepers.fetch_add(1);
+#if defined(THALWEG_POOL_FUTEX)
+  if (p.epoch.load() == seen) {
+    syscall(SYS_futex, reinterpret_cast<uint32_t*>(&p.epoch), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
+  }
+#else
+  {
+    std::unique_lock<std::mutex> lock(p.sleepMutex);
+    p.wake.wait(lock, [&] { return p.epoch.load() != seen; });
+  }
+#endif
+  p.sleepers.fetch_sub(1);
+}
+
+void announceJob(Pool& p, int helpers) {
+  p.epoch.fetch_add(1);
+  if (p.sleepers.load() == 0) return;
+#if defined(THALWEG_POOL_FUTEX)
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&p.epoch), FUTEX_WAKE_PRIVATE, helpers, nullptr, nullptr, 0);
+#else
+  { std::lock_guard<std::mutex> lock(p.sleepMutex); }  // nobody is between its test of the epoch and its wait
+  if (helpers == 1) {
+    p.wake.notify_one();
+  } else {
+    p.wake.notify_all();
+  }
+#endif
+}
+
+// --- Working ---
+
+// Claims a unit of a share; -1 when it has none left, or belongs to another job by now.
+int64_t claim(Share& share, uint32_t sequence, bool own) {
+  uint64_t ticket = share.ticket.load(std::memory_order_acquire);
+  for (;;) {
+    const int64_t front = ticket >> 16 & 0xffff;
+    const int64_t back = ticket & 0xffff;
+    if (static_cast<uint32_t>(ticket >> 32) != sequence || front == back) return -1;
+    const uint64_t claimed = own ? makeTicket(sequence, front + 1, back) : makeTicket(sequence, front, back - 1);
+    if (share.ticket.compare_exchange_weak(ticket, claimed, std::memory_order_acq_rel, std::memory_order_acquire)) {
+      return own ? front : back - 1;
+    }
+  }
+}
+
+// Works on a job until nothing of it is unclaimed: first its own share, then the others'. Returns the units done.
+int64_t work(Job& job, uint32_t sequence, int slot) {
+  const int threads = job.threads.load(std::memory_order_relaxed);
+  const int64_t units = job.units.load(std::memory_order_relaxed);
+  const int64_t chunks = job.chunks.load(std::memory_order_relaxed);
+  const int64_t grain = job.grain.load(std::memory_order_relaxed);
+  const Body body = job.body.load(std::memory_order_relaxed);
+  void* const context = job.context.load(std::memory_order_relaxed);
+  int64_t done = 0;
+  for (int distance = 0; distance < threads; ++distance) {
+    const int owner = slot + distance < threads ? slot + distance : slot + distance - threads;
+    for (;;) {
+      const int64_t unit = claim(job.shares[owner], sequence, distance == 0);
+      if (unit < 0) break;
+      const int64_t first = (units * owner / threads + unit) * grain;
+      const int64_t end = first + grain < chunks ? first + grain : chunks;
+      for (int64_t chunk = first; chunk < end; ++chunk) body(context, chunk, slot);
+      ++done;
+    }
+  }
+  return done;
+}
+
+bool somethingLeft(Job& job, uint32_t sequence, int threads) {
+  for (int k = 0; k < threads; ++k) {
+    const uint64_t ticket = job.shares[k].ticket.load(std::memory_order_relaxed);
+    if (static_cast<uint32_t>(ticket >> 32) == sequence && (ticket >> 16 & 0xffff) != (ticket & 0xffff)) return true;
+  }
+  return false;
+}
+
+// Takes a free slot of a job, the preferred one if possible; -1 when all are taken. A late worker may mark a slot of
+// a job that has ended: the mark means nothing to later jobs.
+int takeSlot(Job& job, uint32_t sequence, int threads, int preferred) {
+  for (int k = 0; k < threads - 1; ++k) {
+    const int slot = 1 + (preferred - 1 + k) % (threads - 1);
+    uint32_t last = job.shares[slot].takenIn.load(std::memory_order_relaxed);
+    if (last != sequence && job.shares[slot].takenIn.compare_exchange_strong(last, sequence)) return slot;
+  }
+  return -1;
+}
+
+bool help(Job& job, int preferred) {
+  const uint32_t sequence = job.sequence.load(std::memory_order_acquire);
+  if ((sequence & 1) == 0) return false;
+  const int threads = job.threads.load(std::memory_order_relaxed);
+  if (!somethingLeft(job, sequence, threads)) return false;
+  const int slot = takeSlot(job, sequence, threads, preferred);
+  if (slot < 0) return false;
+  const int64_t done = work(job, sequence, slot);
+  if (done == 0) return false;
+  job.finishedByWorkers.fetch_add(done, std::memory_order_release);
+  return true;
+}
+
+void workForever(int index) {
+  Pool& p = pool();
+  // With more threads than processors a spinning worker takes the time of a working one.
+  const int64_t spin = index + 1 < hardwareThreads() ? kSpinNanoseconds : 0;
+  int next = 0;  // the job looked at first, so that one busy caller does not starve the others
+  for (;;) {
+    const uint32_t seen = p.epoch.load();
+    bool worked = false;
+    for (int k = 0; k < kMostJobs; ++k) {
+      const int position = (next + k) % kMostJobs;
+      Job* const job = p.jobs[position].load(std::memory_order_acquire);
+      if (job != nullptr && help(*job, index + 1)) {
+        worked = true;
+        next = (position + 1) % kMostJobs;
+        break;
+      }
+    }
+    if (worked) continue;
+    const int64_t start = spin > 0 ? now() : 0;
+    bool changed = false;
+    while (spin > 0 && !changed) {
+      for (int k = 0; k < 16 && !changed; ++k) {
+        pauseBriefly();
+        changed = p.epoch.load(std::memory_order_relaxed) != seen;
+      }
+      if (now() - start > spin) break;
+    }
+    if (!changed) sleepUntilEpochChanges(p, seen);
+  }
+}
+
+// --- Workers ---
+
+#if defined(_WIN32)
+DWORD WINAPI workerMain(void* index) {
+  workForever(static_cast<int>(reinterpret_cast<intptr_t>(index)));
+  return 0;
+}
+#else
+void* workerMain(void* index) {
+  workForever(static_cast<int>(reinterpret_cast<intptr_t>(index)));
+  return nullptr;
+}
+#endif
+
+bool startWorker(int index) {
+  void* const argument = reinterpret_cast<void*>(static_cast<intptr_t>(index));
+#if defined(_WIN32)
+  HANDLE thread = CreateThread(nullptr, 0, workerMain, argument, 0, nullptr);
+  if (thread == nullptr) return false;
+  CloseHandle(thread);
+  return true;
+#else
+  pthread_t thread;
+  if (pthread_create(&thread, nullptr, workerMain, argument) != 0) return false;
+  pthread_detach(thread);
+  return true;
+#endif
+}
+
+// Node unloads an addon when the last worker thread that loaded it ends. Our threads run its code, so it must stay.
+void keepLibraryLoaded() {
+#if defined(_WIN32)
+  HMODULE module;
+  GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                     reinterpret_cast<LPCSTR>(&keepLibraryLoaded), &module);
+#else
+  Dl_info info;
+  if (dladdr(reinterpret_cast<void*>(&keepLibraryLoaded), &info) != 0 && info.dli_fname != nullptr) {
+    // The handle is kept on purpose. In a plain executable this finds nothing, and nothing is needed.
+    dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+  }
+#endif
+}
+
+void ensureWorkers(Pool& p, int wanted) {
+  if (p.workers.load(std::memory_order_acquire) >= wanted || p.exhausted.load(std::memory_order_relaxed)) return;
+  std::lock_guard<std::mutex> lock(p.mutex);
+  int count = p.workers.load(std::memory_order_relaxed);
+  if (count == 0) keepLibraryLoaded();
+  while (count < wanted) {
+    if (!startWorker(count)) {
+      p.exhausted.store(true, std::memory_order_relaxed);  // jobs run with the workers there are
+      break;
+    }
+    p.workers.store(++count, std::memory_order_release);
+  }
+}
+
+// --- Callers ---
+
+// A job nobody uses, or null when there are too many callers at once.
+Job* takeJob(Pool& p) {
+  for (std::atomic<Job*>& entry : p.jobs) {
+    Job* job = entry.load(std::memory_order_acquire);
+    if (job == nullptr) {
+      std::lock_guard<std::mutex> lock(p.mutex);
+      job = entry.load(std::memory_order_relaxed);
+      if (job == nullptr) {
+        job = new (std::nothrow) Job;
+        if (job == nullptr) return nullptr;
+        entry.store(job, std::memory_order_release);
+      }
+    }
+    if (!job->taken.load(std::memory_order_relaxed) && !job->taken.exchange(true, std::memory_order_acquire)) return job;
+  }
+  return nullptr;
+}
+
+void runAlone(int64_t chunks, Body body, void* context) {
+  for (int64_t chunk = 0; chunk < chunks; ++chunk) body(context, chunk, 0);
+}
+
+bool pausing(Pool& p) {
+  const int64_t until = p.aloneUntil.load(std::memory_order_relaxed);
+  if (until == 0) return false;
+  if (now() < until) return true;
+  p.aloneUntil.store(0, std::memory_order_relaxed);
+  return false;
+}
+
+// Each stall doubles the next pause, each job without one shortens it by 2 %. Callers may overwrite each other's
+// figures here; nothing but speed depends on them.
+void noteJob(Pool& p, bool stalled) {
+  const int64_t length = p.pauseLength.load(std::memory_order_relaxed);
+  if (stalled) {
+    p.aloneUntil.store(now() + length, std::memory_order_relaxed);
+    p.pauseLength.store(length * 2 < kLongestPause ? length * 2 : kLongestPause, std::memory_order_relaxed);
+  } else if (length > kShortestPause) {
+    p.pauseLength.store(length - length / 50, std::memory_order_relaxed);
+  }
+}
+
+// Waits for the workers' units. True if that took so long that a worker must have been descheduled: longer than the
+// limit and than any chunk should take, judged by the caller's own.
+bool waitForWorkers(Job& job, int64_t units, int64_t begun, int64_t ownUnits) {
+  if (job.finishedByWorkers.load(std::memory_order_acquire) == units) return false;
+  const int64_t start = now();
+  int64_t waited = 0;
+  do {
+    if (waited < kCallerSpinNanoseconds) {
+      for (int k = 0; k < 8; ++k) pauseBriefly();
+    } else {
+      std::this_thread::yield();  // the worker may be waiting for this very core
+    }
+    waited = now() - start;
+  } while (job.finishedByWorkers.load(std::memory_order_acquire) != units);
+  if (ownUnits == 0) return false;
+  return waited > kStallNanoseconds + 4 * ((start - begun) / ownUnits);
+}
+
+}  // namespace
+
+void parallelFor(int64_t chunks, int threads, Body body, void* context) {
+  if (chunks <= 0) return;
+  if (threads > kMostThreads) threads = kMostThreads;
+  if (threads > chunks) threads = static_cast<int>(chunks);
+  if (threads <= 1) return runAlone(chunks, body, context);
+  Pool& p = pool();
+  if (pausing(p)) return runAlone(chunks, body, context);
+  ensureWorkers(p, threads - 1);
+  Job* const job = p.workers.load(std::memory_order_relaxed) > 0 ? takeJob(p) : nullptr;
+  if (job == nullptr) return runAlone(chunks, body, context);
+
+  const int64_t mostUnits = kMostUnits * threads;
+  const int64_t grain = chunks <= mostUnits ? 1 : 1 + (chunks - 1) / mostUnits;
+  const int64_t units = 1 + (chunks - 1) / grain;
+  // The fields come first, then the tickets that allow claims, then the sequence number that invites workers.
+  const uint32_t sequence = job->sequence.load(std::memory_order_relaxed) + 1;
+  job->threads.store(threads, std::memory_order_relaxed);
+  job->chunks.store(chunks, std::memory_order_relaxed);
+  job->grain.store(grain, std::memory_order_relaxed);
+  job->units.store(units, std::memory_order_relaxed);
+  job->body.store(body, std::memory_order_relaxed);
+  job->context.store(context, std::memory_order_relaxed);
+  job->finishedByWorkers.store(0, std::memory_order_relaxed);
+  for (int k = 0; k < threads; ++k) {
+    const int64_t count = units * (k + 1) / threads - units * k / threads;
+    job->shares[k].ticket.store(makeTicket(sequence, 0, count), std::memory_order_release);
+  }
+  job->sequence.store(sequence, std::memory_order_release);
+  const int64_t begun = now();
+  announceJob(p, threads - 1);
+
+  const int64_t own = work(*job, sequence, 0);
+  const bool stalled = waitForWorkers(*job, units - own, begun, own);
+  noteJob(p, stalled);
+  job->sequence.store(sequence + 1, std::memory_order_release);
+  job->taken.store(false, std::memory_order_release);
+}
+
+// --- How many threads are worth having ---
+
+namespace {
+
+#if defined(__linux__)
+
+// The first line of a file, or false.
+bool readLine(const char* path, char* line, size_t size) {
+  FILE* const file = fopen(path, "r");
+  if (file == nullptr) return false;
+  const bool read = fgets(line, static_cast<int>(size), file) != nullptr;
+  fclose(file);
+  return read;
+}
+
+// The CPUs that the quota of one cgroup folder pays for, or `most`. Version 2 writes "quota period" or "max period"
+// in one file, version 1 has a file for each and -1 for no limit.
+int quotaOf(const char* folder, bool version2, int most) {
+  char path[4200];
+  char line[128];
+  double quota = -1;
+  double period = 0;
+  if (version2) {
+    snprintf(path, sizeof path, "%s/cpu.max", folder);
+    if (!readLine(path, line, sizeof line) || sscanf(line, "%lf %lf", &quota, &period) != 2) return most;
+  } else {
+    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
+    if (!readLine(path, line, sizeof line)) return most;
+    quota = atof(line);
+    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
+    if (!readLine(path, line, sizeof line)) return most;
+    period = atof(line);
+  }
+  if (!(quota > 0 && period > 0)) return most;
+  // Rounded down: threads beyond the quota get all of them stopped for the rest of the period.
+  const int count = static_cast<int>(quota / period);
+  return count < 1 ? 1 : count < most ? count : most;
+}
+
+// Whether a list such as "cpu,cpuacct" names the controller "cpu".
+bool namesCpu(const char* list) {
+  for (;;) {
+    const size_t length = strcspn(list, ",");
+    if (length == 3 && strncmp(list, "cpu", 3) == 0) return true;
+    if (list[length] == '\0') return false;
+    list += length + 1;
+  }
+}
+
+// The tightest quota from our cgroup up to the root.
+int cgroupLimit(int most) {
+  FILE* const file = fopen("/proc/self/cgroup", "r");
+  if (file == nullptr) return most;
+  char line[2048];
+  while (fgets(line, sizeof line, file) != nullptr) {
+    line[strcspn(line, "\n")] = '\0';
+    char* const controllers = strchr(line, ':');
+    char* const group = controllers == nullptr ? nullptr : strchr(controllers + 1, ':');
+    if (group == nullptr) continue;
+    *group = '\0';
+    const bool version2 = controllers[1] == '\0';
+    if (!version2 && !namesCpu(controllers + 1)) continue;
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s%s", version2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu", group + 1);
+    const size_t root = strlen(version2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu");
+    for (;;) {
+      most = quotaOf(folder, version2, most);
+      char* const slash = strrchr(folder, '/');
+      if (strlen(folder) <= root || slash == nullptr) break;
+      *slash = '\0';
+    }
+  }
+  fclose(file);
+  return most;
+}
+
+int countThreads() {
+  int count = 0;
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) count = CPU_COUNT(&allowed);
+  if (count < 1) count = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));  // a machine too large for cpu_set_t
+  return cgroupLimit(count < 1 ? 1 : count);
+}
+
+#else
+
+int countThreads() {
+  const int count = static_cast<int>(std::thread::hardware_concurrency());
+  return count < 1 ? 1 : count;
+}
+
+#endif
+
+}  // namespace
+
+int hardwareThreads() {
+  static const int count = countThreads();
+  return count;
+}
+
+}  // namespace thalweg

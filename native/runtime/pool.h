@@ -1,0 +1,19 @@
+// The threads of the process: one pool, shared by every session in every Node worker thread.
+#pragma once
+#include <stdint.h>
+
+namespace thalweg {
+
+// How many threads this process can really run at once: the CPUs it may use (affinity), and no more than its
+// cgroup's CPU quota pays for. At least 1. Looked up once.
+int hardwareThreads();
+
+// Calls body(context, chunk, slot) exactly once for each chunk of 0 … chunks-1, on at most `threads` threads, and
+// returns when all calls have returned; what they wrote is then visible to the caller.
+// `slot` is 0 on the calling thread and a different number below `threads` on each other thread that takes part in
+// this job, so that it can select a scratch buffer. Which thread runs which chunk is not fixed, but thread t of n
+// starts with the t-th n-th of the chunks, so that jobs over the same data tend to find it in the same core's cache.
+// May be called from several threads at once. `threads` may exceed the number of cores. `body` must not throw.
+void parallelFor(int64_t chunks, int threads, void (*body)(void* context, int64_t chunk, int slot), void* context);
+
+}  // namespace thalweg

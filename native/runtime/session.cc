@@ -1,0 +1,383 @@
+#include "session.h"
+
+#include <string.h>
+
+#include <algorithm>
+#include <new>
+#include <utility>
+
+#include "pool.h"
+#include "registry.h"
+
+namespace thalweg {
+namespace {
+
+// An instruction whose kernel estimates less work than this stays on the calling thread. Handing chunks to a pool thread that
+// spins costs 1 to 2 microseconds, and waking one that sleeps 50 to 100, so sharing out less work than this loses more than
+// it gains.
+constexpr double kSerialNanoseconds = 20e3;
+
+int64_t roundedUp(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+// Memory that starts on a cache line.
+class AlignedMemory {
+ public:
+  AlignedMemory() = default;
+  AlignedMemory(const AlignedMemory&) = delete;
+  AlignedMemory& operator=(const AlignedMemory&) = delete;
+  ~AlignedMemory() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+
+  bool allocate(int64_t bytes) {
+    bytes_ = std::max(bytes, kAlignment);
+    data_ = static_cast<uint8_t*>(::operator new(static_cast<size_t>(bytes_), std::align_val_t{kAlignment}, std::nothrow));
+    return data_ != nullptr;
+  }
+  void zero() { memset(data_, 0, static_cast<size_t>(bytes_)); }
+  uint8_t* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  uint8_t* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+// What the step loop needs of one instruction.
+struct Step {
+  void (*run)(const Instruction*, int64_t chunk, void* scratch);
+  bool (*finish)(const Instruction*);
+  int32_t threads;  // 1: stays on the calling thread
+  Instruction instruction;
+};
+
+}  // namespace
+
+struct Session::State {
+  PlanDescription plan;
+  const KernelSet* kernels = nullptr;
+  int64_t threads = 1;
+  std::vector<int64_t> extents;     // the shapes of all tensors, one after the other
+  std::vector<Operand> tensors;
+  std::vector<Operand> operands;    // the inputs and outputs of all instructions, one after the other
+  std::vector<Step> steps;
+  AlignedMemory parameters, shared, scratch;
+  int64_t scratchStride = 0;        // bytes from one thread's scratch memory to the next's
+
+  std::string bindRegions(const std::vector<Region>& regions);
+  void bindOperands();
+  std::string findKernels(std::vector<const Kernel*>* found) const;
+  std::string prepare(const std::vector<const Kernel*>& found);
+
+  int64_t bytesOf(int64_t tensor) const { return tensors[tensor].size * kElementBytes; }
+  int64_t batchOf(int64_t tensor) const { return tensors[tensor].shape[0]; }
+
+  void feed(const RunRequest& request, const Feed& feed, int64_t step) const;
+  void record(const RunRequest& request, int64_t step) const;
+  int64_t runInstructions(int64_t first, int64_t end);
+};
+
+Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Session::~Session() = default;
+const char* Session::isa() const { return state_->kernels->isa; }
+int64_t Session::threads() const { return state_->threads; }
+const PlanDescription& Session::plan() const { return state_->plan; }
+int64_t Session::ownedBytes() const { return state_->parameters.bytes() + state_->shared.bytes() + state_->scratch.bytes(); }
+
+// ---- Loading ----
+
+std::unique_ptr<Session> Session::load(PlanDescription plan, const std::vector<Region>& regions, const std::string& isa,
+                                       int64_t threads, LoadError* error) {
+  try {
+    auto state = std::make_unique<State>();
+    error->cause = LoadError::Cause::instructionSet;
+    state->kernels = chooseKernelSet(isa, &error->text);
+    if (!state->kernels) return nullptr;
+
+    error->cause = LoadError::Cause::plan;
+    state->plan = std::move(plan);
+    state->threads = threads;
+    std::vector<const Kernel*> found;
+    if (threads < 1 || threads > kMaximumThreads) {
+      error->text = "threads: expected 1 to " + std::to_string(kMaximumThreads) + ", got " + std::to_string(threads) + ".";
+    }
+    if (error->text.empty()) error->text = checkPlan(state->plan);
+    if (error->text.empty()) error->text = state->bindRegions(regions);
+    if (error->text.empty()) error->text = state->findKernels(&found);
+    if (error->text.empty()) {
+      state->bindOperands();
+      error->text = state->prepare(found);
+    }
+    if (!error->text.empty()) return nullptr;
+    error->cause = LoadError::Cause::none;
+    return std::unique_ptr<Session>(new Session(std::move(state)));
+  } catch (const std::bad_alloc&) {
+    error->cause = LoadError::Cause::memory;
+    error->text.assign("out of memory.");  // short enough for the string's own buffer
+    return nullptr;
+  }
+}
+
+// Gives every tensor its address.
+std::string Session::State::bindRegions(const std::vector<Region>& regions) {
+  if (regions.size() != plan.blocks.size()) {
+    return "regions: expected one for each of " + std::to_string(plan.blocks.size()) + " blocks, got " + std::to_string(regions.size()) + ".";
+  }
+  for (size_t block = 0; block < regions.size(); block++) {
+    const std::string where = "region " + std::to_string(block) + ": ";
+    const uintptr_t address = reinterpret_cast<uintptr_t>(regions[block].data);
+    if (regions[block].bytes < plan.blocks[block]) {
+      return where + "expected at least " + std::to_string(plan.blocks[block]) + " bytes, got " + std::to_string(regions[block].bytes) + ".";
+    }
+    if (address % kAlignment != 0) {
+      return where + "expected memory that starts at a multiple of " + std::to_string(kAlignment) + " bytes, got one that starts " +
+             std::to_string(address % kAlignment) + " bytes past it.";
+    }
+  }
+
+  size_t extentCount = 0;
+  for (const TensorDescription& tensor : plan.tensors) extentCount += tensor.shape.size();
+  extents.reserve(extentCount + 1);  // never grows after this, so that addresses in it stay
+  for (const TensorDescription& tensor : plan.tensors) {
+    Operand operand;
+    operand.data = static_cast<uint8_t*>(regions[tensor.block].data) + tensor.offset;
+    operand.shape = extents.data() + extents.size();
+    operand.rank = static_cast<int64_t>(tensor.shape.size());
+    operand.size = elementCount(tensor.shape);
+    operand.dtype = tensor.dtype;
+    extents.insert(extents.end(), tensor.shape.begin(), tensor.shape.end());
+    tensors.push_back(operand);
+  }
+  return "";
+}
+
+std::string Session::State::findKernels(std::vector<const Kernel*>* found) const {
+  std::vector<std::string> unknown;
+  for (const InstructionDescription& instruction : plan.instructions) {
+    found->push_back(findKernel(*kernels, instruction.op));
+    if (!found->back() && std::find(unknown.begin(), unknown.end(), instruction.op) == unknown.end()) unknown.push_back(instruction.op);
+  }
+  if (unknown.empty()) return "";
+  std::string names;
+  for (const std::string& name : unknown) names += (names.empty() ? "\"" : ", \"") + name + "\"";
+  std::string known;
+  for (const std::string& name : kernelNames(*kernels)) known += (known.empty() ? "" : ", ") + name;
+  return "plan: no kernel is called " + names + "; the " + kernels->isa + " kernels are " + known + ".";
+}
+
+void Session::State::bindOperands() {
+  size_t count = 0;
+  for (const InstructionDescription& instruction : plan.instructions) count += instruction.inputs.size() + instruction.outputs.size();
+  operands.reserve(count + 1);  // never grows after this, so that addresses in it stay
+  steps.resize(plan.instructions.size());
+  for (size_t index = 0; index < steps.size(); index++) {
+    const InstructionDescription& description = plan.instructions[index];
+    Instruction& instruction = steps[index].instruction;
+    instruction = {};
+    instruction.inputs = operands.data() + operands.size();
+    instruction.inputCount = static_cast<int64_t>(description.inputs.size());
+    for (int64_t id : description.inputs) operands.push_back(tensors[id]);
+    instruction.outputs = operands.data() + operands.size();
+    instruction.outputCount = static_cast<int64_t>(description.outputs.size());
+    for (int64_t id : description.outputs) operands.push_back(tensors[id]);
+  }
+}
+
+// Lets every kernel check and prepare its instructions, and allocates what they ask for.
+std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
+  int64_t parameterBytes = 0;
+  for (const Kernel* kernel : found) parameterBytes += roundedUp(static_cast<int64_t>(kernel->parameterBytes));
+  if (!parameters.allocate(parameterBytes)) throw std::bad_alloc();
+  parameters.zero();
+
+  uint8_t* nextParameters = parameters.data();
+  std::vector<int64_t> sharedOffsets;
+  int64_t sharedBytes = 0, scratchBytes = 0;
+  for (size_t index = 0; index < steps.size(); index++) {
+    const Kernel& kernel = *found[index];
+    Step& step = steps[index];
+    step.instruction.parameters = nextParameters;
+    nextParameters += roundedUp(static_cast<int64_t>(kernel.parameterBytes));
+
+    Preparation preparation = {};
+    preparation.instruction = &step.instruction;
+    preparation.attributes = &plan.instructions[index].attributes;
+    preparation.threads = threads;
+    if (!kernel.prepare(&preparation)) {
+      preparation.error[sizeof preparation.error - 1] = 0;
+      // Most kernels begin with their own name, which instructionText has said.
+      const std::string problem = preparation.error, name = kernel.name + std::string(": ");
+      return instructionText(plan, index) + ": " + (problem.compare(0, name.size(), name) == 0 ? problem.substr(name.size()) : problem);
+    }
+    int64_t endOfShared;
+    if (step.instruction.chunks < 0 || preparation.scratchBytes < 0 || preparation.sharedBytes < 0 ||
+        preparation.scratchBytes > INT64_MAX / kMaximumThreads - kAlignment ||
+        __builtin_add_overflow(sharedBytes, preparation.sharedBytes, &endOfShared) || endOfShared > INT64_MAX - kAlignment) {
+      return instructionText(plan, index) + ": the kernel asked for an impossible amount of memory or of chunks; please report this.";
+    }
+    sharedOffsets.push_back(sharedBytes);
+    sharedBytes = roundedUp(endOfShared);
+    scratchBytes = std::max(scratchBytes, preparation.scratchBytes);
+
+    step.run = kernel.run;
+    step.finish = kernel.finish;
+    const bool worthSharing = preparation.nanoseconds >= kSerialNanoseconds && step.instruction.chunks > 1;
+    step.threads = worthSharing ? static_cast<int32_t>(threads) : 1;
+  }
+
+  scratchStride = roundedUp(scratchBytes);
+  if (!shared.allocate(sharedBytes) || !scratch.allocate(scratchStride * threads)) throw std::bad_alloc();
+  shared.zero();  // but not the scratch memory: pages that no thread ever touches cost nothing
+  for (size_t index = 0; index < steps.size(); index++) {
+    steps[index].instruction.shared = reinterpret_cast<float*>(shared.data() + sharedOffsets[index]);
+  }
+  return "";
+}
+
+// ---- Checking a request ----
+
+std::string Session::check(const RunRequest& request) const {
+  const State& state = *state_;
+  auto text = [](int64_t number) { return std::to_string(number); };
+  const int64_t tensorCount = static_cast<int64_t>(state.tensors.size());
+  if (request.steps < 0 || request.steps > INT32_MAX) return "steps: expected 0 to " + text(INT32_MAX) + ", got " + text(request.steps) + ".";
+
+  const int64_t instructionCount = static_cast<int64_t>(state.steps.size());
+  const int64_t end = request.endInstruction < 0 ? instructionCount : request.endInstruction;
+  if (request.firstInstruction < 0 || request.firstInstruction > end || end > instructionCount) {
+    return "instructions: expected a range within 0 to " + text(instructionCount) + ", got " + text(request.firstInstruction) + " to " + text(end) + ".";
+  }
+
+  int64_t batch = -1, rows = INT64_MAX;  // of the feeds by row; the rows that all of them have
+  for (size_t index = 0; index < request.feeds.size(); index++) {
+    const Feed& feed = request.feeds[index];
+    std::string where = "feed " + std::to_string(index) + ": ";
+    if (feed.tensor < 0 || feed.tensor >= tensorCount) return where + "expected one of " + text(tensorCount) + " tensors, got " + text(feed.tensor) + ".";
+    where = "feed " + std::to_string(index) + " (tensor " + text(feed.tensor) + " " + shapeText(state.plan.tensors[feed.tensor].shape) + "): ";
+    const Operand& tensor = state.tensors[feed.tensor];
+    int64_t expectedBytes = state.bytesOf(feed.tensor);
+    if (feed.pace == Pace::row) {
+      if (tensor.rank == 0) return where + "expected a first axis for the rows, got a scalar.";
+      if (batch >= 0 && batch != tensor.shape[0]) return where + "expected " + text(batch) + " rows a step, as in the feeds before it.";
+      batch = tensor.shape[0];
+      expectedBytes = batch == 0 ? 0 : expectedBytes / batch;
+      if (expectedBytes > 0) rows = std::min(rows, feed.count);
+    }
+    if (feed.countBytes != expectedBytes) return where + "expected pieces of " + text(expectedBytes) + " bytes, got " + text(feed.countBytes) + ".";
+    const int64_t expectedCount = feed.pace == Pace::step ? request.steps : feed.pace == Pace::run ? 1 : 0;
+    if (feed.countBytes > 0 && feed.count < expectedCount) return where + "expected at least " + text(expectedCount) + " pieces, got " + text(feed.count) + ".";
+    if (!feed.source && feed.count > 0 && feed.countBytes > 0) return where + "expected a source.";
+  }
+
+  if (request.order && batch < 0) return "order: expected a feed by row for it to put in order, got none.";
+  if (request.order) {
+    int64_t needed;
+    if (__builtin_mul_overflow(request.steps, batch, &needed) || request.orderLength != needed) {
+      return "order: expected " + text(request.steps) + " steps of " + text(batch) + " rows, got " + text(request.orderLength) + " numbers.";
+    }
+    for (int64_t i = 0; i < needed; i++) {
+      if (request.order[i] >= 0 && request.order[i] < rows) continue;
+      return "order: expected rows 0 to " + text(rows - 1) + ", got " + text(request.order[i]) + " at position " + text(i) + ".";
+    }
+  } else if (batch > 0) {
+    if (request.firstRow < 0 || request.firstRow > rows || (rows - request.firstRow) / batch < request.steps) {
+      return "rows: expected " + text(request.steps) + " steps of " + text(batch) + " rows from row " + text(request.firstRow) +
+             " on, got a source of " + text(rows) + " rows.";
+    }
+  }
+
+  int64_t recordBytes = 0;
+  for (int64_t tensor : request.records) {
+    if (tensor < 0 || tensor >= tensorCount) return "records: expected some of " + text(tensorCount) + " tensors, got tensor " + text(tensor) + ".";
+    if (__builtin_add_overflow(recordBytes, state.bytesOf(tensor), &recordBytes)) return "records: expected less to record.";
+  }
+  if (__builtin_mul_overflow(recordBytes, request.steps, &recordBytes) || recordBytes > request.recordBufferBytes) {
+    return "records: expected room for " + text(recordBytes / kElementBytes) + " values, got room for " + text(request.recordBufferBytes / kElementBytes) + ".";
+  }
+  return "";
+}
+
+// ---- Running ----
+
+// memmove, because nothing keeps a caller from feeding or recording into memory that overlaps the source.
+void Session::State::feed(const RunRequest& request, const Feed& feed, int64_t step) const {
+  if (feed.countBytes == 0 || (feed.pace == Pace::run && step > 0)) return;
+  uint8_t* target = static_cast<uint8_t*>(tensors[feed.tensor].data);
+  const uint8_t* source = static_cast<const uint8_t*>(feed.source);
+  const size_t bytes = static_cast<size_t>(feed.countBytes);
+  if (feed.pace != Pace::row) {
+    memmove(target, source + step * feed.countBytes, bytes);
+    return;
+  }
+  const int64_t batch = batchOf(feed.tensor);
+  if (!request.order) {
+    memmove(target, source + (request.firstRow + step * batch) * feed.countBytes, bytes * static_cast<size_t>(batch));
+    return;
+  }
+  const int32_t* rows = request.order + step * batch;
+  for (int64_t i = 0; i < batch; i++) memmove(target + i * feed.countBytes, source + rows[i] * feed.countBytes, bytes);
+}
+
+void Session::State::record(const RunRequest& request, int64_t step) const {
+  int64_t bytesPerStep = 0;
+  for (int64_t tensor : request.records) bytesPerStep += bytesOf(tensor);
+  uint8_t* target = static_cast<uint8_t*>(request.recordBuffer) + step * bytesPerStep;
+  for (int64_t tensor : request.records) {
+    const int64_t bytes = bytesOf(tensor);
+    if (bytes > 0) memmove(target, tensors[tensor].data, static_cast<size_t>(bytes));
+    target += bytes;
+  }
+}
+
+namespace {
+
+// One instruction as the pool's threads see it.
+struct SharedWork {
+  const Step* step;
+  uint8_t* scratch;
+  int64_t scratchStride;
+};
+
+void runChunk(void* context, int64_t chunk, int slot) {
+  const SharedWork& work = *static_cast<const SharedWork*>(context);
+  work.step->run(&work.step->instruction, chunk, work.scratch + slot * work.scratchStride);
+}
+
+}  // namespace
+
+// Runs instructions [first, end). Returns -1, or the number of the one that ended the step.
+int64_t Session::State::runInstructions(int64_t first, int64_t end) {
+  for (int64_t index = first; index < end; index++) {
+    const Step& step = steps[index];
+    const int64_t chunks = step.instruction.chunks;
+    if (step.threads == 1) {
+      for (int64_t chunk = 0; chunk < chunks; chunk++) step.run(&step.instruction, chunk, scratch.data());
+    } else {
+      SharedWork work = {&step, scratch.data(), scratchStride};
+      parallelFor(chunks, step.threads, runChunk, &work);
+    }
+    if (step.finish && !step.finish(&step.instruction)) return index;
+  }
+  return -1;
+}
+
+RunResult Session::run(const RunRequest& request) {
+  State& state = *state_;
+  const int64_t end = request.endInstruction < 0 ? static_cast<int64_t>(state.steps.size()) : request.endInstruction;
+  if (request.control) __atomic_store_n(&request.control[1], 0, __ATOMIC_RELEASE);
+  for (int64_t step = 0; step < request.steps; step++) {
+    const bool stop = (request.control && __atomic_load_n(&request.control[0], __ATOMIC_ACQUIRE) != 0) ||
+                      (request.cancelled && request.cancelled->load(std::memory_order_acquire));
+    if (stop) return {step, Stop::aborted, -1};
+
+    for (const Feed& feed : request.feeds) state.feed(request, feed, step);
+    const int64_t stoppedAt = state.runInstructions(request.firstInstruction, end);
+    // A step that stopped is recorded too: its loss says what happened.
+    if (!request.records.empty()) state.record(request, step);
+    if (stoppedAt >= 0) return {step, Stop::nonFinite, stoppedAt};
+
+    if (request.control) __atomic_store_n(&request.control[1], static_cast<int32_t>(step + 1), __ATOMIC_RELEASE);
+    if (request.afterStep) request.afterStep(request.afterStepContext, step + 1);
+  }
+  return {request.steps, Stop::none, -1};
+}
+
+}  // namespace thalweg

@@ -1,0 +1,100 @@
+import { DataError, describe } from '../errors.ts'
+
+/** Numbers with a shape, row-major: what predictions and weights come in. */
+export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float32Array> {
+  readonly data: T
+  readonly shape: readonly number[]
+
+  /** @throws DataError if the shape does not hold as many numbers as there are. */
+  constructor(data: T, shape: readonly number[]) {
+    const size = shape.reduce((product, extent) => product * extent, 1)
+    if (size !== data.length) throw new DataError(`NdArray: shape [${shape.join(', ')}] holds ${size} numbers, got ${data.length}.`)
+    this.data = data
+    this.shape = shape
+  }
+
+  /** The element at an index, one number a dimension. */
+  at(...index: number[]): number {
+    return this.data[index.reduce((offset, position, axis) => offset * this.shape[axis] + position, 0)]
+  }
+
+  /** Nested arrays: `[[1, 2], [3, 4]]` for shape [2, 2]; the number itself for a scalar. */
+  toArray(): NestedNumbers {
+    const nest = (axis: number, start: number, size: number): NestedNumbers => {
+      if (axis === this.shape.length) return this.data[start]
+      const part = size / this.shape[axis]
+      return Array.from({ length: this.shape[axis] }, (_, i) => nest(axis + 1, start + i * part, part))
+    }
+    return nest(0, 0, this.data.length)
+  }
+}
+
+export type NestedNumbers = number | NestedNumbers[]
+
+/** What the library takes as numbers: nested arrays, a typed array (rows one after the other), an NdArray, or an array of typed arrays (one a row). */
+export type NumbersLike =
+  | readonly unknown[]
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Uint32Array
+  | NdArray<Float32Array | Float64Array | Int32Array>
+
+/** How many numbers of what shape, found without copying: the rows and the numbers of one row. */
+export function flatten(
+  where: string,
+  values: NumbersLike,
+): { read(target: Float32Array | Int32Array): void; size: number; shape: readonly number[] | null } {
+  if (values instanceof NdArray) return { size: values.data.length, shape: values.shape, read: (target) => target.set(values.data) }
+  if (ArrayBuffer.isView(values) && !(values instanceof DataView)) {
+    const typed = values as Float32Array
+    return { size: typed.length, shape: null, read: (target) => target.set(typed) }
+  }
+  if (!Array.isArray(values))
+    throw new DataError(`${where}: expected numbers (nested arrays, a typed array or an NdArray), got ${describe(values)}.`)
+  const shape = nestedShape(where, values)
+  const size = shape.reduce((product, extent) => product * extent, 1)
+  return {
+    size,
+    shape,
+    read(target) {
+      let next = 0
+      const visit = (value: unknown, depth: number, path: string) => {
+        const isRow = Array.isArray(value) || ArrayBuffer.isView(value)
+        if (depth === shape.length) {
+          if (typeof value !== 'number' && typeof value !== 'boolean')
+            throw new DataError(`${where}: expected a number at ${path}, got ${describe(value)}.`)
+          target[next++] = Number(value)
+        } else if (!isRow || (value as unknown[]).length !== shape[depth]) {
+          throw new DataError(
+            `${where}: rows must have equal lengths, expected ${shape[depth]} numbers at ${path}, got ${isRow ? (value as unknown[]).length : describe(value)}.`,
+          )
+        } else if (ArrayBuffer.isView(value)) {
+          target.set(value as Float32Array, next)
+          next += shape[depth]
+        } else (value as unknown[]).forEach((item, i) => visit(item, depth + 1, `${path}[${i}]`))
+      }
+      visit(values, 0, '')
+    },
+  }
+}
+
+/** The shape that the first element at each depth suggests; `read` checks that all others agree. */
+function nestedShape(where: string, values: readonly unknown[]): number[] {
+  const shape: number[] = []
+  let level: unknown = values
+  while (Array.isArray(level) || ArrayBuffer.isView(level)) {
+    const { length } = level as unknown[]
+    shape.push(length)
+    if (length === 0) break
+    if (ArrayBuffer.isView(level)) break
+    level = (level as unknown[])[0]
+    if (shape.length > 16) throw new DataError(`${where}: arrays are nested more than 16 deep.`)
+  }
+  return shape
+}

@@ -1,0 +1,88 @@
+import { DataError } from '../errors.ts'
+import { sizeOf } from '../graph/shape.ts'
+import type { Dtype } from '../graph/tensor.ts'
+import { flatten, type NumbersLike } from './ndarray.ts'
+
+/** What a plan's input takes: the shape of one row, and which numbers are allowed. */
+export interface RowSpec {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly dtype: Dtype
+  readonly range?: { readonly kind: 'classes'; readonly count: number } | { readonly kind: 'probabilities' } | { readonly kind: 'any' }
+}
+
+/** Checked rows in shared memory, ready to be fed to a plan. */
+export interface Rows {
+  readonly values: Float32Array | Int32Array
+  readonly count: number
+}
+
+/**
+ * Converts and checks data: the shape, that every number is finite, that indices are integers and labels in range.
+ * Copies into shared memory, where nobody can detach it while a run on another thread reads it; typed
+ * arrays that already are of the right type and in shared memory are used as they are.
+ */
+export function toRows(where: string, data: NumbersLike, spec: RowSpec): Rows {
+  const place = `${where}: ${spec.name}`
+  const width = sizeOf(spec.shape)
+  const { size, shape, read } = flatten(place, data)
+  const count = countRows(place, size, shape, spec, width)
+  const ready = shared(data, spec.dtype)
+  if (ready !== null) {
+    check(place, ready, spec, width)
+    return { values: ready, count }
+  }
+  const buffer = new SharedArrayBuffer(size * 4)
+  if (spec.dtype === 'float32') {
+    const values = new Float32Array(buffer)
+    read(values)
+    check(place, values, spec, width)
+    return { values, count }
+  }
+  // Indices are checked as they come, before they are rounded to integers.
+  const exact = new Float64Array(size)
+  read(exact as unknown as Float32Array)
+  check(place, exact, spec, width)
+  const values = new Int32Array(buffer)
+  values.set(exact)
+  return { values, count }
+}
+
+function shared(data: NumbersLike, dtype: Dtype): Float32Array | Int32Array | null {
+  const typed = data instanceof (dtype === 'float32' ? Float32Array : Int32Array)
+  return typed && (data.buffer as ArrayBufferLike) instanceof SharedArrayBuffer ? (data as Float32Array | Int32Array) : null
+}
+
+function countRows(place: string, size: number, shape: readonly number[] | null, spec: RowSpec, width: number): number {
+  const expected = spec.shape.length === 0 ? 'one number a sample' : `rows of shape [${spec.shape.join(', ')}] (${width} numbers)`
+  if (size === 0) throw new DataError(`${place}: expected ${expected}, got no data at all.`)
+  if (shape === null) {
+    if (size % width !== 0) throw new DataError(`${place}: expected ${expected}, got ${size} numbers, which is not a multiple of ${width}.`)
+    return size / width
+  }
+  // [n] is taken for [n, 1] and the other way round: one number a sample either way.
+  const row = shape.slice(1)
+  const fits =
+    sizeOf(row) === width && (row.length === spec.shape.length ? row.every((extent, i) => extent === spec.shape[i]) : width === 1)
+  if (!fits)
+    throw new DataError(`${place}: expected ${expected}, got data of shape [${shape.join(', ')}]; the first dimension counts the samples.`)
+  return shape[0]
+}
+
+/** One pass over the values: finite, and within what the loss or the dtype allows. */
+function check(place: string, values: Float32Array | Float64Array | Int32Array, spec: RowSpec, width: number): void {
+  const { range, dtype } = spec
+  const fail = (i: number, expected: string, advice = ''): never => {
+    const where = width === 1 ? `row ${i}` : `row ${Math.floor(i / width)}, column ${i % width}`
+    throw new DataError(`${place}: expected ${expected}, got ${values[i]} at ${where}.${advice}`)
+  }
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]
+    if (!Number.isFinite(value))
+      fail(i, 'finite numbers', ' Remove the row or fill in the value; magnitudes above 3.4e38 do not fit float32.')
+    if (dtype === 'int32' && (!Number.isInteger(value) || Math.abs(value) > 0x7fffffff)) fail(i, 'integers')
+    if (range?.kind === 'classes' && (value < 0 || value >= range.count))
+      fail(i, `class numbers of 0 … ${range.count - 1}`, ` The model's output has ${range.count} classes.`)
+    if (range?.kind === 'probabilities' && (value < 0 || value > 1)) fail(i, 'targets of 0 … 1')
+  }
+}

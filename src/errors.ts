@@ -1,0 +1,172 @@
+/**
+ * Every error a user can meet, one class per kind, each with a stable `code`.
+ *
+ * A message is one sentence in the order *where: expected, got, try*. What only we can cause is an
+ * `AssertionError` that asks for a report.
+ */
+
+/** The base of all errors of this package. `code` is stable; messages may improve. */
+export class ThalwegError extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.name = new.target.name
+  }
+}
+
+/** Shapes that do not fit each other, an axis out of range, an extent that is not a positive integer. */
+export class ShapeError extends ThalwegError {
+  constructor(message: string) {
+    super('ERR_SHAPE', message)
+  }
+}
+
+/** A dtype that an op does not take. */
+export class DtypeError extends ThalwegError {
+  constructor(message: string) {
+    super('ERR_DTYPE', message)
+  }
+}
+
+/** An unknown option or name, or an option value outside its range. */
+export class OptionError extends ThalwegError {
+  constructor(message: string) {
+    super('ERR_OPTION', message)
+  }
+}
+
+/** Data that cannot be trained on: wrong size, NaN, a label out of range, nothing at all. */
+export class DataError extends ThalwegError {
+  constructor(message: string) {
+    super('ERR_DATA', message)
+  }
+}
+
+/** A graph that cannot become a plan: no gradient rule, an input that is not connected. */
+export class GraphError extends ThalwegError {
+  constructor(message: string) {
+    super('ERR_GRAPH', message)
+  }
+}
+
+/** More memory than the machine (or its container) has. */
+export class MemoryError extends ThalwegError {
+  constructor(message: string) {
+    super('ERR_MEMORY', message)
+  }
+}
+
+/** The native addon is missing or refused something. */
+export class NativeError extends ThalwegError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_NATIVE', message, options)
+  }
+}
+
+/** A model asked to do two things at once that exclude each other. */
+export class BusyError extends ThalwegError {
+  constructor(message: string) {
+    super('ERR_BUSY', message)
+  }
+}
+
+/** Where a run met its first NaN or infinity. */
+export interface NonFiniteOrigin {
+  /** Steps completed before the one that failed. */
+  readonly step: number
+  /** The first instruction, as the plan prints it, whose result is not finite; null when a variable already was not. */
+  readonly instruction: string | null
+  /** The layer it belongs to, or null. */
+  readonly layer: string | null
+  /** The kind of value found first. */
+  readonly value: 'NaN' | 'Infinity'
+}
+
+/** The loss or a gradient became NaN or infinite. The parameters are those of the last good step. */
+export class NonFiniteError extends ThalwegError {
+  readonly origin: NonFiniteOrigin
+
+  constructor(message: string, origin: NonFiniteOrigin) {
+    super('ERR_NON_FINITE', message)
+    this.origin = origin
+  }
+}
+
+/** A run was stopped by its AbortSignal. `name` and `code` are those Node uses; `cause` is the signal's reason. */
+export class AbortError extends ThalwegError {
+  constructor(message: string, reason: unknown) {
+    super('ABORT_ERR', message, { cause: reason })
+    this.name = 'AbortError'
+  }
+}
+
+/** A fault of this package, not of its user. */
+export class AssertionError extends ThalwegError {
+  constructor(message: string) {
+    super('ERR_ASSERTION', `${message} This is a fault in thalweg: please report it.`)
+  }
+}
+
+/** Throws an AssertionError unless `condition` holds. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new AssertionError(message)
+}
+
+/** The known name nearest to `given` (Levenshtein distance of at most a third of its length, at least 2), or null. */
+export function nearestName(given: string, known: readonly string[]): string | null {
+  let best: string | null = null
+  let bestDistance = Math.max(2, Math.floor(given.length / 3)) + 1
+  for (const name of known) {
+    const distance = editDistance(given.toLowerCase(), name.toLowerCase())
+    if (distance < bestDistance) {
+      best = name
+      bestDistance = distance
+    }
+  }
+  return best
+}
+
+/** An OptionError for a name outside a list, with the nearest one suggested. */
+export function unknownName(what: string, given: unknown, known: readonly string[], where = ''): OptionError {
+  const nearest = typeof given === 'string' ? nearestName(given, known) : null
+  const advice = nearest === null ? `known are ${known.join(', ')}.` : `did you mean "${nearest}"?`
+  const quoted = typeof given === 'string' ? `"${given}"` : describe(given)
+  return new OptionError(`Unknown ${what} ${quoted}${where === '' ? '' : ` for ${where}`}; ${advice}`)
+}
+
+/** Refuses options that are not in `known`: a misspelled option must never be ignored. */
+export function checkOptions(where: string, options: unknown, known: readonly string[]): void {
+  if (options === undefined) return
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new OptionError(`${where}: options must be an object, got ${describe(options)}.`)
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw unknownName('option', name, known, where)
+  }
+}
+
+/** A short description of any value for an error message. */
+export function describe(value: unknown): string {
+  if (value === null) return 'null'
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (Array.isArray(value)) return `an array of ${value.length}`
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${(value as Float32Array).length}`
+  if (typeof value === 'object') return `a value of type ${value.constructor?.name ?? 'object'}`
+  if (typeof value === 'function') return 'a function'
+  return String(value)
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const substitution = previous[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1)
+      current[j] = Math.min(substitution, previous[j] + 1, current[j - 1] + 1)
+    }
+    previous = current
+  }
+  return previous[b.length]
+}

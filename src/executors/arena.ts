@@ -1,0 +1,102 @@
+import { freemem, totalmem } from 'node:os'
+import { constrainedMemory } from 'node:process'
+import { assert, MemoryError } from '../errors.ts'
+import { sizeOf } from '../graph/shape.ts'
+import { ALIGNMENT, type PlanTensor } from '../plan/plan.ts'
+import { loadAddon } from './native/addon.ts'
+
+export type Precision = 'float32' | 'float64'
+
+export type Values = Float32Array | Float64Array | Int32Array
+
+/**
+ * The memory plans run in: named blocks inside SharedArrayBuffers. JavaScript owns it, V8 accounts for it, worker
+ * threads can share it, nobody frees it by hand. An arena may borrow blocks from another one: all
+ * sessions of a model share its parameters and have a workspace of their own.
+ *
+ * In float64 (the reference executor's gradient checks) every element takes 8 bytes, indices too.
+ */
+export class Arena {
+  readonly precision: Precision
+  private readonly regions: ReadonlyMap<string, Uint8Array<SharedArrayBuffer>>
+
+  private constructor(precision: Precision, regions: ReadonlyMap<string, Uint8Array<SharedArrayBuffer>>) {
+    this.precision = precision
+    this.regions = regions
+  }
+
+  /**
+   * @param blocks Bytes (of 4-byte elements) of each block wanted. Those that `lender` has are borrowed.
+   * @throws MemoryError when the machine, or the container, has less.
+   */
+  static allocate(blocks: Readonly<Record<string, number>>, options: { precision?: Precision; lender?: Arena } = {}): Arena {
+    const { lender, precision = lender?.precision ?? 'float32' } = options
+    assert(lender === undefined || lender.precision === precision, 'Arenas of different precision cannot share blocks.')
+    const scale = precision === 'float64' ? 2 : 1
+    const regions = new Map<string, Uint8Array<SharedArrayBuffer>>()
+    const missing: [string, number][] = []
+    for (const [name, bytes] of Object.entries(blocks)) {
+      const lent = lender?.regions.get(name)
+      if (lent === undefined) missing.push([name, bytes * scale])
+      else {
+        assert(lent.byteLength >= bytes * scale, `Block "${name}" has ${lent.byteLength} bytes, ${bytes * scale} are needed.`)
+        regions.set(name, lent)
+      }
+    }
+    const total = missing.reduce((sum, [, bytes]) => sum + bytes, 0)
+    let region = allocateAligned(total, missing)
+    for (const [name, bytes] of missing) {
+      regions.set(name, region.subarray(0, bytes))
+      region = region.subarray(bytes)
+    }
+    for (const [name, lent] of lender?.regions ?? []) if (!regions.has(name)) regions.set(name, lent)
+    return new Arena(precision, regions)
+  }
+
+  has(block: string): boolean {
+    return this.regions.has(block)
+  }
+
+  /** The bytes of a block, as the native executor takes them. */
+  region(block: string): Uint8Array<SharedArrayBuffer> {
+    const region = this.regions.get(block)
+    assert(region !== undefined, `The arena has no block "${block}".`)
+    return region
+  }
+
+  /** A tensor's elements, without a copy. */
+  view(tensor: Pick<PlanTensor, 'block' | 'offset' | 'shape' | 'dtype'>): Values {
+    const { buffer, byteOffset } = this.region(tensor.block)
+    const size = sizeOf(tensor.shape)
+    if (this.precision === 'float64') return new Float64Array(buffer, byteOffset + tensor.offset * 2, size)
+    if (tensor.dtype === 'int32') return new Int32Array(buffer, byteOffset + tensor.offset, size)
+    return new Float32Array(buffer, byteOffset + tensor.offset, size)
+  }
+}
+
+/** One zeroed piece of shared memory that starts on a cache line. */
+function allocateAligned(bytes: number, parts: readonly (readonly [string, number])[]): Uint8Array<SharedArrayBuffer> {
+  const limit = Math.min(totalmem(), constrainedMemory() || Number.POSITIVE_INFINITY)
+  const list = parts.map(([name, size]) => `${name} ${formatBytes(size)}`).join(', ')
+  const advice = 'Try a smaller batchSize or narrower layers.'
+  if (bytes > limit)
+    throw new MemoryError(`The plan needs ${formatBytes(bytes)} (${list}), the machine has ${formatBytes(limit)}. ${advice}`)
+  let buffer: SharedArrayBuffer
+  try {
+    buffer = new SharedArrayBuffer(bytes + ALIGNMENT)
+  } catch {
+    throw new MemoryError(
+      `The plan needs ${formatBytes(bytes)} (${list}), which could not be allocated; ${formatBytes(freemem())} are free. ${advice}`,
+    )
+  }
+  const { addon } = loadAddon()
+  const whole: Uint8Array<ArrayBufferLike> = new Uint8Array(buffer)
+  const start = addon?.bytesToAlignment(whole) ?? 0
+  return new Uint8Array(buffer, start, bytes)
+}
+
+export function formatBytes(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)))
+  return `${power === 0 ? bytes : (bytes / 1024 ** power).toPrecision(3)} ${units[power]}`
+}

@@ -1,0 +1,52 @@
+import { emitWarning } from 'node:process'
+import { describe, NativeError, OptionError } from '../errors.ts'
+import type { Executor } from './executor.ts'
+import { loadAddon } from './native/addon.ts'
+import { nativeExecutor } from './native/index.ts'
+import { referenceExecutor } from './reference/index.ts'
+
+export interface ExecutionOptions {
+  /** "native" (C++ SIMD), "reference" (plain TypeScript), or "auto": native where it loads. Default "auto". */
+  readonly executor?: 'auto' | 'native' | 'reference'
+  /** Threads the native executor may use for one model; default: as many as the process may run on. Results do not depend on it. */
+  readonly threads?: number
+}
+
+let warned = false
+
+/** The executor that was asked for. Falling back is never silent: it warns, once a process. */
+export function chooseExecutor({ executor = 'auto', threads }: ExecutionOptions): Executor {
+  if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)) {
+    throw new OptionError(`threads must be an integer of 1 … 1024, got ${describe(threads)}.`)
+  }
+  if (executor === 'reference') return referenceExecutor
+  if (executor !== 'auto' && executor !== 'native')
+    throw new OptionError(`executor must be "auto", "native" or "reference", got ${describe(executor)}.`)
+  const { addon, failure } = loadAddon()
+  if (addon !== undefined) return nativeExecutor(addon, { threads })
+  if (executor === 'native') throw new NativeError(`The native executor cannot be used: ${failure}`)
+  if (!warned) {
+    warned = true
+    emitWarning(
+      `The native addon is not available, so thalweg runs on its reference executor: same results within rounding, many times slower. ${failure}`,
+      { code: 'THALWEG_NO_NATIVE' },
+    )
+  }
+  return referenceExecutor
+}
+
+/** What this machine offers: for bug reports and benchmarks. */
+export function executionInfo(): {
+  readonly native: boolean
+  readonly instructionSets: readonly string[]
+  readonly hardwareThreads: number
+  readonly failure: string | null
+} {
+  const { addon, failure } = loadAddon()
+  return {
+    native: addon !== undefined,
+    instructionSets: addon?.isas ?? [],
+    hardwareThreads: addon?.hardwareThreads ?? 1,
+    failure: failure ?? null,
+  }
+}

@@ -1,0 +1,150 @@
+/** The native executor: hands plans to the C++ addon. */
+import { BusyError, NativeError } from '../../errors.ts'
+import type { Plan } from '../../plan/plan.ts'
+import type { Arena } from '../arena.ts'
+import type { Executor, Records, RunRequest, RunResult, Session } from '../executor.ts'
+import { fillConstants, recordSizes } from '../session.ts'
+import type { Addon, AddonAttribute, AddonPlan, AddonRunRequest, AddonSession } from './addon.ts'
+
+export interface NativeOptions {
+  readonly threads?: number
+  /** The instruction set to use; default: the best one, or the one the environment variable THALWEG_ISA names. */
+  readonly isa?: string
+}
+
+export function nativeExecutor(addon: Addon, options: NativeOptions = {}): Executor {
+  return {
+    name: 'native',
+    load: (plan, arena) => new NativeSession(plan, arena, load(addon, plan, arena, options)),
+  }
+}
+
+function load(addon: Addon, plan: Plan, arena: Arena, options: NativeOptions): AddonSession {
+  const blocks = Object.keys(plan.blocks)
+  const description: AddonPlan = {
+    blocks: blocks.map((name) => plan.blocks[name]),
+    tensors: plan.tensors.map(({ block, offset, dtype, shape }) => ({ block: blocks.indexOf(block), offset, dtype, shape })),
+    instructions: plan.instructions.map(({ op, inputs, outputs, attributes }) => ({
+      op,
+      inputs,
+      outputs,
+      attributes: attributes as Record<string, AddonAttribute>,
+    })),
+  }
+  return translated(() =>
+    addon.load(
+      description,
+      blocks.map((name) => arena.region(name)),
+      options,
+    ),
+  )
+}
+
+class NativeSession implements Session {
+  readonly plan: Plan
+  readonly arena: Arena
+  private readonly session: AddonSession
+
+  constructor(plan: Plan, arena: Arena, session: AddonSession) {
+    this.plan = plan
+    this.arena = arena
+    this.session = session
+    fillConstants(plan, arena)
+  }
+
+  async run(request: RunRequest): Promise<RunResult> {
+    const recorder = new Recorder(this.plan, request)
+    const control = new Int32Array(new SharedArrayBuffer(8))
+    const abort = () => Atomics.store(control, 0, 1)
+    if (request.signal?.aborted) abort()
+    request.signal?.addEventListener('abort', abort, { once: true })
+    try {
+      const { onProgress } = request
+      const progress = onProgress === undefined ? undefined : (completed: number) => onProgress(completed, recorder.read(completed))
+      const result = await this.session.run({ ...this.translate(request, recorder), control, onProgress: progress })
+      return this.result(result, recorder)
+    } catch (error) {
+      throw translate(error)
+    } finally {
+      request.signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  runSync(request: RunRequest): RunResult {
+    const recorder = new Recorder(this.plan, request)
+    return this.result(
+      translated(() => this.session.runSync(this.translate(request, recorder))),
+      recorder,
+    )
+  }
+
+  execute(first: number, last: number): void {
+    translated(() => this.session.runSync({ steps: 1, instructions: [first, last] }))
+  }
+
+  private translate(request: RunRequest, recorder: Recorder): AddonRunRequest {
+    const { steps, feeds, order, firstRow } = request
+    return {
+      steps,
+      feeds: feeds.map(({ input, values }) => ({ tensor: this.plan.inputs[input], source: values, each: 'row' })),
+      order,
+      firstRow,
+      records: { tensors: request.record.map((name) => this.plan.outputs[name]), into: recorder.memory },
+    }
+  }
+
+  private result({ completedSteps, stopped }: { completedSteps: number; stopped: string }, recorder: Recorder): RunResult {
+    return {
+      completed: completedSteps,
+      stopped: stopped === 'none' ? null : (stopped as 'aborted' | 'nonFinite'),
+      records: recorder.read(completedSteps),
+    }
+  }
+}
+
+/** The addon records all outputs of a step next to each other; this takes them apart. */
+class Recorder {
+  readonly memory: Float32Array
+  private readonly stride: number
+  private readonly parts: readonly { name: string; start: number; size: number; integer: boolean }[]
+
+  constructor(plan: Plan, { record, steps }: RunRequest) {
+    const sizes = recordSizes(plan, record)
+    let stride = 0
+    this.parts = record.map((name) => {
+      const part = { name, start: stride, size: sizes[name], integer: plan.tensors[plan.outputs[name]].dtype === 'int32' }
+      stride += part.size
+      return part
+    })
+    this.stride = stride
+    this.memory = new Float32Array(new SharedArrayBuffer(stride * steps * 4))
+  }
+
+  read(steps: number): Records {
+    return Object.fromEntries(
+      this.parts.map(({ name, start, size, integer }) => {
+        const source = integer ? new Int32Array(this.memory.buffer) : this.memory
+        const values = integer ? new Int32Array(size * steps) : new Float32Array(size * steps)
+        for (let step = 0; step < steps; step++) {
+          const from = step * this.stride + start
+          values.set(source.subarray(from, from + size), step * size)
+        }
+        return [name, values]
+      }),
+    )
+  }
+}
+
+function translated<T>(call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw translate(error)
+  }
+}
+
+function translate(error: unknown): unknown {
+  const { code, message } = error as { code?: string; message: string }
+  if (code === 'ERR_THALWEG_BUSY') return new BusyError(message)
+  return code?.startsWith('ERR_THALWEG_') ? new NativeError(message, { cause: error }) : error
+}

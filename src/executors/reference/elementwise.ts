@@ -1,0 +1,44 @@
+import type { Op } from '../../graph/op.ts'
+import { type ChainAttributes, elementwiseOps } from '../../ops/elementwise.ts'
+import type { Values } from '../arena.ts'
+import { broadcastStrides, forEachOffset, type Kernel, type View } from './kernel.ts'
+
+/** The meaning of one step of a chain. */
+export function computeOf(name: string): (a: number, b: number, c: number) => number {
+  return (elementwiseOps as Record<string, Op>)[name].compute as (a: number, b: number, c: number) => number
+}
+
+/** Step after step over whole tensors; every step is rounded to the arena's precision, as if it had been an instruction. */
+const elementwise: Kernel<ChainAttributes> = (inputs, [y], { steps }) => {
+  const size = y.values.length
+  const operands: Values[] = inputs.map((input) => repeated(input, y.shape, size))
+  steps.forEach((step, i) => {
+    const [name, ...positions] = step.split(' ')
+    const compute = computeOf(name)
+    const [a, b, c] = positions.map((position) => operands[Number(position)])
+    // A result may share memory with an input (in place), so only the last step may write it.
+    const result = i === steps.length - 1 ? y.values : emptyLike(y.values, size)
+    if (c !== undefined) for (let j = 0; j < size; j++) result[j] = compute(a[j], b[j], c[j])
+    else if (b !== undefined) for (let j = 0; j < size; j++) result[j] = compute(a[j], b[j], 0)
+    else for (let j = 0; j < size; j++) result[j] = compute(a[j], 0, 0)
+    operands.push(result)
+  })
+}
+
+function repeated(input: View, shape: readonly number[], size: number): Values {
+  const { values } = input
+  if (values.length === size) return values
+  const result = emptyLike(values, size)
+  if (values.length === 1) return result.fill(values[0])
+  forEachOffset(shape, broadcastStrides(input.shape, shape), (offset, position) => {
+    result[position] = values[offset]
+  })
+  return result
+}
+
+function emptyLike(values: Values, size: number): Values {
+  if (values instanceof Float64Array) return new Float64Array(size)
+  return values instanceof Int32Array ? new Int32Array(size) : new Float32Array(size)
+}
+
+export const elementwiseKernels = { elementwise }

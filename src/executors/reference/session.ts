@@ -1,0 +1,144 @@
+import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
+import { assert, BusyError } from '../../errors.ts'
+import { sizeOf } from '../../graph/shape.ts'
+import type { Plan } from '../../plan/plan.ts'
+import type { Arena, Values } from '../arena.ts'
+import type { Records, RunRequest, RunResult, Session } from '../executor.ts'
+import { fillConstants, recordSizes } from '../session.ts'
+import type { Kernel, View } from './kernel.ts'
+
+/** How long a run may hold the event loop before it lets others go first. */
+const SLICE_MILLISECONDS = 3
+const PROGRESS_MILLISECONDS = 50
+
+export class ReferenceSession implements Session {
+  readonly plan: Plan
+  readonly arena: Arena
+  private readonly calls: readonly (() => undefined | false)[]
+  private readonly views: readonly View[]
+  private busy = false
+
+  constructor(plan: Plan, arena: Arena, kernels: Readonly<Record<string, Kernel>>) {
+    this.plan = plan
+    this.arena = arena
+    this.views = plan.tensors.map((tensor) => ({ values: arena.view(tensor), shape: tensor.shape }))
+    this.calls = plan.instructions.map(({ op, inputs, outputs, attributes }) => {
+      const kernel = kernels[op]
+      assert(kernel !== undefined, `The reference executor has no kernel "${op}".`)
+      const operands = inputs.map((input) => this.views[input])
+      const results = outputs.map((output) => this.views[output])
+      return () => kernel(operands, results, attributes)
+    })
+    fillConstants(plan, arena)
+  }
+
+  async run(request: RunRequest): Promise<RunResult> {
+    const steps = this.begin(request)
+    try {
+      let sliceEnd = performance.now() + SLICE_MILLISECONDS
+      let progressAt = performance.now() + PROGRESS_MILLISECONDS
+      while (!request.signal?.aborted && steps.next()) {
+        const now = performance.now()
+        if (now >= progressAt) {
+          request.onProgress?.(steps.completed, steps.records)
+          progressAt = now + PROGRESS_MILLISECONDS
+        }
+        if (now >= sliceEnd) {
+          await setImmediate()
+          sliceEnd = performance.now() + SLICE_MILLISECONDS
+        }
+      }
+      request.onProgress?.(steps.completed, steps.records)
+      return steps.result(request.signal)
+    } finally {
+      this.busy = false
+    }
+  }
+
+  runSync(request: RunRequest): RunResult {
+    const steps = this.begin(request)
+    try {
+      while (!request.signal?.aborted && steps.next());
+      return steps.result(request.signal)
+    } finally {
+      this.busy = false
+    }
+  }
+
+  execute(first: number, last: number): void {
+    for (let i = first; i < last; i++) this.calls[i]()
+  }
+
+  private begin(request: RunRequest): Steps {
+    if (this.busy) throw new BusyError('This session is already running; wait for the run in progress, or load the plan a second time.')
+    this.busy = true
+    return new Steps(this.plan, this.views, this.calls, request)
+  }
+}
+
+/** The steps of one run, one at a time. */
+class Steps {
+  completed = 0
+  readonly records: Records
+  private readonly plan: Plan
+  private readonly views: readonly View[]
+  private readonly calls: readonly (() => undefined | false)[]
+  private readonly request: RunRequest
+  private nonFinite = false
+
+  constructor(plan: Plan, views: readonly View[], calls: readonly (() => undefined | false)[], request: RunRequest) {
+    this.plan = plan
+    this.views = views
+    this.calls = calls
+    this.request = request
+    const sizes = recordSizes(plan, request.record)
+    this.records = Object.fromEntries(
+      request.record.map((name) => {
+        const { values } = views[plan.outputs[name]]
+        return [name, new (values.constructor as Float32ArrayConstructor)(sizes[name] * request.steps)]
+      }),
+    )
+  }
+
+  /** Runs the next step; false when there is none, or when a kernel stopped it. */
+  next(): boolean {
+    if (this.completed === this.request.steps) return false
+    this.feed()
+    for (const call of this.calls) {
+      if (call() === false) {
+        this.nonFinite = true
+        return false
+      }
+    }
+    for (const name of this.request.record) {
+      const { values } = this.views[this.plan.outputs[name]]
+      ;(this.records[name] as Float32Array).set(values as Float32Array, this.completed * values.length)
+    }
+    this.completed += 1
+    return true
+  }
+
+  result(signal: AbortSignal | undefined): RunResult {
+    const aborted = signal?.aborted === true && this.completed < this.request.steps
+    return { completed: this.completed, stopped: this.nonFinite ? 'nonFinite' : aborted ? 'aborted' : null, records: this.records }
+  }
+
+  private feed(): void {
+    const { feeds, order, firstRow = 0 } = this.request
+    for (const { input, values } of feeds) {
+      const target = this.views[this.plan.inputs[input]]
+      const rows = target.shape[0]
+      const width = sizeOf(target.shape.slice(1))
+      for (let i = 0; i < rows; i++) {
+        const position = this.completed * rows + i
+        const row = order === undefined ? firstRow + position : order[position]
+        copyRow(values, row * width, target.values, i * width, width)
+      }
+    }
+  }
+}
+
+function copyRow(from: Values, fromStart: number, to: Values, toStart: number, width: number): void {
+  for (let i = 0; i < width; i++) to[toStart + i] = from[fromStart + i]
+}

@@ -1,0 +1,45 @@
+import type { AdamAttributes, SgdAttributes } from '../../ops/update.ts'
+import type { Kernel } from './kernel.ts'
+
+const assign: Kernel = ([, value], [variable]) => {
+  variable.values.set(value.values)
+}
+
+/** d = g + weightDecay p; v = momentum v + d; p -= rate (nesterov ? d + momentum v : v). */
+const sgd: Kernel<SgdAttributes> = (inputs, [parameter], { momentum, nesterov, weightDecay }) => {
+  const p = parameter.values
+  const g = inputs[1].values
+  const v = momentum === 0 ? null : inputs[2].values
+  const rate = inputs[inputs.length - 1].values[0]
+  for (let i = 0; i < p.length; i++) {
+    const d = g[i] + weightDecay * p[i]
+    if (v !== null) v[i] = momentum * v[i] + d
+    p[i] -= rate * (v === null ? d : nesterov ? d + momentum * v[i] : v[i])
+  }
+}
+
+/** See ops/update.ts for the equations. */
+const adam: Kernel<AdamAttributes> = ([parameter, gradient, mean, square, rateView, step], _, { beta1, beta2, epsilon, weightDecay }) => {
+  const [p, g, m, v] = [parameter.values, gradient.values, mean.values, square.values]
+  const rate = rateView.values[0]
+  const t = step.values[0] + 1
+  const correction1 = 1 - beta1 ** t
+  const correction2 = 1 - beta2 ** t
+  for (let i = 0; i < p.length; i++) {
+    m[i] += (1 - beta1) * (g[i] - m[i])
+    v[i] += (1 - beta2) * (g[i] * g[i] - v[i])
+    p[i] -= rate * weightDecay * p[i] + (rate * (m[i] / correction1)) / (Math.sqrt(v[i] / correction2) + epsilon)
+  }
+}
+
+const increment: Kernel = (_, [counter]) => {
+  counter.values[0] += 1
+}
+
+const checkFinite: Kernel = (inputs, [y]) => {
+  const finite = inputs.every(({ values }) => values.every(Number.isFinite))
+  y.values[0] = finite ? 1 : 0
+  return finite ? undefined : false
+}
+
+export const updateKernels = { assign, sgd, adam, increment, checkFinite }

@@ -1,0 +1,113 @@
+import { DtypeError, describe, OptionError } from '../errors.ts'
+import type { Op } from './op.ts'
+import { formatShape, type Shape } from './shape.ts'
+
+/** float32 for values, int32 for indices. */
+export type Dtype = 'float32' | 'int32'
+
+/** What is known of a value before it exists. */
+export interface Spec {
+  readonly shape: Shape
+  readonly dtype: Dtype
+}
+
+/** The layer (or other named part) that made a node; names are given when a model is built. */
+export interface Scope {
+  readonly kind: string
+  /** The user's own name, if given. */
+  readonly name?: string
+}
+
+export type Phase = 'forward' | 'backward' | 'update'
+
+/**
+ * A symbolic tensor: a shape, a dtype, and the op and inputs it comes from. It has no values; those live in
+ * an arena once a plan has been made. Immutable. `id`s ascend in order of creation, so a tensor's inputs
+ * always have smaller ids, and sorting by id is a topological order.
+ */
+export class Tensor implements Spec {
+  private static nextId = 1
+  readonly id: number
+  readonly op: Op
+  readonly inputs: readonly Tensor[]
+  // biome-ignore lint/suspicious/noExplicitAny: each op knows the type of its own attributes.
+  readonly attributes: any
+  readonly shape: Shape
+  readonly dtype: Dtype
+  readonly scope: Scope | null
+  readonly phase: Phase
+
+  constructor(op: Op, inputs: readonly Tensor[], attributes: object, spec: Spec) {
+    this.id = Tensor.nextId++
+    this.op = op
+    this.inputs = inputs
+    this.attributes = attributes
+    this.shape = spec.shape
+    this.dtype = spec.dtype
+    this.scope = place.scope
+    this.phase = place.phase
+  }
+
+  get rank(): number {
+    return this.shape.length
+  }
+
+  toString(): string {
+    return `${this.op.name} ${this.dtype} ${formatShape(this.shape)}`
+  }
+}
+
+let place: { readonly scope: Scope | null; readonly phase: Phase } = { scope: null, phase: 'forward' }
+
+/** Runs `build`; the tensors it makes belong to `scope`. */
+export function within<T>(scope: Scope | null, phase: Phase, build: () => T): T {
+  const outer = place
+  place = { scope, phase }
+  try {
+    return build()
+  } finally {
+    place = outer
+  }
+}
+
+/** Where the next tensor will be made, for error messages: `relu` or `relu (layer "dense")`. */
+export function locate(op: string): string {
+  const scope = place.scope
+  return scope === null ? op : `${op} (layer "${scope.name ?? scope.kind}")`
+}
+
+/** Adds a node: infers and checks its shape. The only way a tensor is made. */
+export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {
+  for (const [i, input] of inputs.entries()) {
+    if (!(input instanceof Tensor)) {
+      throw new OptionError(
+        `${locate(op.name)}: operand ${i} must be a symbolic tensor, got ${describe(input)}; make one with input(shape).`,
+      )
+    }
+  }
+  const spec = op.infer(inputs, attributes, locate(op.name))
+  return new Tensor(op as Op, inputs, attributes, spec)
+}
+
+/** Throws unless the dtype is the expected one. */
+export function expectDtype(where: string, spec: Spec, dtype: Dtype, what = 'the operand'): void {
+  if (spec.dtype !== dtype) {
+    const advice = dtype === 'float32' ? ' Try cast(x).' : ''
+    throw new DtypeError(`${where}: ${what} must be ${dtype}, got ${spec.dtype} ${formatShape(spec.shape)}.${advice}`)
+  }
+}
+
+/** All tensors that `roots` need, in topological order (ascending id). */
+export function ancestors(roots: readonly Tensor[]): Tensor[] {
+  const seen = new Set<Tensor>(roots)
+  const stack = [...seen]
+  while (stack.length > 0) {
+    for (const input of (stack.pop() as Tensor).inputs) {
+      if (!seen.has(input)) {
+        seen.add(input)
+        stack.push(input)
+      }
+    }
+  }
+  return [...seen].sort((a, b) => a.id - b.id)
+}

@@ -1,0 +1,105 @@
+/**
+ * Metrics, exact over batches of any size: a plan computes small statistics of each batch, and the metric joins
+ * them in double precision.
+ */
+import { OptionError, unknownName } from '../errors.ts'
+import type { Tensor } from '../graph/tensor.ts'
+import { abs, square, subtract } from '../ops/elementwise.ts'
+import { mean, sum } from '../ops/reduce.ts'
+import type { Loss } from './losses.ts'
+
+/** The statistics of one batch: its size, and the values of each tensor the metric asked for. */
+export interface BatchStatistics {
+  readonly samples: number
+  readonly values: readonly (readonly number[])[]
+}
+
+export interface Metric {
+  readonly name: string
+  /** Small tensors computed from each batch. */
+  batch(prediction: Tensor, target: Tensor, loss: Loss): readonly Tensor[]
+  /** The metric over all batches. */
+  result(batches: readonly BatchStatistics[]): number
+}
+
+/** Σ samples · value / Σ samples: the mean over samples of a mean over each batch. */
+export function weightedMean(batches: readonly BatchStatistics[], statistic = 0): number {
+  let total = 0
+  let samples = 0
+  for (const batch of batches) {
+    total += batch.samples * batch.values[statistic][0]
+    samples += batch.samples
+  }
+  return total / samples
+}
+
+/** The share of samples classified correctly: the largest logit (or, for binaryCrossentropy, the logit's sign) agrees with the target. */
+const accuracy: Metric = {
+  name: 'accuracy',
+  batch: (prediction, target, loss) => {
+    if (loss.correct === undefined)
+      throw new OptionError(
+        `Metric "accuracy" is for classification, loss "${loss.name}" is not; try meanAbsoluteError, rootMeanSquaredError or r2Score.`,
+      )
+    // Counts, not shares: a count of samples is exact in float32.
+    return [sum(loss.correct(prediction, target))]
+  },
+  result: (batches) => {
+    const total = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
+    return total(batches.map(({ values }) => values[0][0])) / total(batches.map(({ samples }) => samples))
+  },
+}
+
+/** The mean of |prediction - target|. */
+const meanAbsoluteError: Metric = {
+  name: 'meanAbsoluteError',
+  batch: (prediction, target) => [mean(abs(subtract(prediction, target)))],
+  result: weightedMean,
+}
+
+/** The square root of the mean of (prediction - target)². */
+const rootMeanSquaredError: Metric = {
+  name: 'rootMeanSquaredError',
+  batch: (prediction, target) => [mean(square(subtract(prediction, target)))],
+  result: (batches) => Math.sqrt(weightedMean(batches)),
+}
+
+/**
+ * The coefficient of determination, 1 - Σ (target - prediction)² / Σ (target - mean target)², for each output, averaged over outputs.
+ * Squared deviations of batches are joined by the formula of Chan, Golub and LeVeque (1979).
+ */
+const r2Score: Metric = {
+  name: 'r2Score',
+  batch: (prediction, target) => {
+    const center = mean(target, { axes: [0] })
+    return [mean(square(subtract(prediction, target)), { axes: [0] }), center, mean(square(subtract(target, center)), { axes: [0] })]
+  },
+  result: (batches) => {
+    const outputs = batches[0].values[0].length
+    let total = 0
+    for (let i = 0; i < outputs; i++) {
+      let [samples, residual, center, deviation] = [0, 0, 0, 0]
+      for (const batch of batches) {
+        const [error, batchCenter, batchVariance] = batch.values.map((values) => values[i])
+        const joined = samples + batch.samples
+        const delta = batchCenter - center
+        deviation += batch.samples * batchVariance + (delta * delta * samples * batch.samples) / joined
+        center += (delta * batch.samples) / joined
+        residual += batch.samples * error
+        samples = joined
+      }
+      total += 1 - residual / deviation
+    }
+    return total / outputs
+  },
+}
+
+const named = { accuracy, meanAbsoluteError, rootMeanSquaredError, r2Score }
+
+export type MetricName = keyof typeof named
+
+export function metricFor(where: string, choice: MetricName | Metric): Metric {
+  if (typeof choice === 'object' && choice !== null && typeof choice.batch === 'function') return choice
+  if (!Object.hasOwn(named, choice as string)) throw unknownName('metric', choice, Object.keys(named), where)
+  return named[choice as MetricName]
+}

@@ -1,0 +1,125 @@
+/** Optimizers: how a step changes the parameters. Each is one op over flat memory, part of the plan. */
+import { checkOptions, describe, OptionError, unknownName } from '../errors.ts'
+import { apply, type Tensor } from '../graph/tensor.ts'
+import { updateOps } from '../ops/update.ts'
+
+/** The learning rate of a run: a number, or a function of the epoch (0, 1, 2, …). */
+export type LearningRate = number | ((epoch: number) => number)
+
+/** What an optimizer updates one parameter from. */
+export interface UpdateCall {
+  readonly parameter: Tensor
+  readonly gradient: Tensor
+  /** One variable per slot, of the parameter's shape, starting at 0. */
+  readonly slots: readonly Tensor[]
+  readonly learningRate: Tensor
+  /** Steps taken so far, int32. */
+  readonly step: Tensor
+}
+
+export interface Optimizer {
+  readonly name: string
+  readonly learningRate: LearningRate
+  /** Names of the values it keeps for each parameter element. */
+  readonly slots: readonly string[]
+  update(call: UpdateCall): Tensor
+}
+
+function check(where: string, name: string, value: unknown, minimum: number, below = Number.POSITIVE_INFINITY): void {
+  if (typeof value === 'number' && value >= minimum && value < below) return
+  const range =
+    below === Number.POSITIVE_INFINITY ? `a number of at least ${minimum}` : `a number of at least ${minimum} and below ${below}`
+  throw new OptionError(`${where}: ${name} must be ${range}, got ${describe(value)}.`)
+}
+
+function checkRate(where: string, rate: unknown): void {
+  if (typeof rate !== 'function') check(where, 'learningRate', rate, 0)
+}
+
+export interface SgdOptions {
+  /** Default 0.01. */
+  learningRate?: LearningRate
+  /** Default 0. */
+  momentum?: number
+  /** Default false. */
+  nesterov?: boolean
+  /** Added to the gradient as weightDecay · parameter; default 0. */
+  weightDecay?: number
+}
+
+/**
+ * Stochastic gradient descent: v = momentum · v + g; p -= learningRate · v
+ * (or · (g + momentum · v) with `nesterov`; Sutskever et al. 2013, in PyTorch's form).
+ */
+export function sgd(options: SgdOptions = {}): Optimizer {
+  checkOptions('sgd', options, ['learningRate', 'momentum', 'nesterov', 'weightDecay'])
+  const { learningRate = 0.01, momentum = 0, nesterov = false, weightDecay = 0 } = options
+  checkRate('sgd', learningRate)
+  check('sgd', 'momentum', momentum, 0, 1)
+  check('sgd', 'weightDecay', weightDecay, 0)
+  if (nesterov && momentum === 0) throw new OptionError('sgd: nesterov needs a momentum above 0, got 0; try momentum 0.9.')
+  return {
+    name: 'sgd',
+    learningRate,
+    slots: momentum === 0 ? [] : ['velocity'],
+    update: ({ parameter, gradient, slots, learningRate: rate }) =>
+      apply(updateOps.sgd, [parameter, gradient, ...slots, rate], { momentum, nesterov, weightDecay }),
+  }
+}
+
+export interface AdamOptions {
+  /** Default 0.001. */
+  learningRate?: LearningRate
+  /** Decay of the mean of gradients; default 0.9. */
+  beta1?: number
+  /** Decay of the mean of squared gradients; default 0.999. */
+  beta2?: number
+  /** Default 1e-7. */
+  epsilon?: number
+}
+
+export interface AdamWOptions extends AdamOptions {
+  /** Each step shrinks the parameters by learningRate · weightDecay; default 0.004. */
+  weightDecay?: number
+}
+
+const adamOptions = ['learningRate', 'beta1', 'beta2', 'epsilon']
+
+/** Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1). */
+export function adam(options: AdamOptions = {}): Optimizer {
+  checkOptions('adam', options, adamOptions)
+  return adamLike('adam', { ...options, weightDecay: 0 })
+}
+
+/** Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2). */
+export function adamW(options: AdamWOptions = {}): Optimizer {
+  checkOptions('adamW', options, [...adamOptions, 'weightDecay'])
+  return adamLike('adamW', options)
+}
+
+function adamLike(name: string, options: AdamWOptions): Optimizer {
+  const { learningRate = 0.001, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7, weightDecay = 0.004 } = options
+  checkRate(name, learningRate)
+  check(name, 'beta1', beta1, 0, 1)
+  check(name, 'beta2', beta2, 0, 1)
+  check(name, 'epsilon', epsilon, 0)
+  check(name, 'weightDecay', weightDecay, 0)
+  return {
+    name,
+    learningRate,
+    slots: ['mean', 'square'],
+    update: ({ parameter, gradient, slots: [mean, square], learningRate: rate, step }) =>
+      apply(updateOps.adam, [parameter, gradient, mean, square, rate, step], { beta1, beta2, epsilon, weightDecay }),
+  }
+}
+
+const named = { sgd, adam, adamW }
+
+export type OptimizerName = keyof typeof named
+
+/** An optimizer by name with its defaults, or one made with options. */
+export function optimizerFor(where: string, choice: OptimizerName | Optimizer): Optimizer {
+  if (typeof choice === 'object' && choice !== null && typeof choice.update === 'function') return choice
+  if (!Object.hasOwn(named, choice as string)) throw unknownName('optimizer', choice, Object.keys(named), where)
+  return named[choice as OptimizerName]()
+}

@@ -1,0 +1,100 @@
+import type { Op } from '../graph/op.ts'
+import { sizeOf } from '../graph/shape.ts'
+import { ops } from '../ops/index.ts'
+import { align, type Instruction, type Plan, type PlanTensor, WORKSPACE } from './plan.ts'
+
+/**
+ * Joins neighbours: consecutive instructions of a `flat` op with equal attributes whose operands adjoin in memory
+ * become one over the whole range. The optimizer of a model is one pass over its parameter block.
+ */
+export function coalesce(plan: Plan): Plan {
+  const tensors = [...plan.tensors]
+  const instructions: Instruction[] = []
+  for (const instruction of plan.instructions) {
+    const joined =
+      isFlat(instruction) && instructions.length > 0 ? joinInstructions(instructions[instructions.length - 1], instruction, tensors) : null
+    if (joined === null) instructions.push(instruction)
+    else instructions[instructions.length - 1] = joined
+  }
+  return compact({ ...plan, tensors, instructions: instructions.map((instruction) => joinOperands(instruction, tensors)) })
+}
+
+/** Leaves out the tensors that no instruction, input, output or constant names any more. */
+function compact(plan: Plan): Plan {
+  const positions = new Map<number, number>()
+  const used = [
+    ...plan.instructions.flatMap(({ inputs, outputs }) => [...inputs, ...outputs]),
+    ...Object.values(plan.inputs),
+    ...Object.values(plan.outputs),
+    ...plan.constants.map(({ tensor }) => tensor),
+  ]
+  for (const tensor of [...new Set(used)].sort((a, b) => a - b)) positions.set(tensor, positions.size)
+  const move = (tensor: number) => positions.get(tensor) as number
+  const moveAll = (named: Readonly<Record<string, number>>) =>
+    Object.fromEntries(Object.entries(named).map(([name, tensor]) => [name, move(tensor)]))
+  return {
+    ...plan,
+    tensors: [...positions.keys()].map((tensor) => plan.tensors[tensor]),
+    instructions: plan.instructions.map((instruction) => ({
+      ...instruction,
+      inputs: instruction.inputs.map(move),
+      outputs: instruction.outputs.map(move),
+    })),
+    inputs: moveAll(plan.inputs),
+    outputs: moveAll(plan.outputs),
+    constants: plan.constants.map(({ tensor, value }) => ({ tensor: move(tensor), value })),
+  }
+}
+
+function isFlat(instruction: Instruction): boolean {
+  return (ops as Record<string, Op>)[instruction.op].flat === true
+}
+
+function writesVariables(instruction: Instruction): boolean {
+  return (ops as Record<string, Op>)[instruction.op].writes !== undefined
+}
+
+function joinInstructions(a: Instruction, b: Instruction, tensors: PlanTensor[]): Instruction | null {
+  if (a.op !== b.op || !writesVariables(a) || JSON.stringify(a.attributes) !== JSON.stringify(b.attributes)) return null
+  // Operands that are the same tensor in both (learning rate, step) stay; all others must adjoin.
+  const adjoin = a.inputs.every((input, i) => input === b.inputs[i] || follows(tensors[input], tensors[b.inputs[i]]))
+  if (!adjoin || a.inputs.every((input, i) => input === b.inputs[i])) return null
+  const merged = new Map<number, number>()
+  const merge = (first: number, second: number): number => {
+    if (first === second) return first
+    const known = merged.get(first)
+    if (known !== undefined) return known
+    merged.set(first, tensors.push(join(tensors[first], tensors[second])) - 1)
+    return tensors.length - 1
+  }
+  return {
+    ...a,
+    inputs: a.inputs.map((input, i) => merge(input, b.inputs[i])),
+    outputs: a.outputs.map((output, i) => merge(output, b.outputs[i])),
+    layer: null,
+  }
+}
+
+/** A flat op over a list of any length (checkFinite): neighbours in the list that adjoin in memory become one operand. */
+function joinOperands(instruction: Instruction, tensors: PlanTensor[]): Instruction {
+  if (!isFlat(instruction) || writesVariables(instruction)) return instruction
+  const inputs: number[] = []
+  for (const input of instruction.inputs) {
+    const previous = inputs[inputs.length - 1]
+    if (previous !== undefined && follows(tensors[previous], tensors[input]))
+      inputs[inputs.length - 1] = tensors.push(join(tensors[previous], tensors[input])) - 1
+    else inputs.push(input)
+  }
+  return { ...instruction, inputs }
+}
+
+function follows(a: PlanTensor, b: PlanTensor): boolean {
+  return a.block === b.block && a.block !== WORKSPACE && a.dtype === b.dtype && b.offset === a.offset + align(sizeOf(a.shape) * 4)
+}
+
+/** The range from the start of a to the end of b; the gap up to the cache line between them holds zeros, and stays so. */
+function join(a: PlanTensor, b: PlanTensor): PlanTensor {
+  const size = (b.offset - a.offset) / 4 + sizeOf(b.shape)
+  const label = `${a.label.split(' … ')[0]} … ${b.label}`
+  return { ...a, shape: [size], label }
+}

@@ -1,0 +1,46 @@
+import type { Mode } from '../graph/op.ts'
+import type { Dtype, Phase } from '../graph/tensor.ts'
+
+/** Where a tensor of a plan lies: a block of the arena, and the offset in it in bytes of 4-byte elements. */
+export interface PlanTensor {
+  readonly shape: readonly number[]
+  readonly dtype: Dtype
+  readonly block: string
+  readonly offset: number
+  /** As plans print it: a variable's or input's name, or `%7`. */
+  readonly label: string
+}
+
+/** One kernel call. Inputs and outputs are positions in `Plan.tensors`. */
+export interface Instruction {
+  readonly op: string
+  readonly inputs: readonly number[]
+  readonly outputs: readonly number[]
+  readonly attributes: Readonly<Record<string, unknown>>
+  readonly layer: string | null
+  readonly phase: Phase
+}
+
+/** A graph made concrete for one batch size: what an executor runs over an arena. Plain data. */
+export interface Plan {
+  readonly mode: Mode
+  readonly batchSize: number
+  readonly tensors: readonly PlanTensor[]
+  readonly instructions: readonly Instruction[]
+  readonly inputs: Readonly<Record<string, number>>
+  readonly outputs: Readonly<Record<string, number>>
+  /** Scalars that the arena holds from the start. */
+  readonly constants: readonly { readonly tensor: number; readonly value: number }[]
+  /** Bytes of each block the plan touches. All but `workspace` are shared with other plans of the model. */
+  readonly blocks: Readonly<Record<string, number>>
+}
+
+/** The one block that belongs to a plan alone. */
+export const WORKSPACE = 'workspace'
+
+/** Every tensor and every block starts on a cache line (64 bytes), which is also the widest vector register. */
+export const ALIGNMENT = 64
+
+export function align(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
+}

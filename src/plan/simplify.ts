@@ -1,0 +1,61 @@
+import type { Mode } from '../graph/op.ts'
+import { broadcastShapes, type Shape, sameShape } from '../graph/shape.ts'
+import { apply, type Tensor } from '../graph/tensor.ts'
+import { shapeOps } from '../ops/shape.ts'
+import { constant, constantValue } from '../ops/source.ts'
+import { rewrite } from './rewrite.ts'
+
+/**
+ * Makes the graph smaller without changing values: constants are computed, each op's own `simplify` rule is
+ * applied until nothing changes, repetitions (broadcastTo) are left to elementwise ops, and what is
+ * computed twice is computed once.
+ */
+export function simplify(roots: readonly Tensor[], mode: Mode): Tensor[] {
+  const known = new Map<string, Tensor>()
+
+  const once = (node: Tensor): Tensor => {
+    if (node.op.writes !== undefined || (node.op.virtual && constantValue(node) === null)) return node
+    const key = `${node.op.name} ${node.inputs.map((input) => input.id).join(' ')} ${JSON.stringify(node.attributes)}`
+    const earlier = known.get(key)
+    if (earlier === undefined) known.set(key, node)
+    return earlier ?? node
+  }
+
+  const reduced = (node: Tensor): Tensor => {
+    let current = once(node)
+    for (;;) {
+      const next =
+        folded(current) ??
+        unrepeated(current) ??
+        current.op.simplify?.({ inputs: current.inputs, output: current, attributes: current.attributes, mode }) ??
+        null
+      if (next === null) return current
+      current = once(next)
+    }
+  }
+
+  return rewrite(roots, (node, inputs) => reduced(apply(node.op, inputs, node.attributes)))
+}
+
+/** An elementwise op of constants is a constant. */
+function folded({ op, inputs, dtype }: Tensor): Tensor | null {
+  if (op.compute === undefined || dtype !== 'float32' || inputs.length === 0) return null
+  const values = inputs.map(constantValue)
+  return values.includes(null) ? null : constant(op.compute(...(values as [number, number, number])))
+}
+
+/** Elementwise ops repeat their operands themselves: a broadcastTo before them is dropped where the result keeps its shape. */
+function unrepeated(node: Tensor): Tensor | null {
+  if (node.op.compute === undefined) return null
+  const inputs = [...node.inputs]
+  let changed = false
+  inputs.forEach((input, i) => {
+    if (input.op !== shapeOps.broadcastTo) return
+    const shapes = inputs.map((other, j) => (j === i ? input.inputs[0].shape : other.shape))
+    const shape = shapes.reduce((a: Shape, b) => broadcastShapes('simplify', a, b))
+    if (!sameShape(shape, node.shape)) return
+    inputs[i] = input.inputs[0]
+    changed = true
+  })
+  return changed ? apply(node.op, inputs, node.attributes) : null
+}

@@ -1,0 +1,41 @@
+import { sizeOf } from '../graph/shape.ts'
+import type { Tensor } from '../graph/tensor.ts'
+import type { VariableAttributes } from '../ops/source.ts'
+import { align } from './plan.ts'
+
+export interface Place {
+  readonly block: string
+  readonly offset: number
+  readonly name: string
+}
+
+/**
+ * Where each variable of a model lives. All variables of one block are contiguous in the order given (each on a
+ * cache line of its own), so that parameters, gradients and optimizer slots are flat memory in the same order.
+ * The same layout serves every plan of the model, whatever its batch size.
+ */
+export class VariableLayout {
+  private readonly places = new Map<Tensor, Place>()
+  readonly blocks: Readonly<Record<string, number>>
+
+  /** @param variables In order; with the full names (`dense_1.kernel`). */
+  constructor(variables: readonly { readonly variable: Tensor; readonly name: string }[]) {
+    const blocks: Record<string, number> = {}
+    for (const { variable, name } of variables) {
+      if (this.places.has(variable)) continue
+      const { block, shape } = variable.attributes as VariableAttributes
+      const offset = blocks[block] ?? 0
+      this.places.set(variable, { block, offset, name })
+      blocks[block] = offset + align(sizeOf(shape) * 4)
+    }
+    this.blocks = blocks
+  }
+
+  get variables(): readonly Tensor[] {
+    return [...this.places.keys()]
+  }
+
+  place(variable: Tensor): Place | undefined {
+    return this.places.get(variable)
+  }
+}

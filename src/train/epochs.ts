@@ -1,0 +1,197 @@
+import type { Rows } from '../data/rows.ts'
+import { AbortError, DataError, describe, OptionError } from '../errors.ts'
+import { sizeOf } from '../graph/shape.ts'
+import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
+import { optimizerFor } from '../optim/optimizers.ts'
+import { Purpose, RandomStream } from '../random.ts'
+import type { Model, TrainingData } from './model.ts'
+import { Objective, type ObjectiveOptions, type Samples } from './objective.ts'
+import { batches } from './sessions.ts'
+import { Trainer } from './trainer.ts'
+
+export interface EpochOptions extends ObjectiveOptions {
+  /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
+  readonly optimizer?: Optimizer | OptimizerName
+  /** Times through the data; default 1. */
+  readonly epochs?: number
+  /** Samples a step; default 32. The last batch of an epoch may be smaller. */
+  readonly batchSize?: number
+  /** Measured after each epoch. */
+  readonly validationData?: TrainingData
+  /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1. */
+  readonly validationSplit?: number
+  /** Whether each epoch goes through the samples in a new order; default true. */
+  readonly shuffle?: boolean
+  /** Stops the run within one step. */
+  readonly signal?: AbortSignal
+}
+
+/** What an epoch measured: `loss`, each metric, and the same with `validation` in front. */
+export type EpochValues = { readonly loss: number; readonly validationLoss?: number } & Readonly<Record<string, number>>
+
+export interface Progress {
+  /** From 0. */
+  readonly epoch: number
+  readonly epochs: number
+  /** Steps of this epoch that are done, of `steps`. */
+  readonly step: number
+  readonly steps: number
+  /** The loss of the latest step. */
+  readonly loss: number
+}
+
+/** Steps that have just been completed: the first of them and the loss of each. */
+export type OnSteps = (firstStep: number, losses: Float32Array) => void
+
+export const epochOptionNames = [
+  'loss',
+  'metrics',
+  'optimizer',
+  'epochs',
+  'batchSize',
+  'validationData',
+  'validationSplit',
+  'shuffle',
+  'signal',
+]
+
+const trainers = new WeakMap<Model, Trainer>()
+
+/** A training run, an epoch at a time. `fit` and `train` are both made from it. */
+export class Epochs {
+  readonly epochs: number
+  readonly trainer: Trainer
+  readonly stepsPerEpoch: number
+  private readonly model: Model
+  private readonly batchSize: number
+  private readonly learningRate: LearningRate
+  private readonly shuffle: boolean
+  private readonly samples: Samples
+  private readonly validation: Samples | null
+  /** Rows to train on, in the order of the next epoch. */
+  private readonly order: Int32Array
+
+  constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
+    const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
+    checkCount(where, 'epochs', epochs)
+    checkCount(where, 'batchSize', batchSize)
+    if (typeof shuffle !== 'boolean') throw new OptionError(`${where}: shuffle must be true or false, got ${describe(shuffle)}.`)
+    if (typeof validationSplit !== 'number' || !(validationSplit >= 0 && validationSplit < 1)) {
+      throw new OptionError(`${where}: validationSplit must lie in 0 … 1 (1 excluded), got ${describe(validationSplit)}.`)
+    }
+    if (validationData !== undefined && validationSplit > 0)
+      throw new OptionError(`${where}: give validationData or validationSplit, not both.`)
+    this.model = model
+    this.epochs = epochs
+    this.shuffle = shuffle
+    this.trainer = trainerFor(where, model, options)
+    this.learningRate = this.trainer.optimizer.learningRate
+    const { objective } = this.trainer
+    this.samples = objective.toSamples(where, data)
+    const held = splitRows(where, model.seed, this.samples.count, validationSplit)
+    this.validation =
+      validationData !== undefined
+        ? objective.toSamples(`${where}: validationData`, validationData)
+        : held.validation.length > 0
+          ? pick(this.trainer, this.samples, held.validation)
+          : null
+    this.order = held.training
+    this.batchSize = Math.min(batchSize, this.order.length)
+    this.stepsPerEpoch = Math.ceil(this.order.length / this.batchSize)
+  }
+
+  /** Runs one epoch and measures it. */
+  async run(epoch: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues> {
+    this.trainer.learningRate = rateAt(this.learningRate, epoch)
+    if (this.shuffle) this.reorder(epoch)
+    const { objective } = this.trainer
+    const feeds = objective.feeds(this.samples)
+    const runs = []
+    let before = 0
+    for (const { batchSize, steps, firstRow } of batches(this.order.length, this.batchSize)) {
+      const session = this.trainer.session(batchSize)
+      let reported = 0
+      const first = before
+      const report = (completed: number, losses: Float32Array) => {
+        if (completed > reported) onSteps?.(first + reported, losses.subarray(reported, completed))
+        reported = completed
+      }
+      const result = await this.model.exclusive(() =>
+        session.run({
+          steps,
+          feeds,
+          order: this.order.subarray(firstRow, firstRow + steps * batchSize),
+          record: objective.recorded,
+          signal,
+          onProgress: onSteps === undefined ? undefined : (completed, records) => report(completed, records.loss as Float32Array),
+        }),
+      )
+      report(result.completed, result.records.loss as Float32Array)
+      before += result.completed
+      if (result.stopped === 'nonFinite') throw this.trainer.nonFinite(session, epoch * this.stepsPerEpoch + before)
+      if (result.stopped === 'aborted')
+        throw new AbortError(
+          `Training was stopped in epoch ${epoch + 1}, after ${before} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
+          signal?.reason,
+        )
+      runs.push({ batchSize, completed: result.completed, records: result.records })
+    }
+    const values: Record<string, number> & { loss: number } = objective.report(runs)
+    if (this.validation === null) return values
+    const measured = await objective.measure(this.validation, signal)
+    for (const [name, value] of Object.entries(measured)) values[`validation${name[0].toUpperCase()}${name.slice(1)}`] = value
+    return values
+  }
+
+  /** A new order for an epoch: a function of seed and epoch alone. */
+  private reorder(epoch: number): void {
+    this.order.sort()
+    new RandomStream(this.model.seed, Purpose.shuffle, epoch).shuffle(this.order)
+  }
+}
+
+/** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
+function trainerFor(where: string, model: Model, options: EpochOptions): Trainer {
+  const optimizer = optimizerFor(where, options.optimizer ?? 'adam')
+  const objective = new Objective(where, model, options)
+  const trainer = new Trainer(model, objective, optimizer, trainers.get(model))
+  trainers.set(model, trainer)
+  return trainer
+}
+
+function splitRows(where: string, seed: number, count: number, split: number): { training: Int32Array; validation: Int32Array } {
+  const rows = Int32Array.from({ length: count }, (_, i) => i)
+  const held = Math.round(count * split)
+  if (held === 0) return { training: rows, validation: rows.subarray(0, 0) }
+  if (held === count) throw new DataError(`${where}: validationSplit ${split} of ${count} samples leaves none to train on.`)
+  new RandomStream(seed, Purpose.split).shuffle(rows)
+  return { training: rows.slice(held).sort(), validation: rows.slice(0, held).sort() }
+}
+
+/** Copies chosen rows. */
+function pick(trainer: Trainer, samples: Samples, rows: Int32Array): Samples {
+  const copy = (from: Rows, width: number): Rows => {
+    const buffer = new SharedArrayBuffer(rows.length * width * 4)
+    const values = from.values instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
+    rows.forEach((row, i) => values.set(from.values.subarray(row * width, (row + 1) * width), i * width))
+    return { values, count: rows.length }
+  }
+  const widths = trainer.model.inputs.map((input) => sizeOf(input.shape.slice(1) as number[]))
+  return {
+    x: samples.x.map((x, i) => copy(x, widths[i])),
+    y: copy(samples.y, sizeOf(trainer.objective.target.shape.slice(1) as number[])),
+    count: rows.length,
+  }
+}
+
+function rateAt(learningRate: LearningRate, epoch: number): number {
+  const rate = typeof learningRate === 'number' ? learningRate : learningRate(epoch)
+  if (typeof rate !== 'number' || !(rate >= 0))
+    throw new OptionError(`learningRate must give a number of at least 0, got ${describe(rate)} for epoch ${epoch}.`)
+  return rate
+}
+
+function checkCount(where: string, name: string, value: unknown): void {
+  if (!Number.isSafeInteger(value) || (value as number) < 1)
+    throw new OptionError(`${where}: ${name} must be an integer of at least 1, got ${describe(value)}.`)
+}

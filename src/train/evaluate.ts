@@ -1,0 +1,23 @@
+import { checkOptions, describe, OptionError } from '../errors.ts'
+import type { Model, TrainingData } from './model.ts'
+import { Objective, type ObjectiveOptions } from './objective.ts'
+
+export interface EvaluateOptions extends ObjectiveOptions {
+  /** Samples a step; default 256. The result does not depend on it, but for rounding. */
+  readonly batchSize?: number
+  readonly signal?: AbortSignal
+}
+
+export async function evaluate(
+  model: Model,
+  data: TrainingData,
+  options: EvaluateOptions,
+): Promise<{ loss: number } & Record<string, number>> {
+  if (options === undefined) throw new OptionError('evaluate: options are required, at least { loss }.')
+  checkOptions('evaluate', options, ['loss', 'metrics', 'batchSize', 'signal'])
+  const { batchSize = 256, signal } = options
+  if (!Number.isSafeInteger(batchSize) || batchSize < 1)
+    throw new OptionError(`evaluate: batchSize must be an integer of at least 1, got ${describe(batchSize)}.`)
+  const objective = new Objective('evaluate', model, options)
+  return objective.measure(objective.toSamples('evaluate', data), signal, batchSize)
+}

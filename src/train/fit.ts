@@ -1,0 +1,116 @@
+import { checkOptions, describe, OptionError } from '../errors.ts'
+import { type EpochOptions, Epochs, type EpochValues, epochOptionNames, type Progress } from './epochs.ts'
+import type { Model, TrainingData } from './model.ts'
+
+export interface EarlyStopping {
+  /** A value of the epoch; default "validationLoss" with validation, else "loss". */
+  readonly monitor?: string
+  /** Epochs without improvement before the run stops; default 5. */
+  readonly patience?: number
+  /** The least change that counts as an improvement; default 0. */
+  readonly minDelta?: number
+  /** Whether less or more is better; default "max" for accuracy and r2Score, else "min". */
+  readonly mode?: 'min' | 'max'
+  /** Put the weights of the best epoch back at the end, also when the run ends otherwise; default true. */
+  readonly restoreBestWeights?: boolean
+}
+
+export interface FitOptions extends EpochOptions {
+  readonly earlyStopping?: EarlyStopping
+  /** Called every 50 ms or so while steps run. */
+  readonly onProgress?: (progress: Progress) => void
+  /** Called (and awaited) after each epoch; return false to stop. */
+  readonly onEpochEnd?: (epoch: number, values: EpochValues) => undefined | boolean | Promise<undefined | boolean> | void | Promise<void>
+}
+
+/** What `fit` resolves with. */
+export interface History {
+  readonly epochs: readonly EpochValues[]
+  /** "completed": all epochs ran; "earlyStopping"; "onEpochEnd": the callback returned false. */
+  readonly stopped: 'completed' | 'earlyStopping' | 'onEpochEnd'
+  /** With early stopping: the best epoch, from 0. */
+  readonly bestEpoch: number | null
+}
+
+export async function fit(model: Model, data: TrainingData, options: FitOptions): Promise<History> {
+  if (options === undefined) throw new OptionError('fit: options are required, at least { loss }.')
+  checkOptions('fit', options, [...epochOptionNames, 'earlyStopping', 'onProgress', 'onEpochEnd'])
+  for (const name of ['onProgress', 'onEpochEnd'] as const) {
+    if (options[name] !== undefined && typeof options[name] !== 'function')
+      throw new OptionError(`fit: ${name} must be a function, got ${describe(options[name])}.`)
+  }
+  const endTraining = model.beginTraining()
+  try {
+    const run = new Epochs('fit', model, data, options)
+    const watch = options.earlyStopping === undefined ? null : new Watch(model, options.earlyStopping)
+    const epochs: EpochValues[] = []
+    let stopped: History['stopped'] = 'completed'
+    try {
+      for (let epoch = 0; epoch < run.epochs && stopped === 'completed'; epoch++) {
+        const values = await run.run(epoch, options.signal, progressOf(run, epoch, options.onProgress))
+        epochs.push(values)
+        if (watch?.isOver(epoch, values)) stopped = 'earlyStopping'
+        if ((await options.onEpochEnd?.(epoch, values)) === false) stopped = 'onEpochEnd'
+      }
+    } finally {
+      await watch?.restore()
+    }
+    return { epochs, stopped, bestEpoch: watch?.bestEpoch ?? null }
+  } finally {
+    endTraining()
+  }
+}
+
+function progressOf(run: Epochs, epoch: number, report: FitOptions['onProgress']) {
+  if (report === undefined) return undefined
+  return (firstStep: number, losses: Float32Array) =>
+    report({ epoch, epochs: run.epochs, step: firstStep + losses.length, steps: run.stepsPerEpoch, loss: losses[losses.length - 1] })
+}
+
+/** Remembers the best epoch and its weights. */
+class Watch {
+  bestEpoch: number | null = null
+  private best = Number.NaN
+  private bestWeights: Uint8Array | null = null
+  private readonly model: Model
+  private readonly options: EarlyStopping
+  private readonly patience: number
+  private readonly minDelta: number
+
+  constructor(model: Model, options: EarlyStopping) {
+    checkOptions('earlyStopping', options, ['monitor', 'patience', 'minDelta', 'mode', 'restoreBestWeights'])
+    const { patience = 5, minDelta = 0, mode } = options
+    if (!Number.isSafeInteger(patience) || patience < 0)
+      throw new OptionError(`earlyStopping: patience must be an integer of at least 0, got ${describe(patience)}.`)
+    if (typeof minDelta !== 'number' || !(minDelta >= 0))
+      throw new OptionError(`earlyStopping: minDelta must be a number of at least 0, got ${describe(minDelta)}.`)
+    if (mode !== undefined && mode !== 'min' && mode !== 'max')
+      throw new OptionError(`earlyStopping: mode must be "min" or "max", got ${describe(mode)}.`)
+    this.model = model
+    this.options = options
+    this.patience = patience
+    this.minDelta = minDelta
+  }
+
+  /** Takes note of an epoch; true when the patience is used up. */
+  isOver(epoch: number, values: EpochValues): boolean {
+    const { monitor = values.validationLoss === undefined ? 'loss' : 'validationLoss' } = this.options
+    const value = values[monitor]
+    if (value === undefined)
+      throw new OptionError(`earlyStopping: there is no value "${monitor}" to monitor; an epoch has ${Object.keys(values).join(', ')}.`)
+    const { mode = /accuracy|r2score/i.test(monitor) ? 'max' : 'min' } = this.options
+    const gain = mode === 'max' ? value - this.best : this.best - value
+    if (this.bestEpoch === null || gain > this.minDelta) {
+      this.best = value
+      this.bestEpoch = epoch
+      if (this.options.restoreBestWeights !== false) this.bestWeights = Uint8Array.from(this.model.memory.region('parameters'))
+      return false
+    }
+    return epoch - this.bestEpoch >= this.patience
+  }
+
+  async restore(): Promise<void> {
+    const { bestWeights } = this
+    if (bestWeights !== null) await this.model.exclusive(async () => this.model.memory.region('parameters').set(bestWeights))
+  }
+}

@@ -1,0 +1,362 @@
+import { NdArray, type NumbersLike } from '../data/ndarray.ts'
+import { type Rows, toRows } from '../data/rows.ts'
+import { BusyError, checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
+import { Arena } from '../executors/arena.ts'
+import type { Executor, Session } from '../executors/executor.ts'
+import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
+import { batch, concrete, formatShape, sizeOf } from '../graph/shape.ts'
+import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
+import type { Layer } from '../nn/layers.ts'
+import type { MetricName } from '../nn/metrics.ts'
+import { seedVariable, stepVariable } from '../ops/random.ts'
+import { isVariable, sourceOps, type VariableAttributes } from '../ops/source.ts'
+import { buildPlan } from '../plan/build.ts'
+import type { Plan } from '../plan/plan.ts'
+import { VariableLayout } from '../plan/variables.ts'
+import { Purpose, RandomStream, seedWords } from '../random.ts'
+import { type EvaluateOptions, evaluate } from './evaluate.ts'
+import { type FitOptions, fit, type History } from './fit.ts'
+import { batches, SessionCache } from './sessions.ts'
+import { summarize } from './summary.ts'
+import { type TrainEvent, type TrainOptions, train } from './train.ts'
+
+export interface ModelOptions extends ExecutionOptions {
+  /** Decides initial weights, shuffling and dropout: an integer of 0 … 2^53 - 1. Default 0. The same seed gives the same bits. */
+  readonly seed?: number
+}
+
+/** Features: numbers for the only input, or by input name for several. */
+export type Features = NumbersLike | Readonly<Record<string, NumbersLike>>
+
+/** What a model is trained and evaluated on; `x` and `y` have one entry a sample. */
+export interface TrainingData {
+  readonly x: Features
+  readonly y: NumbersLike
+}
+
+export interface NamedVariable {
+  readonly variable: Tensor
+  readonly name: string
+}
+
+const MAX_SEED = Number.MAX_SAFE_INTEGER
+
+/** Rows predicted per step. Enough to be fast, few enough that the workspace stays small. */
+const PREDICTION_BATCH = 256
+
+/**
+ * A network with its parameters. Made by `sequential` or `model`. Parameters live in shared memory of the model;
+ * every plan (training, evaluation, prediction, at any batch size) works on the same ones.
+ */
+export class Model {
+  readonly inputs: readonly Tensor[]
+  readonly outputs: readonly Tensor[]
+  readonly seed: number
+  /** Names of the inputs, in order. */
+  readonly inputNames: readonly string[]
+  readonly layerNames: ReadonlyMap<Scope, string>
+  /** All variables with their full names, parameters first in order of creation. */
+  readonly variables: readonly NamedVariable[]
+  readonly executor: Executor
+  /** The blocks "parameters" and "state". */
+  readonly memory: Arena
+  readonly layout: VariableLayout
+  private readonly predictions: SessionCache
+  private queue: Promise<unknown> = Promise.resolve()
+  private training = false
+
+  constructor(inputs: readonly Tensor[], outputs: readonly Tensor[], options: ModelOptions = {}) {
+    checkOptions('model', options, ['seed', 'executor', 'threads'])
+    const { seed = 0 } = options
+    if (!Number.isSafeInteger(seed) || seed < 0)
+      throw new OptionError(`model: seed must be an integer of 0 … ${MAX_SEED}, got ${describe(seed)}.`)
+    this.inputs = checkInputs(inputs, outputs)
+    this.outputs = outputs
+    this.seed = seed
+    this.executor = chooseExecutor(options)
+    const nodes = ancestors(outputs)
+    this.layerNames = nameLayers([...inputs, ...nodes])
+    this.inputNames = nameInputs(inputs, this.layerNames)
+    this.variables = nameVariables(nodes, this.layerNames)
+    this.layout = new VariableLayout(this.variables)
+    this.memory = Arena.allocate(this.layout.blocks)
+    this.initialize()
+    this.predictions = new SessionCache((batchSize) => this.load(this.plan(batchSize)))
+  }
+
+  /** Sets all variables to their initial values again, as the seed gives them. */
+  initialize(): void {
+    this.variables.forEach(({ variable }, i) => {
+      const { initialize, shape } = variable.attributes as VariableAttributes
+      initialize(this.values(variable), shape, new RandomStream(this.seed, Purpose.initialize, i))
+    })
+    this.values(seedVariable).set(seedWords(this.seed).map((word) => word | 0))
+  }
+
+  /** The memory of a variable, not a copy. */
+  values(variable: Tensor): Float32Array | Int32Array {
+    const place = this.layout.place(variable)
+    if (place === undefined) throw new OptionError(`${describe(variable)} is not a variable of this model.`)
+    return this.memory.view({ ...place, shape: concrete(variable.shape), dtype: variable.dtype }) as Float32Array | Int32Array
+  }
+
+  /** Number of trainable numbers. */
+  get parameterCount(): number {
+    return this.parameters.reduce((sum, { variable }) => sum + sizeOf(concrete(variable.shape)), 0)
+  }
+
+  get parameters(): readonly NamedVariable[] {
+    return this.variables.filter(({ variable }) => variable.attributes.block === 'parameters')
+  }
+
+  /**
+   * Trains on data in memory; resolves with what happened in each epoch. The event loop stays free meanwhile.
+   *
+   * @throws DataError, OptionError or ShapeError before anything changes; NonFiniteError (parameters of the last good step
+   *   are kept); AbortError when `signal` stops it.
+   */
+  fit(data: TrainingData, options: FitOptions): Promise<History> {
+    return fit(this, data, options)
+  }
+
+  /** As `fit`, but gives every step and epoch as an event; leaving the loop stops the run within a step. */
+  train(data: TrainingData, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
+    return train(this, data, options)
+  }
+
+  /** The loss and metrics over data, with dropout off. */
+  evaluate(
+    data: TrainingData,
+    options: EvaluateOptions,
+  ): Promise<{ loss: number } & Partial<Record<MetricName, number>> & Record<string, number>> {
+    return evaluate(this, data, options)
+  }
+
+  /**
+   * The model's output for each sample.
+   *
+   * @param x One row a sample.
+   * @returns [samples, …] for a model of one output; for several, an array of them.
+   */
+  async predict(x: Features, options: { signal?: AbortSignal } = {}): Promise<NdArray> {
+    const outputs = await this.predictAll(x, options)
+    if (outputs.length > 1) throw new OptionError(`predict: this model has ${outputs.length} outputs; use predictAll(x).`)
+    return outputs[0]
+  }
+
+  /** As `predict`, for a model of several outputs. */
+  async predictAll(x: Features, options: { signal?: AbortSignal } = {}): Promise<NdArray[]> {
+    checkOptions('predict', options, ['signal'])
+    const { rows, count } = this.toInputRows('predict', x)
+    const names = this.outputs.map((_, i) => `output${i}`)
+    const parts: Float32Array[][] = names.map(() => [])
+    for (const { batchSize, steps, firstRow } of batches(count, PREDICTION_BATCH)) {
+      const session = this.predictions.get(batchSize)
+      const feeds = this.inputNames.map((input, i) => ({ input, values: rows[i].values }))
+      const result = await this.exclusive(() => session.run({ steps, feeds, firstRow, record: names, signal: options.signal }))
+      options.signal?.throwIfAborted()
+      names.forEach((name, i) => parts[i].push(result.records[name] as Float32Array))
+    }
+    return this.outputs.map((output, i) => {
+      const data = new Float32Array(parts[i].reduce((sum, part) => sum + part.length, 0))
+      parts[i].reduce((start, part) => {
+        data.set(part, start)
+        return start + part.length
+      }, 0)
+      return new NdArray(data, [count, ...concrete(output.shape.slice(1))])
+    })
+  }
+
+  /** A copy of all weights, by name. */
+  weights(): Record<string, NdArray> {
+    return Object.fromEntries(
+      this.parameters.map(({ variable, name }) => [name, new NdArray(Float32Array.from(this.values(variable)), concrete(variable.shape))]),
+    )
+  }
+
+  /** Sets weights by name; names that are not given keep theirs. Nothing changes if one of them does not fit. */
+  setWeights(weights: Readonly<Record<string, NumbersLike>>): void {
+    checkOptions(
+      'setWeights',
+      weights,
+      this.parameters.map(({ name }) => name),
+    )
+    const checked = this.parameters
+      .filter(({ name }) => weights[name] !== undefined)
+      .map(({ variable, name }) => {
+        const [count, ...shape] = concrete(variable.shape)
+        const rows = toRows('setWeights', weights[name], { name, shape, dtype: 'float32' })
+        if (rows.count !== count)
+          throw new ShapeError(`setWeights: ${name} has shape ${formatShape(variable.shape)}, got ${rows.count} rows.`)
+        return { variable, values: rows.values }
+      })
+    for (const { variable, values } of checked) this.values(variable).set(values)
+  }
+
+  /** A table of layers with output shapes and numbers of parameters. */
+  summary(): string {
+    return summarize(this)
+  }
+
+  /** The plan for prediction at a batch size. `printPlan` shows it. */
+  plan(batchSize: number): Plan {
+    return buildPlan({
+      inputs: this.namedInputs(),
+      outputs: Object.fromEntries(this.outputs.map((output, i) => [`output${i}`, output])),
+      variables: this.layout,
+      batchSize,
+      mode: 'inference',
+      layerNames: this.layerNames,
+    })
+  }
+
+  /** Loads a plan over the model's parameters, with a workspace of its own. */
+  load(plan: Plan, lender: Arena = this.memory): Session {
+    return this.executor.load(plan, Arena.allocate(plan.blocks, { lender }))
+  }
+
+  namedInputs(): Record<string, Tensor> {
+    return Object.fromEntries(this.inputNames.map((name, i) => [name, this.inputs[i]]))
+  }
+
+  /** Checks and converts features: one block of rows for each input. */
+  toInputRows(where: string, x: Features): { rows: readonly Rows[]; count: number } {
+    const given = this.featuresByName(where, x)
+    const rows = this.inputs.map((tensor, i) => {
+      const name = this.inputNames[i]
+      return toRows(where, given[name], { name: `input "${name}"`, shape: concrete(tensor.shape.slice(1)), dtype: tensor.dtype })
+    })
+    const [{ count }] = rows
+    rows.forEach((other, i) => {
+      if (other.count !== count)
+        throw new ShapeError(
+          `${where}: input "${this.inputNames[0]}" has ${count} samples and input "${this.inputNames[i]}" has ${other.count}; they must be equal.`,
+        )
+    })
+    return { rows, count }
+  }
+
+  private featuresByName(where: string, x: Features): Readonly<Record<string, NumbersLike>> {
+    const named = typeof x === 'object' && x !== null && !Array.isArray(x) && !ArrayBuffer.isView(x) && !(x instanceof NdArray)
+    if (!named) {
+      if (this.inputs.length > 1)
+        throw new OptionError(
+          `${where}: this model has ${this.inputs.length} inputs; give x as an object with ${this.inputNames.join(', ')}.`,
+        )
+      return { [this.inputNames[0]]: x as NumbersLike }
+    }
+    checkOptions(`${where} x`, x, this.inputNames)
+    for (const name of this.inputNames) {
+      if (!Object.hasOwn(x, name))
+        throw new OptionError(`${where}: x has no entry for input "${name}", got ${Object.keys(x).join(', ') || 'none'}.`)
+    }
+    return x as Readonly<Record<string, NumbersLike>>
+  }
+
+  /** Runs one after the other what reads or writes the model's variables: a prediction waits for the epoch in progress. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.queue.then(work, work)
+    this.queue = result.catch(() => undefined)
+    return result
+  }
+
+  /** Holds the model for one training run; the result ends the hold. */
+  beginTraining(): () => void {
+    if (this.training) throw new BusyError('This model is already being trained; wait for that run to end, or build a second model.')
+    this.training = true
+    return () => {
+      this.training = false
+    }
+  }
+}
+
+function checkInputs(inputs: readonly Tensor[], outputs: readonly Tensor[]): readonly Tensor[] {
+  for (const tensor of [...inputs, ...outputs]) {
+    if (!(tensor instanceof Tensor))
+      throw new OptionError(`model: inputs and outputs must be symbolic tensors, got ${describe(tensor)}; make inputs with input(shape).`)
+  }
+  if (outputs.length === 0) throw new OptionError('model: expected at least one output, got none.')
+  if (new Set(inputs).size !== inputs.length) throw new OptionError('model: an input is listed twice.')
+  for (const tensor of inputs)
+    if (tensor.op !== sourceOps.input)
+      throw new OptionError(`model: inputs must come from input(shape), got the result of ${tensor.op.name}.`)
+  const needed = new Set(ancestors(outputs))
+  for (const node of needed) {
+    if (node.op === sourceOps.input && !inputs.includes(node))
+      throw new OptionError(`model: an output depends on an input of shape ${formatShape(node.shape)} that is not among the inputs.`)
+  }
+  for (const tensor of inputs)
+    if (!needed.has(tensor)) throw new OptionError(`model: no output depends on the input of shape ${formatShape(tensor.shape)}.`)
+  for (const tensor of outputs)
+    if (tensor.shape[0] !== batch)
+      throw new ShapeError(`model: outputs must have the batch as first dimension, got ${formatShape(tensor.shape)}.`)
+  return inputs
+}
+
+/** `dense_1`, `dense_2`, … in order of use; a name of the user's own stays. */
+function nameLayers(nodes: readonly Tensor[]): Map<Scope, string> {
+  const scopes = [...new Set(nodes.map((node) => node.scope).filter((scope) => scope !== null))]
+  const taken = new Set<string>()
+  for (const { name } of scopes) {
+    if (name === undefined) continue
+    if (taken.has(name)) throw new OptionError(`model: two layers are named "${name}"; names must differ.`)
+    taken.add(name)
+  }
+  const counts = new Map<string, number>()
+  const result = new Map<Scope, string>()
+  for (const scope of scopes) {
+    let name = scope.name
+    while (name === undefined) {
+      const count = (counts.get(scope.kind) ?? 0) + 1
+      counts.set(scope.kind, count)
+      const candidate = `${scope.kind}_${count}`
+      if (!taken.has(candidate)) name = candidate
+    }
+    taken.add(name)
+    result.set(scope, name)
+  }
+  return result
+}
+
+function nameInputs(inputs: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): string[] {
+  return inputs.map(
+    (tensor, i) => (tensor.scope === null ? null : layerNames.get(tensor.scope)) ?? tensor.attributes.name ?? `input_${i + 1}`,
+  )
+}
+
+function nameVariables(nodes: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): NamedVariable[] {
+  const found = [...nodes.filter(isVariable), seedVariable, stepVariable]
+  const taken = new Map<string, number>()
+  return [...new Set(found)].map((variable) => {
+    const { name } = variable.attributes as VariableAttributes
+    const layer = variable.scope === null ? null : layerNames.get(variable.scope)
+    const full = layer === null || layer === undefined ? name : `${layer}.${name}`
+    const count = (taken.get(full) ?? 0) + 1
+    taken.set(full, count)
+    return { variable, name: count === 1 ? full : `${full}_${count}` }
+  })
+}
+
+/**
+ * A stack of layers: `sequential([input(784), dense(128, { activation: 'relu' }), dense(10)])`.
+ *
+ * @param layers An input first, then layers, each a function of one tensor.
+ */
+export function sequential(layers: readonly [Tensor, ...(Layer | ((x: Tensor) => Tensor))[]], options: ModelOptions = {}): Model {
+  if (!Array.isArray(layers) || layers.length === 0)
+    throw new OptionError(`sequential: expected an array of layers, got ${describe(layers)}.`)
+  const [first, ...rest] = layers as readonly [Tensor, ...Layer[]]
+  if (!(first instanceof Tensor))
+    throw new OptionError('sequential: the first element must be input(shape), so that the sizes of all layers are known.')
+  const output = rest.reduce((x: Tensor, next, i) => {
+    if (typeof next !== 'function') throw new OptionError(`sequential: element ${i + 1} must be a layer, got ${describe(next)}.`)
+    return next(x)
+  }, first)
+  return new Model([first], [output], options)
+}
+
+/** A model from symbolic inputs to symbolic outputs, with any connections between. */
+export function model(inputs: Tensor | readonly Tensor[], outputs: Tensor | readonly Tensor[], options: ModelOptions = {}): Model {
+  const list = (tensors: Tensor | readonly Tensor[]): readonly Tensor[] => (Array.isArray(tensors) ? tensors : [tensors as Tensor])
+  return new Model(list(inputs), list(outputs), options)
+}

@@ -1,0 +1,71 @@
+import { checkOptions, OptionError } from '../errors.ts'
+import { type EpochOptions, Epochs, type EpochValues, epochOptionNames } from './epochs.ts'
+import type { Model, TrainingData } from './model.ts'
+
+export type TrainOptions = EpochOptions
+
+export interface StepEvent {
+  readonly type: 'step'
+  readonly epoch: number
+  /** From 0, within the epoch. */
+  readonly step: number
+  readonly loss: number
+}
+
+export interface EpochEvent {
+  readonly type: 'epoch'
+  readonly epoch: number
+  readonly values: EpochValues
+}
+
+export type TrainEvent = StepEvent | EpochEvent
+
+/**
+ * Trains and gives every step and every epoch as an event. Steps run ahead of the loop that reads them, an epoch at a time, and
+ * arrive in groups; the next epoch begins when the events of the last have been read.
+ */
+export async function* train(model: Model, data: TrainingData, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
+  if (options === undefined) throw new OptionError('train: options are required, at least { loss }.')
+  checkOptions('train', options, epochOptionNames)
+  const stop = new AbortController()
+  const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
+  const endTraining = model.beginTraining()
+  try {
+    const run = new Epochs('train', model, data, options)
+    for (let epoch = 0; epoch < run.epochs; epoch++) {
+      const groups: { first: number; losses: Float32Array }[] = []
+      let wake = () => {}
+      let over = false
+      const finished = run
+        .run(epoch, signal, (first, losses) => {
+          groups.push({ first, losses })
+          wake()
+        })
+        .finally(() => {
+          over = true
+          wake()
+        })
+      // The rejection is taken up by the await below; until then it must not count as unhandled.
+      finished.catch(() => {})
+      try {
+        for (;;) {
+          const group = groups.shift()
+          if (group !== undefined) {
+            for (const [i, loss] of group.losses.entries()) yield { type: 'step', epoch, step: group.first + i, loss }
+          } else if (over) break
+          else
+            await new Promise<void>((resolve) => {
+              wake = resolve
+            })
+        }
+        yield { type: 'epoch', epoch, values: await finished }
+      } finally {
+        // Only a loop that was left early finds the epoch still running.
+        if (!over) stop.abort()
+        await finished.catch(() => {})
+      }
+    }
+  } finally {
+    endTraining()
+  }
+}
