@@ -66,7 +66,7 @@ bool prepareGather(Preparation* preparation) {
   g->count = table.shape[0];
   g->row = rowOf(table);
   g->elementsPerChunk = chooseChunks(preparation, y.size);
-  preparation->nanoseconds = 20 + (double)y.size * 0.2 + (double)indices.size * 3;
+  preparation->nanoseconds = 20 + (double)y.size * 0.12 + (double)indices.size * 1.5;
   return true;
 }
 
@@ -129,7 +129,7 @@ bool prepareScatterAdd(Preparation* preparation) {
     return fail(preparation, "scatterAdd", "expected updates of the indices' shape followed by the shape of an output row");
   s->count = y.shape[0];
   s->row = rowOf(y);
-  preparation->nanoseconds = 20 + (double)y.size * 0.1 + (double)updates.size * 0.3 + (double)indices.size * 3;
+  preparation->nanoseconds = 20 + (double)y.size * 0.1 + (double)updates.size * 0.2 + (double)indices.size * 1.5;
   // Two pieces for each thread: more would only look through the indices more often.
   int64_t pieces = preparation->threads > 1 ? 2 * preparation->threads : 1;
   s->byColumns = s->row >= 64 * pieces;

@@ -73,7 +73,7 @@ bool prepareSgd(Preparation* preparation) {
   if (!expectArrays(preparation, "sgd", s->hasMomentum ? 4 : 3, s->hasMomentum ? 3 : 2)) return false;
   s->momentum = (float)momentum;
   s->weightDecay = (float)weightDecay;
-  preparation->nanoseconds = 20 + (double)preparation->instruction->inputs[0].size * (s->hasMomentum ? 0.6 : 0.4);
+  preparation->nanoseconds = 20 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 0.7 : s->hasMomentum ? 0.3 : 0.2);
   return true;
 }
 
@@ -148,7 +148,7 @@ bool prepareAdam(Preparation* preparation) {
   if (step.dtype != Dtype::int32 || step.size != 1) return fail(preparation, "adam", "expected an int32 step of one element");
   a->epsilon = (float)epsilon;
   a->weightDecay = (float)weightDecay;
-  preparation->nanoseconds = 60 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 3.0 : 0.9);
+  preparation->nanoseconds = 60 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 1.8 : kWidth == 4 ? 1.0 : 0.6);
   return true;
 }
 
@@ -252,7 +252,7 @@ bool prepareCheckFinite(Preparation* preparation) {
   instruction->chunks = quotientUp(elements, kCheckChunk);
   if (instruction->chunks == 0) instruction->chunks = 1;  // so that `finish` runs
   preparation->sharedBytes = instruction->chunks * (int64_t)sizeof(float);
-  preparation->nanoseconds = 20 + (double)instruction->inputCount * 3 + (double)elements * (kWidth == 1 ? 0.5 : 0.12);
+  preparation->nanoseconds = 20 + (double)instruction->inputCount * 3 + (double)elements * (kWidth == 1 ? 0.1 : 0.06);
   return true;
 }
 

@@ -108,7 +108,7 @@ bool prepareWalk(Preparation* preparation, Walk* walk) {
   int64_t size = preparation->instruction->outputs[0].size;
   walk->elementsPerChunk = chooseChunks(preparation, size);
   int64_t run = walk->axes[walk->rank - 1].extent;
-  preparation->nanoseconds = 20 + (double)size * 0.15 + (run > 0 ? (double)(size / run) * 3 : 0);
+  preparation->nanoseconds = 20 + (double)size * 0.1 + (run > 0 ? (double)(size / run) * 2 : 0);
   return true;
 }
 
@@ -385,7 +385,7 @@ bool prepareTranspose(Preparation* preparation) {
   int64_t perTile = quotientUp(y.size, tiles);
   t->tilesPerChunk = quotientUp(chooseChunks(preparation, y.size), perTile);
   preparation->instruction->chunks = quotientUp(tiles, t->tilesPerChunk);
-  preparation->nanoseconds = 20 + (double)tiles * 10 + (double)y.size * (kWidth == 1 ? 0.8 : 0.4);
+  preparation->nanoseconds = 20 + (double)tiles * 10 + (double)y.size * (kWidth == 1 ? 0.35 : 0.25);
   return true;
 }
 
@@ -463,7 +463,7 @@ bool prepareConcat(Preparation* preparation) {
   c->row = extent * c->inner;
   c->elementsPerChunk = chooseChunks(preparation, y.size);
   double runs = c->row > 0 ? (double)(y.size / c->row) * (double)instruction->inputCount : 0;
-  preparation->nanoseconds = 20 + (double)y.size * 0.15 + runs * 4;
+  preparation->nanoseconds = 20 + (double)y.size * 0.1 + runs * 2;
   return true;
 }
 

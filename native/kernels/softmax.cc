@@ -50,7 +50,7 @@ bool prepareRows(Preparation* preparation, const char* kernel) {
   elements = elements < 4096 ? 4096 : elements > 32768 ? 32768 : elements;
   r->rowsPerChunk = r->columns >= elements ? 1 : elements / r->columns;
   instruction->chunks = (r->rows + r->rowsPerChunk - 1) / r->rowsPerChunk;
-  preparation->nanoseconds = 20 + (double)r->rows * 15 + (double)x.size * (kWidth == 1 ? 30 : kWidth == 4 ? 2 : kWidth == 8 ? 1 : 0.6);
+  preparation->nanoseconds = 20 + (double)r->rows * 10 + (double)x.size * (kWidth == 1 ? 18 : kWidth == 4 ? 1.2 : kWidth == 8 ? 0.6 : 0.4);
   return true;
 }
 

@@ -152,9 +152,9 @@ THALWEG_INLINE double powerPositive(double x, double y) {
   series = series * s2 + 1.0 / 5.0;
   series = series * s2 + 1.0 / 3.0;
   double t = y * (k + 2.8853900817779268 * (s + s * s2 * series));
-  // Beyond these the result is 0 or infinite as a float anyway.
-  t = t > 200.0 ? 200.0 : t;
-  t = t < -200.0 ? -200.0 : t;
+  // Beyond 200 the result is 0 or infinite as a float anyway.
+  double size = fabs(t);
+  t = copysign(size > 200.0 ? 200.0 : size, t);
   // 2^t = 2^n e^z with n the nearest integer, which the addition leaves in the low bits; abs(z) < 0.347
   double shifted = t + 6755399441055744.0;
   double z = (t - (shifted - 6755399441055744.0)) * 0.69314718055994531;
@@ -178,19 +178,21 @@ THALWEG_INLINE double powerPositive(double x, double y) {
   return e * scale;
 }
 
-// x^y by the rules of IEEE 754 (C's pow): x^0 = 1^y = 1 even for NaN, (-1)^±infinity = 1.
-THALWEG_INLINE float power(float x, float y) {
+// x^y by the rules of IEEE 754 (C's pow): x^0 = 1^y = 1 even for NaN, (-1)^±infinity = 1. `magnitude` is what
+// powerPositive gives for abs(x) and y; it is used where that means something.
+THALWEG_INLINE float power(float x, float y, float magnitude) {
+  float a = fabsf(x);
+  bool finite = a < INFINITY && fabsf(y) < INFINITY;
+  if (finite && x > 0.0f) return magnitude;
   if (y == 0.0f || x == 1.0f) return 1.0f;
   if (x != x || y != y) return x + y;
-  float a = fabsf(x);
   if (fabsf(y) == INFINITY) return a == 1.0f ? 1.0f : (a > 1.0f) == (y > 0.0f) ? INFINITY : 0.0f;
   // From 2^24 on every float is an even integer.
-  bool integer = fabsf(y) >= 16777216.0f || (float)(int32_t)y == y;
-  bool odd = fabsf(y) < 16777216.0f && integer && ((int32_t)y & 1) != 0;
-  float magnitude;
+  bool small = fabsf(y) < 16777216.0f;
+  bool integer = !small || (float)(int32_t)y == y;
+  bool odd = small && integer && ((int32_t)y & 1) != 0;
   if (a == 0.0f || a == INFINITY) magnitude = (a == 0.0f) == (y > 0.0f) ? 0.0f : INFINITY;
-  else if (x < 0.0f && !integer) return NAN;
-  else magnitude = (float)powerPositive(a, y);
+  else if (!integer) return NAN;
   return signbit(x) && odd ? -magnitude : magnitude;
 }
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <memory>
@@ -224,28 +225,20 @@ class CaseReader {
 
 // ---- Memory with fences ----
 
-// The blocks of one session. Bytes that belong to no tensor hold a pattern, and under the address sanitizer they may not even
-// be read, so a kernel that leaves its operands is caught although all of them lie in one block.
+// The blocks of one session. Bytes that belong to no tensor are fences: they hold a pattern, and under the address sanitizer they
+// may not even be read, so a kernel that leaves its operands is caught although all of them lie in one block.
 class Arena {
  public:
   explicit Arena(const PlanDescription& plan) : plan_(plan) {
-    for (int64_t bytes : plan.blocks) {
-      void* data = ::operator new(static_cast<size_t>(bytes > 0 ? bytes : 1), std::align_val_t{kAlignment});
-      regions.push_back({data, bytes});
-      used_.emplace_back(static_cast<size_t>(bytes), false);
-    }
-    for (const TensorDescription& tensor : plan.tensors) {
-      if (tensor.block < 0 || tensor.block >= static_cast<int64_t>(used_.size())) continue;  // loading will refuse it
-      std::vector<bool>& used = used_[tensor.block];
-      const int64_t end = tensor.offset + elementCount(tensor.shape) * kElementBytes;
-      for (int64_t at = tensor.offset; at >= 0 && at < end && at < static_cast<int64_t>(used.size()); at++) used[at] = true;
+    for (size_t block = 0; block < plan.blocks.size(); block++) {
+      const size_t bytes = static_cast<size_t>(std::max<int64_t>(plan.blocks[block], 0));
+      regions.push_back({::operator new(std::max<size_t>(bytes, 1), std::align_val_t{kAlignment}), static_cast<int64_t>(bytes)});
+      findFences(block, bytes);
     }
   }
   ~Arena() {
-    for (Region& region : regions) {
-      setFence(region, false);
-      ::operator delete(region.data, std::align_val_t{kAlignment});
-    }
+    open();
+    for (Region& region : regions) ::operator delete(region.data, std::align_val_t{kAlignment});
   }
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -255,28 +248,24 @@ class Arena {
     return reinterpret_cast<uint32_t*>(static_cast<uint8_t*>(regions[description.block].data) + description.offset);
   }
 
-  // NaN in every tensor, so that reading what was never written shows, then the case's data; the pattern elsewhere.
+  // NaN in every tensor, so that reading what was never written shows; then the case's data; the pattern in the fences.
   void fill(const Case& from) {
-    for (size_t block = 0; block < regions.size(); block++) {
-      setFence(regions[block], false);
-      uint8_t* bytes = static_cast<uint8_t*>(regions[block].data);
-      for (size_t at = 0; at < used_[block].size(); at++) bytes[at] = used_[block][at] ? 0xff : kPattern;
-    }
+    open();
+    for (Region& region : regions) memset(region.data, 0xff, static_cast<size_t>(region.bytes));
     for (const Contents& contents : from.data) {
       if (!contents.words.empty()) memcpy(words(contents.tensor), contents.words.data(), contents.words.size() * sizeof(uint32_t));
     }
-    for (const Region& region : regions) setFence(region, true);
+    for (const Fence& fence : fences_) memset(fence.begin, kPattern, fence.bytes);
+    close();
   }
 
-  // Nothing when the pattern is whole.
+  // Nothing when the fences are whole.
   std::string checkFences() {
-    for (size_t block = 0; block < regions.size(); block++) {
-      setFence(regions[block], false);
-      const uint8_t* bytes = static_cast<const uint8_t*>(regions[block].data);
-      for (size_t at = 0; at < used_[block].size(); at++) {
-        if (!used_[block][at] && bytes[at] != kPattern) {
-          return "byte " + std::to_string(at) + " of block " + std::to_string(block) + " was written, and belongs to no tensor";
-        }
+    open();
+    for (const Fence& fence : fences_) {
+      for (size_t i = 0; i < fence.bytes; i++) {
+        if (fence.begin[i] == kPattern) continue;
+        return "byte " + std::to_string(fence.offset + i) + " of block " + std::to_string(fence.block) + " was written, and belongs to no tensor";
       }
     }
     return "";
@@ -287,29 +276,42 @@ class Arena {
  private:
   static constexpr uint8_t kPattern = 0xa5;
 
-  void setFence(const Region& region, bool closed) {
-#if defined(THALWEG_ADDRESS_SANITIZER)
-    const std::vector<bool>& used = used_[&region - regions.data()];
-    uint8_t* bytes = static_cast<uint8_t*>(region.data);
-    size_t at = 0;
-    while (at < used.size()) {
-      size_t end = at + 1;
-      while (end < used.size() && used[end] == used[at]) end++;
-      if (closed && !used[at]) {
-        ASAN_POISON_MEMORY_REGION(bytes + at, end - at);
-      } else {
-        ASAN_UNPOISON_MEMORY_REGION(bytes + at, end - at);
-      }
-      at = end;
+  struct Fence {
+    uint8_t* begin;
+    size_t bytes, block, offset;
+  };
+
+  // What the tensors of a block leave free, from the start of the block to its end.
+  void findFences(size_t block, size_t bytes) {
+    std::vector<std::pair<size_t, size_t>> used;
+    for (const TensorDescription& tensor : plan_.tensors) {
+      const int64_t elements = elementCount(tensor.shape);
+      if (tensor.block != static_cast<int64_t>(block) || tensor.offset < 0 || elements < 0) continue;
+      used.emplace_back(tensor.offset, tensor.offset + elements * kElementBytes);
     }
-#else
-    (void)region;
-    (void)closed;
-#endif
+    used.emplace_back(bytes, bytes);
+    std::sort(used.begin(), used.end());
+    size_t reached = 0;
+    for (const auto& [begin, end] : used) {
+      if (begin > reached && begin <= bytes) fences_.push_back({static_cast<uint8_t*>(regions[block].data) + reached, begin - reached, block, reached});
+      reached = std::max(reached, end);
+    }
   }
 
+#if defined(THALWEG_ADDRESS_SANITIZER)
+  void open() {
+    for (const Fence& fence : fences_) ASAN_UNPOISON_MEMORY_REGION(fence.begin, fence.bytes);
+  }
+  void close() {
+    for (const Fence& fence : fences_) ASAN_POISON_MEMORY_REGION(fence.begin, fence.bytes);
+  }
+#else
+  void open() {}
+  void close() {}
+#endif
+
   const PlanDescription& plan_;
-  std::vector<std::vector<bool>> used_;  // for each byte of each block: does it belong to a tensor?
+  std::vector<Fence> fences_;
 };
 
 // ---- Comparing ----

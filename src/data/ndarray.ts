@@ -7,6 +7,10 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
 
   /** @throws DataError if the shape does not hold as many numbers as there are. */
   constructor(data: T, shape: readonly number[]) {
+    for (const extent of shape) {
+      if (!Number.isSafeInteger(extent) || extent < 0)
+        throw new DataError(`NdArray: extents must be integers of at least 0, got shape [${shape.join(', ')}].`)
+    }
     const size = shape.reduce((product, extent) => product * extent, 1)
     if (size !== data.length) throw new DataError(`NdArray: shape [${shape.join(', ')}] holds ${size} numbers, got ${data.length}.`)
     this.data = data
@@ -51,10 +55,7 @@ export function flatten(
   values: NumbersLike,
 ): { read(target: Float32Array | Int32Array): void; size: number; shape: readonly number[] | null } {
   if (values instanceof NdArray) return { size: values.data.length, shape: values.shape, read: (target) => target.set(values.data) }
-  if (ArrayBuffer.isView(values) && !(values instanceof DataView)) {
-    const typed = values as Float32Array
-    return { size: typed.length, shape: null, read: (target) => target.set(typed) }
-  }
+  if (isTyped(values)) return { size: values.length, shape: null, read: (target) => target.set(values) }
   if (!Array.isArray(values))
     throw new DataError(`${where}: expected numbers (nested arrays, a typed array or an NdArray), got ${describe(values)}.`)
   const shape = nestedShape(where, values)
@@ -65,7 +66,7 @@ export function flatten(
     read(target) {
       let next = 0
       const visit = (value: unknown, depth: number, path: string) => {
-        const isRow = Array.isArray(value) || ArrayBuffer.isView(value)
+        const isRow = Array.isArray(value) || isTyped(value)
         if (depth === shape.length) {
           if (typeof value !== 'number' && typeof value !== 'boolean')
             throw new DataError(`${where}: expected a number at ${path}, got ${describe(value)}.`)
@@ -74,25 +75,33 @@ export function flatten(
           throw new DataError(
             `${where}: rows must have equal lengths, expected ${shape[depth]} numbers at ${path}, got ${isRow ? (value as unknown[]).length : describe(value)}.`,
           )
-        } else if (ArrayBuffer.isView(value)) {
-          target.set(value as Float32Array, next)
+        } else if (isTyped(value)) {
+          target.set(value, next)
           next += shape[depth]
-        } else (value as unknown[]).forEach((item, i) => visit(item, depth + 1, `${path}[${i}]`))
+        } else {
+          // NOTE: not forEach, which would pass over the holes of a sparse array and shift what follows.
+          const items = value as unknown[]
+          for (let i = 0; i < items.length; i++) visit(items[i], depth + 1, `${path}[${i}]`)
+        }
       }
       visit(values, 0, '')
     },
   }
 }
 
+/** A typed array of numbers: not of bigints, and not a DataView. */
+function isTyped(value: unknown): value is Float32Array {
+  return ArrayBuffer.isView(value) && !(value instanceof DataView || value instanceof BigInt64Array || value instanceof BigUint64Array)
+}
+
 /** The shape that the first element at each depth suggests; `read` checks that all others agree. */
 function nestedShape(where: string, values: readonly unknown[]): number[] {
   const shape: number[] = []
   let level: unknown = values
-  while (Array.isArray(level) || ArrayBuffer.isView(level)) {
-    const { length } = level as unknown[]
+  while (Array.isArray(level) || isTyped(level)) {
+    const { length } = level
     shape.push(length)
-    if (length === 0) break
-    if (ArrayBuffer.isView(level)) break
+    if (length === 0 || isTyped(level)) break
     level = (level as unknown[])[0]
     if (shape.length > 16) throw new DataError(`${where}: arrays are nested more than 16 deep.`)
   }

@@ -28,11 +28,14 @@ interface LayerOptions {
   name?: string
 }
 
+function checkName(where: string, name: unknown): void {
+  if (name !== undefined && (typeof name !== 'string' || name === '' || name.includes('.')))
+    throw new OptionError(`${where}: name must be a non-empty string without dots, got ${describe(name)}.`)
+}
+
 /** Gives each call its scope, and checks what it is called with. */
 function layer(kind: string, { name }: LayerOptions, build: (x: Tensor, where: string) => Tensor): Layer {
-  if (name !== undefined && (typeof name !== 'string' || name === '' || name.includes('.'))) {
-    throw new OptionError(`${kind}: name must be a non-empty string without dots, got ${describe(name)}.`)
-  }
+  checkName(kind, name)
   const scope: Scope = name === undefined ? { kind } : { kind, name }
   const where = name === undefined ? kind : `${kind} (layer "${name}")`
   const call = (x: Tensor): Tensor => {
@@ -62,6 +65,7 @@ function overload<Arguments extends unknown[]>(make: (...rest: Arguments) => Lay
  */
 export function input(shape: number | readonly number[] = [], options: { name?: string; dtype?: Dtype } = {}): Tensor {
   checkOptions('input', options, ['name', 'dtype'])
+  checkName('input', options.name)
   const extents = typeof shape === 'number' ? [shape] : shape
   if (!Array.isArray(extents)) throw new OptionError(`input: shape must be a number or an array of numbers, got ${describe(shape)}.`)
   return within({ kind: 'input', name: options.name }, 'forward', () => placeholder(extents, options))
@@ -93,6 +97,9 @@ export const dense = overload((units: number, options: DenseOptions = {}): Layer
   const { kernelInitializer = rectified.has(activation) ? 'heUniform' : 'glorotUniform' } = options
   if (!Number.isSafeInteger(units) || units < 1)
     throw new OptionError(`dense: units must be an integer of at least 1, got ${describe(units)}.`)
+  if (typeof useBias !== 'boolean') throw new OptionError(`dense: useBias must be true or false, got ${describe(useBias)}.`)
+  if (kernelRegularizer !== undefined && typeof kernelRegularizer !== 'function')
+    throw new OptionError(`dense: kernelRegularizer must be a function such as l2(1e-4), got ${describe(kernelRegularizer)}.`)
   const activate = activationFunction('dense', activation)
   const initializeKernel = initializer('dense', kernelInitializer)
   const initializeBias = initializer('dense', biasInitializer)
@@ -144,6 +151,7 @@ export const flatten = overload((options: LayerOptions = {}): Layer => {
  */
 export function concatenate(tensors: readonly Tensor[], options: LayerOptions & { axis?: number } = {}): Tensor {
   checkOptions('concatenate', options, ['name', 'axis'])
+  checkName('concatenate', options.name)
   if (!Array.isArray(tensors)) throw new OptionError(`concatenate: expected an array of symbolic tensors, got ${describe(tensors)}.`)
   return within({ kind: 'concatenate', name: options.name }, 'forward', () => concat(tensors, options.axis))
 }

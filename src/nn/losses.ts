@@ -4,7 +4,7 @@
  */
 import { describe, OptionError, unknownName } from '../errors.ts'
 import { batch, formatShape } from '../graph/shape.ts'
-import type { Spec, Tensor } from '../graph/tensor.ts'
+import { type Spec, Tensor } from '../graph/tensor.ts'
 import { add, cast, equal, greater, multiply, negate, softplus, square, subtract } from '../ops/elementwise.ts'
 import { oneHot } from '../ops/indexing.ts'
 import { argmax, mean, sum } from '../ops/reduce.ts'
@@ -99,7 +99,12 @@ export function lossFor(where: string, choice: LossChoice): Loss {
     return {
       name: choice.name === '' ? 'custom' : choice.name,
       target: likePrediction,
-      compute: choice,
+      compute(prediction, target) {
+        const losses = choice(prediction, target)
+        if (!(losses instanceof Tensor))
+          throw new OptionError(`${where}: the loss function must return a symbolic tensor, got ${describe(losses)}.`)
+        return losses
+      },
       range: () => ({ kind: 'any' }),
       includes: [],
     }

@@ -50,17 +50,24 @@ const accuracy: Metric = {
   },
 }
 
+/** prediction - target, where the targets are numbers and not the numbers of classes. */
+function difference(metric: string, prediction: Tensor, target: Tensor, loss: Loss): Tensor {
+  if (target.dtype !== 'float32')
+    throw new OptionError(`Metric "${metric}" compares numbers, but the targets of loss "${loss.name}" are class numbers; try accuracy.`)
+  return subtract(prediction, target)
+}
+
 /** The mean of |prediction - target|. */
 const meanAbsoluteError: Metric = {
   name: 'meanAbsoluteError',
-  batch: (prediction, target) => [mean(abs(subtract(prediction, target)))],
+  batch: (prediction, target, loss) => [mean(abs(difference('meanAbsoluteError', prediction, target, loss)))],
   result: weightedMean,
 }
 
 /** The square root of the mean of (prediction - target)². */
 const rootMeanSquaredError: Metric = {
   name: 'rootMeanSquaredError',
-  batch: (prediction, target) => [mean(square(subtract(prediction, target)))],
+  batch: (prediction, target, loss) => [mean(square(difference('rootMeanSquaredError', prediction, target, loss)))],
   result: (batches) => Math.sqrt(weightedMean(batches)),
 }
 
@@ -70,9 +77,10 @@ const rootMeanSquaredError: Metric = {
  */
 const r2Score: Metric = {
   name: 'r2Score',
-  batch: (prediction, target) => {
+  batch: (prediction, target, loss) => {
+    const residual = difference('r2Score', prediction, target, loss)
     const center = mean(target, { axes: [0] })
-    return [mean(square(subtract(prediction, target)), { axes: [0] }), center, mean(square(subtract(target, center)), { axes: [0] })]
+    return [mean(square(residual), { axes: [0] }), center, mean(square(subtract(target, center)), { axes: [0] })]
   },
   result: (batches) => {
     const outputs = batches[0].values[0].length

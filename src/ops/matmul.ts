@@ -1,8 +1,9 @@
 /** Matrix products. */
 import { ShapeError } from '../errors.ts'
-import { defineOp, type Sample, spec, uniform } from '../graph/op.ts'
+import { defineOp, type Op, type Sample, spec, uniform } from '../graph/op.ts'
 import { broadcastShapes, formatShape, productDimension, type Shape, sameShape } from '../graph/shape.ts'
 import { apply, expectDtype, locate, type Tensor } from '../graph/tensor.ts'
+import { elementwiseOps } from './elementwise.ts'
 import { sumTo } from './reduce.ts'
 import { reshape, shapeOps } from './shape.ts'
 
@@ -55,10 +56,13 @@ export const matmulOps = {
         throw new ShapeError(`${where}: the bias must have shape ${formatShape([n])}, got ${formatShape(bias.shape)}.`)
       return { shape: [...broadcastShapes(where, a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n], dtype: 'float32' }
     },
-    gradient({ inputs: [a, b], attributes: { transposeA, transposeB }, dy }) {
+    gradient({ inputs: [a, b, bias], output, attributes, dy: dOutput }): readonly (Tensor | null)[] {
+      const { transposeA, transposeB } = attributes
+      const dy = throughActivation([a, b, bias], output, attributes, dOutput)
       const da = transposeA ? product(b, dy, transposeB, true) : product(dy, b, false, !transposeB)
       const db = transposeB ? product(dy, a, true, transposeA) : product(a, dy, !transposeA, false)
-      return [sumTo(da, a.shape), sumTo(db, b.shape)]
+      const operands = [sumTo(da, a.shape), sumTo(db, b.shape)]
+      return bias === undefined ? operands : [...operands, sumTo(dy, bias.shape)]
     },
     simplify({ inputs: [a, b, ...bias], attributes }): Tensor | null {
       const innerA = untranspose(a)
@@ -97,6 +101,15 @@ export const matmulOps = {
       { inputs: [spec([2, 3]), spec([3, 4]), spec([3])], attributes: plain, message: /bias must have shape \[4\], got \[3\]/ },
     ],
   }),
+}
+
+/** The gradient before a fused activation: its own rule, on the product it was applied to. */
+function throughActivation(inputs: readonly (Tensor | undefined)[], output: Tensor, attributes: MatmulAttributes, dy: Tensor): Tensor {
+  if (attributes.activation === '') return dy
+  const operands = inputs.filter((input) => input !== undefined)
+  const before: Tensor = apply(matmulOps.matmul, operands, { ...attributes, activation: '' })
+  const activation = (elementwiseOps as Record<string, Op>)[attributes.activation]
+  return activation.gradient?.({ inputs: [before], output, attributes: {}, dy })[0] as Tensor
 }
 
 function lastTwo(shape: Shape, swapped: boolean) {

@@ -17,7 +17,7 @@ import { apply, locate, Tensor } from '../graph/tensor.ts'
 import { sumTo } from './reduce.ts'
 import { constant } from './source.ts'
 
-interface Permutation {
+export interface Permutation {
   readonly permutation: readonly number[]
 }
 

@@ -25,6 +25,9 @@ export interface Optimizer {
   update(call: UpdateCall): Tensor
 }
 
+/** What float32 no longer holds (3.4028235677973366e38, the first number that rounds to infinity). */
+const MAX_FLOAT = 2 ** 128 - 2 ** 103
+
 function check(where: string, name: string, value: unknown, minimum: number, below = Number.POSITIVE_INFINITY): void {
   if (typeof value === 'number' && value >= minimum && value < below) return
   const range =
@@ -33,7 +36,7 @@ function check(where: string, name: string, value: unknown, minimum: number, bel
 }
 
 function checkRate(where: string, rate: unknown): void {
-  if (typeof rate !== 'function') check(where, 'learningRate', rate, 0)
+  if (typeof rate !== 'function') check(where, 'learningRate', rate, 0, MAX_FLOAT)
 }
 
 export interface SgdOptions {
@@ -57,6 +60,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   checkRate('sgd', learningRate)
   check('sgd', 'momentum', momentum, 0, 1)
   check('sgd', 'weightDecay', weightDecay, 0)
+  if (typeof nesterov !== 'boolean') throw new OptionError(`sgd: nesterov must be true or false, got ${describe(nesterov)}.`)
   if (nesterov && momentum === 0) throw new OptionError('sgd: nesterov needs a momentum above 0, got 0; try momentum 0.9.')
   return {
     name: 'sgd',

@@ -64,7 +64,7 @@ export function buildPlan(request: PlanRequest): Plan {
   function label(tensor: Tensor): string | null {
     if (isVariable(tensor)) return variables.place(tensor)?.name ?? null
     const value = constantValue(tensor)
-    if (value !== null) return String(value)
+    if (value !== null) return Object.is(value, -0) ? '-0' : String(value)
     const i = inputRoots.indexOf(tensor)
     return i < 0 ? null : inputNames[i]
   }
@@ -84,6 +84,7 @@ function checkInputs({ outputs, updates = [], inputs }: PlanRequest): void {
 function emit(layout: Layout, layerNames: ReadonlyMap<Scope, string>, label: (tensor: Tensor) => string | null) {
   const tensors: PlanTensor[] = []
   const ids = new Map<Tensor, number>()
+  let computed = 0
   for (const [tensor, storage] of layout.storages) {
     // An update's result is its variable; it needs no entry of its own.
     const written = tensor.op.writes?.(tensor.attributes)
@@ -92,9 +93,10 @@ function emit(layout: Layout, layerNames: ReadonlyMap<Scope, string>, label: (te
       continue
     }
     ids.set(tensor, tensors.length)
-    // A view is printed as what it views.
+    // A view is printed as what it views, and what is computed in a variable's memory as the variable.
     const viewed = tensor.op.alias ? tensors[ids.get(tensor.inputs[0]) as number].label : null
-    tensors.push(place(tensor, storage, label(tensor) ?? viewed ?? `%${tensors.length}`))
+    const stored = layout.targets.get(tensor)?.inputs[0]
+    tensors.push(place(tensor, storage, label(tensor) ?? viewed ?? (stored && label(stored)) ?? `%${++computed}`))
   }
   const id = (tensor: Tensor) => {
     const found = ids.get(tensor)

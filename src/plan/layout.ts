@@ -1,7 +1,7 @@
 import { AssertionError, assert } from '../errors.ts'
 import { concrete, sizeOf } from '../graph/shape.ts'
 import { ancestors, type Tensor } from '../graph/tensor.ts'
-import { isVariable, sourceOps } from '../ops/source.ts'
+import { isVariable } from '../ops/source.ts'
 import { updateOps } from '../ops/update.ts'
 import { align, WORKSPACE } from './plan.ts'
 import type { VariableLayout } from './variables.ts'
@@ -19,6 +19,8 @@ export interface Layout {
   /** The nodes that become instructions, in order. */
   readonly order: readonly Tensor[]
   readonly storages: ReadonlyMap<Tensor, Storage>
+  /** Values that are computed in the memory of the variable they are assigned to, with that assignment. */
+  readonly targets: ReadonlyMap<Tensor, Tensor>
   readonly workspaceBytes: number
 }
 
@@ -42,8 +44,8 @@ export function layOut(roots: readonly Tensor[], outputs: readonly Tensor[], var
   for (const node of nodes) {
     storages.set(node, find(node))
   }
-  checkUpdates(order, storages)
-  return { order, storages, workspaceBytes: pack(own) }
+  checkUpdates(nodes, elided, storages, outputs)
+  return { order, storages, targets, workspaceBytes: pack(own) }
 
   function find(node: Tensor): Storage {
     const at = position.get(node) ?? -1
@@ -134,17 +136,35 @@ function pack(storages: readonly Storage[]): number {
   return total
 }
 
-/** A variable's old value may not be read after it was overwritten: the graph must read the update's result instead. */
-function checkUpdates(order: readonly Tensor[], storages: ReadonlyMap<Tensor, Storage>): void {
-  const written = new Set<string>()
+/**
+ * A variable's old value may not be read after it was overwritten, through a view neither: the graph must read the update's
+ * result instead.
+ */
+function checkUpdates(
+  nodes: readonly Tensor[],
+  elided: ReadonlySet<Tensor>,
+  storages: ReadonlyMap<Tensor, Storage>,
+  outputs: readonly Tensor[],
+): void {
+  // By memory of a variable: the update that wrote it last. By tensor: the update whose result it is, or a view of; none for others.
+  const latest = new Map<string, Tensor>()
+  const origin = new Map<Tensor, Tensor | undefined>()
   const key = (tensor: Tensor) => `${storages.get(tensor)?.block} ${storages.get(tensor)?.offset}`
-  for (const node of order) {
-    for (const input of node.inputs) {
-      assert(
-        input.op !== sourceOps.variable || !written.has(key(input)),
-        `Variable "${input.attributes.name}" is read by ${node.op.name} after its update.`,
-      )
-    }
-    for (const i of node.op.writes?.(node.attributes) ?? []) written.add(key(node.inputs[i]))
+  const check = (tensor: Tensor, reader: string) => {
+    if (storages.get(tensor)?.block === WORKSPACE || origin.get(tensor) === latest.get(key(tensor))) return
+    const variable = nodes.find((node) => isVariable(node) && key(node) === key(tensor))
+    assert(false, `Variable "${variable?.attributes.name}" is read by ${reader} after its update.`)
   }
+  for (const node of nodes) {
+    if (node.op.alias) {
+      origin.set(node, origin.get(node.inputs[0]))
+      continue
+    }
+    if (elided.has(node)) continue
+    for (const input of node.inputs) check(input, node.op.name)
+    const written = node.op.writes?.(node.attributes) ?? []
+    for (const i of written) latest.set(key(node.inputs[i]), node)
+    if (written.length > 0) origin.set(node, node)
+  }
+  for (const output of outputs) check(output, 'an output')
 }

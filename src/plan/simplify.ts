@@ -15,7 +15,7 @@ export function simplify(roots: readonly Tensor[], mode: Mode): Tensor[] {
 
   const once = (node: Tensor): Tensor => {
     if (node.op.writes !== undefined || (node.op.virtual && constantValue(node) === null)) return node
-    const key = `${node.op.name} ${node.inputs.map((input) => input.id).join(' ')} ${JSON.stringify(node.attributes)}`
+    const key = `${node.op.name} ${node.inputs.map((input) => input.id).join(' ')} ${spell(node.attributes)}`
     const earlier = known.get(key)
     if (earlier === undefined) known.set(key, node)
     return earlier ?? node
@@ -35,6 +35,13 @@ export function simplify(roots: readonly Tensor[], mode: Mode): Tensor[] {
   }
 
   return rewrite(roots, (node, inputs) => reduced(apply(node.op, inputs, node.attributes)))
+}
+
+/** Attributes as a key: unlike plain JSON it tells the infinities, NaN and the two zeros apart. */
+function spell(attributes: object): string {
+  const exact = (value: unknown) =>
+    typeof value === 'number' && (!Number.isFinite(value) || value === 0) ? `#${Object.is(value, -0) ? '-0' : value}` : value
+  return JSON.stringify(attributes, (_, value) => exact(value))
 }
 
 /** An elementwise op of constants is a constant. */

@@ -27,7 +27,7 @@ export interface EpochOptions extends ObjectiveOptions {
 }
 
 /** What an epoch measured: `loss`, each metric, and the same with `validation` in front. */
-export type EpochValues = { readonly loss: number; readonly validationLoss?: number } & Readonly<Record<string, number>>
+export type EpochValues = { readonly loss: number } & Readonly<Record<string, number>>
 
 export interface Progress {
   /** From 0. */

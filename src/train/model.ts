@@ -7,7 +7,6 @@ import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
 import { batch, concrete, formatShape, sizeOf } from '../graph/shape.ts'
 import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
-import type { MetricName } from '../nn/metrics.ts'
 import { seedVariable, stepVariable } from '../ops/random.ts'
 import { isVariable, sourceOps, type VariableAttributes } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
@@ -128,7 +127,7 @@ export class Model {
   evaluate(
     data: TrainingData,
     options: EvaluateOptions,
-  ): Promise<{ loss: number } & Partial<Record<MetricName, number>> & Record<string, number>> {
+  ): Promise<{ loss: number } & Record<string, number>> {
     return evaluate(this, data, options)
   }
 

@@ -1,5 +1,6 @@
 import { sizeOf } from '../../graph/shape.ts'
 import type { MatmulAttributes } from '../../ops/matmul.ts'
+import type { Values } from '../arena.ts'
 import { computeOf } from './elementwise.ts'
 import { broadcastStrides, forEachOffset, type Kernel } from './kernel.ts'
 
@@ -18,12 +19,7 @@ const matmul: Kernel<MatmulAttributes> = ([a, b, bias], [y], { transposeA, trans
 
   for (let matrix = 0; matrix < sizeOf(leading); matrix++) {
     for (let i = 0; i < rows; i++) {
-      sums.fill(0)
-      for (let k = 0; k < depth; k++) {
-        const factor = a.values[aOffsets[matrix] + i * aRow + k * aDepth]
-        const start = bOffsets[matrix] + k * bDepth
-        for (let j = 0; j < columns; j++) sums[j] += factor * b.values[start + j * bColumn]
-      }
+      sumRow(sums, depth, a.values, aOffsets[matrix] + i * aRow, aDepth, b.values, bOffsets[matrix], bDepth, bColumn)
       const target = (matrix * rows + i) * columns
       for (let j = 0; j < columns; j++) {
         let sum = exact ? sums[j] : Math.fround(sums[j])
@@ -32,6 +28,26 @@ const matmul: Kernel<MatmulAttributes> = ([a, b, bias], [y], { transposeA, trans
         y.values[target + j] = sum
       }
     }
+  }
+}
+
+/** sums[j] = Σ over k of a[k] b[k, j], for one row of a. Goes along the memory of b, whichever way that lies. */
+function sumRow(sums: Float64Array, depth: number, a: Values, aStart: number, aDepth: number, b: Values, bStart: number, bDepth: number, bColumn: number): void {
+  const columns = sums.length
+  if (bColumn === 1) {
+    sums.fill(0)
+    for (let k = 0; k < depth; k++) {
+      const factor = a[aStart + k * aDepth]
+      const row = bStart + k * bDepth
+      for (let j = 0; j < columns; j++) sums[j] += factor * b[row + j]
+    }
+    return
+  }
+  for (let j = 0; j < columns; j++) {
+    const column = bStart + j * bColumn
+    let sum = 0
+    for (let k = 0; k < depth; k++) sum += a[aStart + k * aDepth] * b[column + k * bDepth]
+    sums[j] = sum
   }
 }
 
