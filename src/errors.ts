@@ -147,12 +147,18 @@ export function checkOptions(where: string, options: unknown, known: readonly st
   }
 }
 
+/** Throws unless `signal` is an AbortSignal, or not given. */
+export function checkSignal(where: string, signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new OptionError(`${where}: signal must be an AbortSignal, got ${describe(signal)}.`)
+}
+
 /** A short description of any value for an error message. */
 export function describe(value: unknown): string {
   if (value === null) return 'null'
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
   if (Array.isArray(value)) return `an array of ${value.length}`
-  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${(value as Float32Array).length}`
+  if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${(value as Float32Array).length ?? `${value.byteLength} bytes`}`
   if (typeof value === 'object') return `a value of type ${value.constructor?.name ?? 'object'}`
   if (typeof value === 'function') return 'a function'
   return String(value)

@@ -1,4 +1,5 @@
 import { DataError } from '../errors.ts'
+import { allocateShared, formatBytes } from '../executors/arena.ts'
 import { sizeOf } from '../graph/shape.ts'
 import type { Dtype } from '../graph/tensor.ts'
 import { flatten, type NumbersLike } from './ndarray.ts'
@@ -32,7 +33,11 @@ export function toRows(where: string, data: NumbersLike, spec: RowSpec): Rows {
     check(place, ready, spec, width)
     return { values: ready, count }
   }
-  const buffer = new SharedArrayBuffer(size * 4)
+  const buffer = allocateShared(
+    size * 4,
+    `${place}: its ${size} numbers need ${formatBytes(size * 4)}`,
+    'Train on a part of the data at a time.',
+  )
   if (spec.dtype === 'float32') {
     const values = new Float32Array(buffer)
     read(values)

@@ -76,23 +76,28 @@ export class Arena {
 
 /** One zeroed piece of shared memory that starts on a cache line. */
 function allocateAligned(bytes: number, parts: readonly (readonly [string, number])[]): Uint8Array<SharedArrayBuffer> {
-  const limit = Math.min(totalmem(), constrainedMemory() || Number.POSITIVE_INFINITY)
   const list = parts.map(([name, size]) => `${name} ${formatBytes(size)}`).join(', ')
-  const advice = 'Try a smaller batchSize or narrower layers.'
-  if (bytes > limit)
-    throw new MemoryError(`The plan needs ${formatBytes(bytes)} (${list}), the machine has ${formatBytes(limit)}. ${advice}`)
-  let buffer: SharedArrayBuffer
-  try {
-    buffer = new SharedArrayBuffer(bytes + ALIGNMENT)
-  } catch {
-    throw new MemoryError(
-      `The plan needs ${formatBytes(bytes)} (${list}), which could not be allocated; ${formatBytes(freemem())} are free. ${advice}`,
-    )
-  }
+  const what = `The plan needs ${formatBytes(bytes)} (${list})`
+  const buffer = allocateShared(bytes + ALIGNMENT, what, 'Try a smaller batchSize or narrower layers.')
   const { addon } = loadAddon()
   const whole: Uint8Array<ArrayBufferLike> = new Uint8Array(buffer)
   const start = addon?.bytesToAlignment(whole) ?? 0
   return new Uint8Array(buffer, start, bytes)
+}
+
+/**
+ * Shared memory, zeroed.
+ *
+ * @param what The beginning of the message if there is less.
+ */
+export function allocateShared(bytes: number, what: string, advice: string): SharedArrayBuffer {
+  const limit = Math.min(totalmem(), constrainedMemory() || Number.POSITIVE_INFINITY)
+  if (bytes > limit) throw new MemoryError(`${what}, the machine has ${formatBytes(limit)}. ${advice}`)
+  try {
+    return new SharedArrayBuffer(bytes)
+  } catch {
+    throw new MemoryError(`${what}, which could not be allocated; ${formatBytes(freemem())} are free. ${advice}`)
+  }
 }
 
 export function formatBytes(bytes: number): string {

@@ -16,8 +16,8 @@ let warned = false
 
 /** The executor that was asked for. Falling back is never silent: it warns, once a process. */
 export function chooseExecutor({ executor = 'auto', threads }: ExecutionOptions): Executor {
-  if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1 || threads > 1024)) {
-    throw new OptionError(`threads must be an integer of 1 … 1024, got ${describe(threads)}.`)
+  if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1 || threads > 256)) {
+    throw new OptionError(`threads must be an integer of 1 … 256, got ${describe(threads)}.`)
   }
   if (executor === 'reference') return referenceExecutor
   if (executor !== 'auto' && executor !== 'native')

@@ -28,6 +28,7 @@ interface LayerOptions {
   name?: string
 }
 
+/** Parameters are named `layer.kernel`, hence no dots. */
 function checkName(where: string, name: unknown): void {
   if (name !== undefined && (typeof name !== 'string' || name === '' || name.includes('.')))
     throw new OptionError(`${where}: name must be a non-empty string without dots, got ${describe(name)}.`)
@@ -65,10 +66,12 @@ function overload<Arguments extends unknown[]>(make: (...rest: Arguments) => Lay
  */
 export function input(shape: number | readonly number[] = [], options: { name?: string; dtype?: Dtype } = {}): Tensor {
   checkOptions('input', options, ['name', 'dtype'])
-  checkName('input', options.name)
+  const { name } = options
+  if (name !== undefined && (typeof name !== 'string' || name === ''))
+    throw new OptionError(`input: name must be a non-empty string, got ${describe(name)}.`)
   const extents = typeof shape === 'number' ? [shape] : shape
   if (!Array.isArray(extents)) throw new OptionError(`input: shape must be a number or an array of numbers, got ${describe(shape)}.`)
-  return within({ kind: 'input', name: options.name }, 'forward', () => placeholder(extents, options))
+  return within({ kind: 'input', name }, 'forward', () => placeholder(extents, options))
 }
 
 export interface DenseOptions extends LayerOptions {

@@ -107,7 +107,13 @@ const named = { accuracy, meanAbsoluteError, rootMeanSquaredError, r2Score }
 export type MetricName = keyof typeof named
 
 export function metricFor(where: string, choice: MetricName | Metric): Metric {
-  if (typeof choice === 'object' && choice !== null && typeof choice.batch === 'function') return choice
+  if (typeof choice === 'object' && choice !== null) {
+    if (typeof choice.name === 'string' && choice.name !== '' && typeof choice.batch === 'function' && typeof choice.result === 'function')
+      return choice
+    throw new OptionError(
+      `${where}: a metric of your own needs a name and the functions batch and result, got ${Object.keys(choice).join(', ') || 'none of them'}.`,
+    )
+  }
   if (!Object.hasOwn(named, choice as string)) throw unknownName('metric', choice, Object.keys(named), where)
   return named[choice as MetricName]
 }

@@ -123,7 +123,12 @@ export type OptimizerName = keyof typeof named
 
 /** An optimizer by name with its defaults, or one made with options. */
 export function optimizerFor(where: string, choice: OptimizerName | Optimizer): Optimizer {
-  if (typeof choice === 'object' && choice !== null && typeof choice.update === 'function') return choice
+  if (typeof choice === 'object' && choice !== null) {
+    if (typeof choice.update === 'function' && Array.isArray(choice.slots)) return choice
+    throw new OptionError(
+      `${where}: an optimizer of your own needs learningRate, slots and the function update, got ${Object.keys(choice).join(', ') || 'none of them'}.`,
+    )
+  }
   if (!Object.hasOwn(named, choice as string)) throw unknownName('optimizer', choice, Object.keys(named), where)
   return named[choice as OptimizerName]()
 }

@@ -1,5 +1,6 @@
 import type { Rows } from '../data/rows.ts'
-import { AbortError, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { allocateShared, formatBytes } from '../executors/arena.ts'
 import { sizeOf } from '../graph/shape.ts'
 import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
 import { optimizerFor } from '../optim/optimizers.ts'
@@ -75,6 +76,7 @@ export class Epochs {
     const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
     checkCount(where, 'epochs', epochs)
     checkCount(where, 'batchSize', batchSize)
+    checkSignal(where, options.signal)
     if (typeof shuffle !== 'boolean') throw new OptionError(`${where}: shuffle must be true or false, got ${describe(shuffle)}.`)
     if (typeof validationSplit !== 'number' || !(validationSplit >= 0 && validationSplit < 1)) {
       throw new OptionError(`${where}: validationSplit must lie in 0 … 1 (1 excluded), got ${describe(validationSplit)}.`)
@@ -98,6 +100,14 @@ export class Epochs {
     this.order = held.training
     this.batchSize = Math.min(batchSize, this.order.length)
     this.stepsPerEpoch = Math.ceil(this.order.length / this.batchSize)
+    // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
+    trainers.set(model, this.trainer)
+  }
+
+  /** The names of what an epoch measures. */
+  get valueNames(): readonly string[] {
+    const names = ['loss', ...this.trainer.objective.metrics.map(({ name }) => name)]
+    return this.validation === null ? names : [...names, ...names.map(validationName)]
   }
 
   /** Runs one epoch and measures it. */
@@ -139,7 +149,7 @@ export class Epochs {
     const values: Record<string, number> & { loss: number } = objective.report(runs)
     if (this.validation === null) return values
     const measured = await objective.measure(this.validation, signal)
-    for (const [name, value] of Object.entries(measured)) values[`validation${name[0].toUpperCase()}${name.slice(1)}`] = value
+    for (const [name, value] of Object.entries(measured)) values[validationName(name)] = value
     return values
   }
 
@@ -150,19 +160,23 @@ export class Epochs {
   }
 }
 
+/** `loss` gives `validationLoss`. */
+function validationName(name: string): string {
+  return `validation${name[0].toUpperCase()}${name.slice(1)}`
+}
+
 /** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
 function trainerFor(where: string, model: Model, options: EpochOptions): Trainer {
-  const optimizer = optimizerFor(where, options.optimizer ?? 'adam')
+  const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
   const objective = new Objective(where, model, options)
-  const trainer = new Trainer(model, objective, optimizer, trainers.get(model))
-  trainers.set(model, trainer)
-  return trainer
+  return new Trainer(model, objective, optimizer, trainers.get(model))
 }
 
 function splitRows(where: string, seed: number, count: number, split: number): { training: Int32Array; validation: Int32Array } {
   const rows = Int32Array.from({ length: count }, (_, i) => i)
   const held = Math.round(count * split)
-  if (held === 0) return { training: rows, validation: rows.subarray(0, 0) }
+  if (split === 0) return { training: rows, validation: rows.subarray(0, 0) }
+  if (held === 0) throw new DataError(`${where}: validationSplit ${split} of ${count} samples holds out none to validate on.`)
   if (held === count) throw new DataError(`${where}: validationSplit ${split} of ${count} samples leaves none to train on.`)
   new RandomStream(seed, Purpose.split).shuffle(rows)
   return { training: rows.slice(held).sort(), validation: rows.slice(0, held).sort() }
@@ -171,7 +185,8 @@ function splitRows(where: string, seed: number, count: number, split: number): {
 /** Copies chosen rows. */
 function pick(trainer: Trainer, samples: Samples, rows: Int32Array): Samples {
   const copy = (from: Rows, width: number): Rows => {
-    const buffer = new SharedArrayBuffer(rows.length * width * 4)
+    const bytes = rows.length * width * 4
+    const buffer = allocateShared(bytes, `The validation samples need ${formatBytes(bytes)}`, 'Try a smaller validationSplit.')
     const values = from.values instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
     rows.forEach((row, i) => values.set(from.values.subarray(row * width, (row + 1) * width), i * width))
     return { values, count: rows.length }
@@ -186,8 +201,8 @@ function pick(trainer: Trainer, samples: Samples, rows: Int32Array): Samples {
 
 function rateAt(learningRate: LearningRate, epoch: number): number {
   const rate = typeof learningRate === 'number' ? learningRate : learningRate(epoch)
-  if (typeof rate !== 'number' || !(rate >= 0))
-    throw new OptionError(`learningRate must give a number of at least 0, got ${describe(rate)} for epoch ${epoch}.`)
+  if (typeof rate !== 'number' || !(rate >= 0 && Number.isFinite(Math.fround(rate))))
+    throw new OptionError(`learningRate must give a finite number of at least 0, got ${describe(rate)} for epoch ${epoch}.`)
   return rate
 }
 

@@ -1,4 +1,4 @@
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkOptions, checkSignal, describe, OptionError } from '../errors.ts'
 import type { Model, TrainingData } from './model.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
 
@@ -18,6 +18,7 @@ export async function evaluate(
   const { batchSize = 256, signal } = options
   if (!Number.isSafeInteger(batchSize) || batchSize < 1)
     throw new OptionError(`evaluate: batchSize must be an integer of at least 1, got ${describe(batchSize)}.`)
+  checkSignal('evaluate', signal)
   const objective = new Objective('evaluate', model, options)
   return objective.measure(objective.toSamples('evaluate', data), signal, batchSize)
 }

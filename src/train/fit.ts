@@ -1,4 +1,4 @@
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkOptions, describe, OptionError, unknownName } from '../errors.ts'
 import { type EpochOptions, Epochs, type EpochValues, epochOptionNames, type Progress } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 
@@ -42,7 +42,7 @@ export async function fit(model: Model, data: TrainingData, options: FitOptions)
   const endTraining = model.beginTraining()
   try {
     const run = new Epochs('fit', model, data, options)
-    const watch = options.earlyStopping === undefined ? null : new Watch(model, options.earlyStopping)
+    const watch = options.earlyStopping === undefined ? null : new Watch(model, options.earlyStopping, run.valueNames)
     const epochs: EpochValues[] = []
     let stopped: History['stopped'] = 'completed'
     try {
@@ -74,12 +74,15 @@ class Watch {
   private bestWeights: Uint8Array | null = null
   private readonly model: Model
   private readonly options: EarlyStopping
+  private readonly monitor: string
   private readonly patience: number
   private readonly minDelta: number
 
-  constructor(model: Model, options: EarlyStopping) {
+  /** @param known What an epoch measures. */
+  constructor(model: Model, options: EarlyStopping, known: readonly string[]) {
     checkOptions('earlyStopping', options, ['monitor', 'patience', 'minDelta', 'mode', 'restoreBestWeights'])
-    const { patience = 5, minDelta = 0, mode } = options
+    const { monitor = known.includes('validationLoss') ? 'validationLoss' : 'loss', patience = 5, minDelta = 0, mode } = options
+    if (!known.includes(monitor)) throw unknownName('value to monitor', monitor, known, 'earlyStopping')
     if (!Number.isSafeInteger(patience) || patience < 0)
       throw new OptionError(`earlyStopping: patience must be an integer of at least 0, got ${describe(patience)}.`)
     if (typeof minDelta !== 'number' || !(minDelta >= 0))
@@ -88,17 +91,15 @@ class Watch {
       throw new OptionError(`earlyStopping: mode must be "min" or "max", got ${describe(mode)}.`)
     this.model = model
     this.options = options
+    this.monitor = monitor
     this.patience = patience
     this.minDelta = minDelta
   }
 
   /** Takes note of an epoch; true when the patience is used up. */
   isOver(epoch: number, values: EpochValues): boolean {
-    const { monitor = values.validationLoss === undefined ? 'loss' : 'validationLoss' } = this.options
-    const value = values[monitor]
-    if (value === undefined)
-      throw new OptionError(`earlyStopping: there is no value "${monitor}" to monitor; an epoch has ${Object.keys(values).join(', ')}.`)
-    const { mode = /accuracy|r2score/i.test(monitor) ? 'max' : 'min' } = this.options
+    const value = values[this.monitor]
+    const { mode = /accuracy|r2score/i.test(this.monitor) ? 'max' : 'min' } = this.options
     const gain = mode === 'max' ? value - this.best : this.best - value
     if (this.bestEpoch === null || gain > this.minDelta) {
       this.best = value

@@ -1,5 +1,5 @@
 import { flatten, NdArray, type NumbersLike } from '../data/ndarray.ts'
-import { checkOptions, OptionError } from '../errors.ts'
+import { checkOptions, describe, OptionError } from '../errors.ts'
 import { Arena, type Values } from '../executors/arena.ts'
 import type { Session } from '../executors/executor.ts'
 import { referenceExecutor } from '../executors/reference/index.ts'
@@ -64,11 +64,17 @@ export function gradcheck(
   options: GradcheckOptions = {},
 ): GradcheckReport {
   checkOptions('gradcheck', options, ['loss', 'tolerance', 'step', 'elements'])
+  const { tolerance = 1e-5, step = 1e-5, elements = 100 } = options
+  for (const [name, value] of Object.entries({ tolerance, step })) {
+    if (typeof value !== 'number' || !(value > 0))
+      throw new OptionError(`gradcheck: ${name} must be a number above 0, got ${describe(value)}.`)
+  }
+  if (!Number.isSafeInteger(elements) || elements < 1)
+    throw new OptionError(`gradcheck: elements must be an integer of at least 1, got ${describe(elements)}.`)
   const checked =
     subject instanceof Model
       ? checkedModel(subject, sample as TrainingData, options)
       : checkedFunction(subject, sample as readonly NumbersLike[])
-  const { tolerance = 1e-5, step = 1e-5, elements = 100 } = options
   const evaluate = checked.forward.lossAt
   const loss = evaluate()
   checked.backward.session.execute(0, checked.backward.session.plan.instructions.length)

@@ -1,6 +1,6 @@
 import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type Rows, toRows } from '../data/rows.ts'
-import { BusyError, checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
+import { AbortError, BusyError, checkOptions, checkSignal, describe, OptionError, ShapeError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Executor, Session } from '../executors/executor.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
@@ -124,10 +124,7 @@ export class Model {
   }
 
   /** The loss and metrics over data, with dropout off. */
-  evaluate(
-    data: TrainingData,
-    options: EvaluateOptions,
-  ): Promise<{ loss: number } & Record<string, number>> {
+  evaluate(data: TrainingData, options: EvaluateOptions): Promise<{ loss: number } & Record<string, number>> {
     return evaluate(this, data, options)
   }
 
@@ -146,6 +143,7 @@ export class Model {
   /** As `predict`, for a model of several outputs. */
   async predictAll(x: Features, options: { signal?: AbortSignal } = {}): Promise<NdArray[]> {
     checkOptions('predict', options, ['signal'])
+    checkSignal('predict', options.signal)
     const { rows, count } = this.toInputRows('predict', x)
     const names = this.outputs.map((_, i) => `output${i}`)
     const parts: Float32Array[][] = names.map(() => [])
@@ -153,7 +151,7 @@ export class Model {
       const session = this.predictions.get(batchSize)
       const feeds = this.inputNames.map((input, i) => ({ input, values: rows[i].values }))
       const result = await this.exclusive(() => session.run({ steps, feeds, firstRow, record: names, signal: options.signal }))
-      options.signal?.throwIfAborted()
+      if (result.stopped === 'aborted') throw new AbortError('Prediction was stopped.', options.signal?.reason)
       names.forEach((name, i) => parts[i].push(result.records[name] as Float32Array))
     }
     return this.outputs.map((output, i) => {

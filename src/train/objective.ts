@@ -30,6 +30,8 @@ export interface Samples {
 export class Objective {
   readonly model: Model
   readonly target: Tensor
+  /** Among the inputs of a plan: "target", longer if the model has an input of that name. */
+  private readonly targetName: string
   /** The mean loss of the batch plus all penalties: a scalar. */
   readonly total: Tensor
   readonly metrics: readonly Metric[]
@@ -48,7 +50,11 @@ export class Objective {
         `${where}: loss "${this.loss.name}" expects logits and applies ${prediction.op.name} itself, but the model ends in ${prediction.op.name}; remove that activation.`,
       )
     }
+    if (!Array.isArray(metrics)) throw new OptionError(`${where}: metrics must be an array of names, got ${describe(metrics)}.`)
     this.metrics = metrics.map((metric) => metricFor(where, metric))
+    let targetName = 'target'
+    while (model.inputNames.includes(targetName)) targetName += '_'
+    this.targetName = targetName
     const scope = { kind: 'loss' }
     const built = within(scope, 'forward', () => {
       const spec = this.loss.target(prediction)
@@ -82,7 +88,7 @@ export class Objective {
   }
 
   inputs(): Record<string, Tensor> {
-    return { ...this.model.namedInputs(), target: this.target }
+    return { ...this.model.namedInputs(), [this.targetName]: this.target }
   }
 
   get recorded(): string[] {
@@ -102,7 +108,7 @@ export class Objective {
   }
 
   feeds({ x, y }: Samples): Feed[] {
-    return [...this.model.inputNames.map((input, i) => ({ input, values: x[i].values })), { input: 'target', values: y.values }]
+    return [...this.model.inputNames.map((input, i) => ({ input, values: x[i].values })), { input: this.targetName, values: y.values }]
   }
 
   /** The loss and metrics over samples, with dropout off. */

@@ -20,6 +20,8 @@ interface TrainingVariables {
   readonly gradients: readonly NamedVariable[]
   readonly slots: readonly (readonly NamedVariable[])[]
   readonly learningRate: NamedVariable
+  /** Steps this optimizer has taken. Not the model's own count, which goes on when another optimizer begins with empty slots. */
+  readonly steps: NamedVariable
 }
 
 /**
@@ -42,8 +44,8 @@ export class Trainer {
     this.objective = objective
     this.optimizer = optimizer
     this.own = trainingVariables(model, optimizer)
-    const { gradients: flat, slots, learningRate } = this.own
-    this.layout = new VariableLayout([...model.variables, ...flat, ...slots.flat(), learningRate])
+    const { gradients: flat, slots, learningRate, steps } = this.own
+    this.layout = new VariableLayout([...model.variables, ...flat, ...slots.flat(), learningRate, steps])
     this.memory = Arena.allocate(this.layout.blocks, { lender: previous?.optimizer === optimizer ? previous.memory : model.memory })
     this.updates = this.buildUpdates()
     this.sessions = new SessionCache((batchSize) => model.load(this.plan(batchSize), this.memory))
@@ -95,10 +97,10 @@ export class Trainer {
           gradient: stored[i],
           slots: this.own.slots.map((slot) => slot[i].variable),
           learningRate: this.own.learningRate.variable,
-          step: stepVariable,
+          step: this.own.steps.variable,
         }),
       )
-      return [...stored, check, ...updated, increment(stepVariable)]
+      return [...stored, check, ...updated, increment(this.own.steps.variable), increment(stepVariable)]
     })
   }
 }
@@ -110,9 +112,11 @@ function trainingVariables(model: Model, optimizer: Optimizer): TrainingVariable
       return { name: `${block}/${name}`, variable: variable({ name, block, shape, dtype: 'float32', initialize: () => undefined }) }
     })
   const learningRate = variable({ name: 'learningRate', block: 'schedule', shape: [], dtype: 'float32', initialize: () => undefined })
+  const steps = variable({ name: 'steps', block: 'schedule', shape: [], dtype: 'int32', initialize: () => undefined })
   return {
     gradients: beside('gradients'),
     slots: optimizer.slots.map(beside),
     learningRate: { variable: learningRate, name: 'learningRate' },
+    steps: { variable: steps, name: 'steps' },
   }
 }

@@ -1,0 +1,93 @@
+/** What the tests of training share. */
+import { expect } from 'vitest'
+import { ThalwegError } from '../../src/errors.ts'
+import { loadAddon } from '../../src/executors/native/addon.ts'
+import { type Model, multiply, type Optimizer, ones, parameter, sum, type Tensor } from '../../src/index.ts'
+import { stepVariable } from '../../src/ops/random.ts'
+import { Purpose, RandomStream } from '../../src/random.ts'
+
+/** What training is tested on. fallback.test.ts makes sure that "native" is missing here for a good reason only. */
+export const executors = loadAddon().addon === undefined ? (['reference'] as const) : (['native', 'reference'] as const)
+
+export type ExecutorName = (typeof executors)[number]
+
+/** Expects a call to throw or reject with this code, by a message that contains every one of the parts. */
+export async function expectRefusal(call: () => unknown, code: string, ...parts: readonly string[]): Promise<ThalwegError> {
+  let thrown: unknown = null
+  try {
+    await call()
+  } catch (error) {
+    thrown = error
+  }
+  expect(thrown).toBeInstanceOf(ThalwegError)
+  const { code: got, message } = thrown as ThalwegError
+  expect({ code: got, message, missing: parts.filter((part) => !message.includes(part)) }).toEqual({ code, message, missing: [] })
+  return thrown as ThalwegError
+}
+
+/** The weights bit by bit, so that 0 and -0 differ and NaN equals itself. */
+export function bitsOf(net: Model): Record<string, number[]> {
+  return Object.fromEntries(Object.entries(net.weights()).map(([name, { data }]) => [name, [...new Uint32Array(data.buffer)]]))
+}
+
+/** Training steps the model has taken in its life. */
+export function stepsOf(net: Model): number {
+  return net.values(stepVariable)[0]
+}
+
+/** Numbers of `low` … `high`, the same in every run. */
+export function numbers(size: number, stream = 0, low = -1, high = 1): number[] {
+  const random = new RandomStream(11, Purpose.sample, stream)
+  return Array.from({ length: size }, () => low + (high - low) * random.uniform())
+}
+
+/** Rows of random numbers. */
+export function rows(count: number, width: number, stream = 0, low = -1, high = 1): number[][] {
+  const values = numbers(count * width, stream, low, high)
+  return Array.from({ length: count }, (_, i) => values.slice(i * width, (i + 1) * width))
+}
+
+export const xor = {
+  x: [
+    [0, 0],
+    [0, 1],
+    [1, 0],
+    [1, 1],
+  ],
+  y: [[0], [1], [1], [0]],
+}
+
+/** 1 on the diagonal: sample i touches weight i alone, so weights tell which samples were used. */
+export function oneHotRows(count: number): number[][] {
+  return Array.from({ length: count }, (_, i) => Array.from({ length: count }, (_, j) => (i === j ? 1 : 0)))
+}
+
+/** The largest |a - b| over the largest |b|. */
+export function scaledError(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  expect(a.length).toBe(b.length)
+  let [difference, scale] = [0, 1e-30]
+  for (let i = 0; i < b.length; i++) {
+    difference = Math.max(difference, Math.abs(a[i] - b[i]))
+    scale = Math.max(scale, Math.abs(b[i]))
+  }
+  return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference / scale
+}
+
+/** A layer of one parameter p with the features' shape: y = x p. With `sumLoss` the gradient of p is the sample x itself. */
+export function scaledBy(width: number, start = ones): (x: Tensor) => Tensor {
+  const p = parameter('p', [width], start)
+  return (x) => multiply(x, p)
+}
+
+/** The sum of the predictions, whatever the targets. */
+export const sumLoss = (prediction: Tensor): Tensor => sum(prediction, { axes: [-1] })
+
+/** An optimizer's steps over a sequence of gradients, from p = 1: the parameters after each. Batches of one sample, in order. */
+export async function stepsWith(net: Model, optimizer: Optimizer, gradients: readonly (readonly number[])[]): Promise<number[][]> {
+  const result: number[][] = []
+  for (const gradient of gradients) {
+    await net.fit({ x: [gradient], y: [gradient.map(() => 0)] }, { loss: sumLoss, optimizer, batchSize: 1, shuffle: false })
+    result.push([...net.weights().p.data])
+  }
+  return result
+}
