@@ -20,8 +20,8 @@ export interface RunRequest {
   readonly record: readonly string[]
   /** Stops the run after the step in progress. */
   readonly signal?: AbortSignal
-  /** Called now and then (at most every 50 ms) with the number of completed steps and what they recorded so far. */
-  readonly onProgress?: (completed: number, records: Records) => void
+  /** Called now and then (at most every 50 ms) with the steps completed since the last call: the first of them, and what they recorded. */
+  readonly onProgress?: (firstStep: number, records: Records) => void
 }
 
 /** By output name: the values of every step, one step after the other. */

@@ -120,11 +120,11 @@ export class Epochs {
     let before = 0
     for (const { batchSize, steps, firstRow } of batches(this.order.length, this.batchSize)) {
       const session = this.trainer.session(batchSize)
+      const stepsBefore = before
       let reported = 0
-      const first = before
-      const report = (completed: number, losses: Float32Array) => {
-        if (completed > reported) onSteps?.(first + reported, losses.subarray(reported, completed))
-        reported = completed
+      const report = (first: number, losses: Float32Array) => {
+        onSteps?.(stepsBefore + first, losses)
+        reported = first + losses.length
       }
       const result = await this.model.exclusive(() =>
         session.run({
@@ -133,10 +133,10 @@ export class Epochs {
           order: this.order.subarray(firstRow, firstRow + steps * batchSize),
           record: objective.recorded,
           signal,
-          onProgress: onSteps === undefined ? undefined : (completed, records) => report(completed, records.loss as Float32Array),
+          onProgress: onSteps === undefined ? undefined : (first, records) => report(first, records.loss as Float32Array),
         }),
       )
-      report(result.completed, result.records.loss as Float32Array)
+      if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
       if (result.stopped === 'nonFinite') throw this.trainer.nonFinite(session, epoch * this.stepsPerEpoch + before)
       if (result.stopped === 'aborted')

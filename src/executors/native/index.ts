@@ -60,8 +60,12 @@ class NativeSession implements Session {
     request.signal?.addEventListener('abort', abort, { once: true })
     try {
       const { onProgress } = request
-      const progress = onProgress === undefined ? undefined : (completed: number) => onProgress(completed, recorder.read(completed))
-      const result = await this.session.run({ ...this.translate(request, recorder), control, onProgress: progress })
+      let reported = 0
+      const report = (completed: number) => {
+        if (completed > reported) onProgress?.(reported, recorder.read(reported, completed))
+        reported = completed
+      }
+      const result = await this.session.run({ ...this.translate(request, recorder), control, onProgress: onProgress === undefined ? undefined : report })
       return this.result(result, recorder)
     } catch (error) {
       throw translate(error)
@@ -97,7 +101,7 @@ class NativeSession implements Session {
     return {
       completed: completedSteps,
       stopped: stopped === 'none' ? null : (stopped as 'aborted' | 'nonFinite'),
-      records: recorder.read(completedSteps),
+      records: recorder.read(0, completedSteps),
     }
   }
 }
@@ -120,13 +124,15 @@ class Recorder {
     this.memory = new Float32Array(new SharedArrayBuffer(stride * steps * 4))
   }
 
-  read(steps: number): Records {
+  /** What steps `first` … `end` - 1 recorded. */
+  read(first: number, end: number): Records {
+    const steps = end - first
     return Object.fromEntries(
       this.parts.map(({ name, start, size, integer }) => {
         const source = integer ? new Int32Array(this.memory.buffer) : this.memory
         const values = integer ? new Int32Array(size * steps) : new Float32Array(size * steps)
         for (let step = 0; step < steps; step++) {
-          const from = step * this.stride + start
+          const from = (first + step) * this.stride + start
           values.set(source.subarray(from, from + size), step * size)
         }
         return [name, values]

@@ -41,7 +41,7 @@ export class ReferenceSession implements Session {
       while (!request.signal?.aborted && steps.next()) {
         const now = performance.now()
         if (now >= progressAt) {
-          request.onProgress?.(steps.completed, steps.records)
+          steps.report()
           progressAt = now + PROGRESS_MILLISECONDS
         }
         if (now >= sliceEnd) {
@@ -49,7 +49,7 @@ export class ReferenceSession implements Session {
           sliceEnd = performance.now() + SLICE_MILLISECONDS
         }
       }
-      request.onProgress?.(steps.completed, steps.records)
+      steps.report()
       return steps.result(request.signal)
     } finally {
       this.busy = false
@@ -80,12 +80,13 @@ export class ReferenceSession implements Session {
 /** The steps of one run, one at a time. */
 class Steps {
   completed = 0
-  readonly records: Records
+  private readonly records: Records
   private readonly plan: Plan
   private readonly views: readonly View[]
   private readonly calls: readonly (() => undefined | false)[]
   private readonly request: RunRequest
   private nonFinite = false
+  private reported = 0
 
   constructor(plan: Plan, views: readonly View[], calls: readonly (() => undefined | false)[], request: RunRequest) {
     this.plan = plan
@@ -119,9 +120,27 @@ class Steps {
     return true
   }
 
+  /** Tells the caller of the steps completed since the last time. */
+  report(): void {
+    const { onProgress } = this.request
+    if (onProgress === undefined || this.completed === this.reported) return
+    const first = this.reported
+    this.reported = this.completed
+    onProgress(first, this.recorded(first, this.completed))
+  }
+
+  private recorded(first: number, end: number): Records {
+    return Object.fromEntries(
+      Object.entries(this.records).map(([name, values]) => {
+        const size = values.length / this.request.steps
+        return [name, values.subarray(first * size, end * size)]
+      }),
+    )
+  }
+
   result(signal: AbortSignal | undefined): RunResult {
     const aborted = signal?.aborted === true && this.completed < this.request.steps
-    return { completed: this.completed, stopped: this.nonFinite ? 'nonFinite' : aborted ? 'aborted' : null, records: this.records }
+    return { completed: this.completed, stopped: this.nonFinite ? 'nonFinite' : aborted ? 'aborted' : null, records: this.recorded(0, this.completed) }
   }
 
   private feed(): void {

@@ -1,0 +1,218 @@
+/** Random graphs for property tests, and two ways to evaluate them that have nothing in common but the kernels. */
+import fc from 'fast-check'
+import { ThalwegError } from '../../src/errors.ts'
+import type { Values } from '../../src/executors/arena.ts'
+import { referenceKernels } from '../../src/executors/reference/index.ts'
+import type { View } from '../../src/executors/reference/kernel.ts'
+import type { Mode, Op } from '../../src/graph/op.ts'
+import { bindShape, concrete, sizeOf } from '../../src/graph/shape.ts'
+import { ancestors, type Tensor } from '../../src/graph/tensor.ts'
+import {
+  abs,
+  add,
+  broadcastTo,
+  concat,
+  greater,
+  input,
+  logSoftmax,
+  matmul,
+  max,
+  maximum,
+  mean,
+  multiply,
+  negate,
+  relu,
+  reshape,
+  sigmoid,
+  slice,
+  softmax,
+  square,
+  subtract,
+  sum,
+  tanh,
+  transpose,
+  where,
+} from '../../src/index.ts'
+import { ops } from '../../src/ops/index.ts'
+import { constantValue, isVariable } from '../../src/ops/source.ts'
+import { bind } from '../../src/plan/bind.ts'
+import { ALIGNMENT, align, type Instruction, type Plan, WORKSPACE } from '../../src/plan/plan.ts'
+import { randomNumbers, randomTensor } from './values.ts'
+
+/** What to do, in numbers that fast-check can shrink: each step picks an op and its operands among what there is. */
+export interface Recipe {
+  readonly steps: readonly (readonly [kind: number, first: number, second: number, detail: number])[]
+  readonly outputs: readonly number[]
+}
+
+export const recipes: fc.Arbitrary<Recipe> = fc.record({
+  steps: fc.array(fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999), fc.nat(999)), { minLength: 1, maxLength: 24 }),
+  outputs: fc.array(fc.nat(999), { minLength: 1, maxLength: 3 }),
+})
+
+export const BATCH = 3
+
+/** Elements of the largest tensor of a random graph. */
+const LARGEST = 500
+
+export interface RandomGraph {
+  readonly outputs: readonly Tensor[]
+  readonly variables: readonly Tensor[]
+  readonly feeds: ReadonlyMap<Tensor, readonly number[]>
+}
+
+const unary = [negate, tanh, square, relu, sigmoid, abs, softmax, logSoftmax]
+const binary = [add, subtract, multiply, maximum, greater, (a: Tensor, b: Tensor) => where(greater(a, b), a, b)]
+
+/** Each makes a tensor from two others and a number, or is refused by a ThalwegError. */
+const kinds: readonly ((a: Tensor, b: Tensor, detail: number) => Tensor)[] = [
+  (a, _, detail) => unary[detail % unary.length](a),
+  (a, _, detail) => unary[detail % unary.length](a),
+  (a, b, detail) => binary[detail % binary.length](a, b),
+  (a, b, detail) => binary[detail % binary.length](a, b),
+  (a, _, detail) => [add(a, 0), multiply(1, a), subtract(2, a), multiply(a, 0.5), maximum(a, -0.25)][detail % 5],
+  (a, b, detail) => matmul(a, b, { transposeA: (detail & 1) === 1, transposeB: (detail & 2) === 2 }),
+  (a, b, detail) => matmul(detail % 2 === 0 ? transpose(a) : a, transpose(b)),
+  (a, _, detail) => [sum, mean, max][detail % 3](a, { axes: [detail % Math.max(1, a.rank)], keepDims: (detail & 4) === 4 }),
+  (a, _, detail) => [sum, mean][detail % 2](a),
+  (a) => reshape(a, [-1]),
+  (a) => reshape(a, [-1, a.shape[a.rank - 1] ?? 1]),
+  (a) => reshape(a, [...a.shape, 1]),
+  (a) => transpose(a),
+  (a, b) => concat([a, b, a]),
+  (a, _, detail) => slice(a, [...a.shape.slice(1).map(() => null), [detail % 2, -1]]),
+  (a) => broadcastTo(a, [2, ...a.shape]),
+]
+
+export function build({ steps, outputs }: Recipe): RandomGraph {
+  const x = input(4)
+  const y = input([2, 3])
+  const feeds = new Map([
+    [x, randomNumbers(BATCH * 4, 100)],
+    [y, randomNumbers(BATCH * 6, 101)],
+  ])
+  const variables = [[4, 3], [3], [4], [], [3, 4], [1]].map((shape, i) => randomTensor(shape, i, `v${i}`))
+  const pool: Tensor[] = [x, y, ...variables]
+  for (const [kind, first, second, detail] of steps) {
+    // The first second operand that the op takes; none at all leaves the step out.
+    for (let offset = 0; offset < pool.length; offset++) {
+      const made = attempt(() => kinds[kind % kinds.length](pool[first % pool.length], pool[(second + offset) % pool.length], detail))
+      if (made === null) continue
+      pool.push(made)
+      break
+    }
+  }
+  // The latest are picked most often, as they have the most behind them.
+  return { variables, feeds, outputs: outputs.map((place) => pool[pool.length - 1 - (place % Math.min(pool.length, 8))]) }
+}
+
+function attempt(make: () => Tensor): Tensor | null {
+  try {
+    const made = make()
+    return sizeOf(bindShape(made.shape, BATCH)) <= LARGEST ? made : null
+  } catch (error) {
+    if (error instanceof ThalwegError) return null
+    throw error
+  }
+}
+
+/**
+ * Every tensor by itself, one kernel call each, with memory of its own: neither simplified, nor fused, nor laid out. Updates
+ * leave the variable alone and write a copy.
+ */
+export function evaluateSeparately(
+  tensors: readonly Tensor[],
+  feeds: ReadonlyMap<Tensor, readonly number[]>,
+  Memory: Float32ArrayConstructor | Float64ArrayConstructor,
+  mode: Mode = 'training',
+): Values[] {
+  const roots = bind([...tensors, ...feeds.keys()], BATCH, mode)
+  const views = new Map<Tensor, View>()
+  const given = new Map(roots.slice(tensors.length).map((root, i) => [root, [...feeds.values()][i]]))
+  for (const node of ancestors(roots)) {
+    const shape = concrete(node.shape)
+    const values = new Memory(sizeOf(shape))
+    const operands = node.inputs.map((operand) => views.get(operand) as View)
+    const result: View = { shape, values }
+    const written = node.op.writes?.(node.attributes)
+    if (isVariable(node)) node.attributes.initialize(values)
+    else if (constantValue(node) !== null) values[0] = constantValue(node) as number
+    else if (given.has(node)) values.set(given.get(node) as number[])
+    else if (node.op.alias) values.set(operands[0].values)
+    else if (written !== undefined) {
+      const copies = operands.map((operand, i) => (written.includes(i) ? { ...operand, values: operand.values.slice() } : operand))
+      referenceKernels[node.op.name](
+        copies,
+        written.map((i) => copies[i]),
+        node.attributes,
+      )
+      values.set(copies[written[0]].values)
+    } else if (node.op.compute !== undefined) {
+      const step = [node.op.name, ...operands.keys()].join(' ')
+      referenceKernels.elementwise(operands, [result], { steps: [step], shape })
+    } else referenceKernels[node.op.name](operands, [result], node.attributes)
+    views.set(node, result)
+  }
+  return roots.slice(0, tensors.length).map((root) => (views.get(root) as View).values)
+}
+
+/** The first element at which two lists of results differ, as text; null if there is none. Zeros of either sign are equal, and so are NaNs. */
+export function firstDifference(got: readonly Values[], expected: readonly Values[]): string | null {
+  for (const [i, values] of expected.entries()) {
+    if (got[i].length !== values.length) return `result ${i}: ${got[i].length} elements in place of ${values.length}`
+    for (let j = 0; j < values.length; j++) {
+      if (got[i][j] !== values[j] && !Object.is(got[i][j], values[j])) return `result ${i}[${j}]: got ${got[i][j]}, expected ${values[j]}`
+    }
+  }
+  return null
+}
+
+/**
+ * Follows who wrote each cache line of the workspace last, and reports every instruction that reads a line which somebody
+ * else has overwritten, or writes one that it reads as well without owning all of it. Tensors of one label are views of one value.
+ */
+export function overlaps(plan: Plan): string[] {
+  const problems: string[] = []
+  const owner = new Map<number, string>()
+  const lines = (tensor: number): number[] => {
+    const { block, offset, shape } = plan.tensors[tensor]
+    if (block !== WORKSPACE) return []
+    return Array.from({ length: align(sizeOf(shape) * 4) / ALIGNMENT }, (_, i) => offset / ALIGNMENT + i)
+  }
+  const own = (tensor: number) => {
+    for (const line of lines(tensor)) owner.set(line, plan.tensors[tensor].label)
+  }
+  const read = (tensor: number, reader: string) => {
+    const { label } = plan.tensors[tensor]
+    for (const line of lines(tensor)) {
+      if (line < 0 || (line + 1) * ALIGNMENT > plan.blocks[WORKSPACE]) problems.push(`${label} lies outside the workspace`)
+      if (owner.get(line) !== label) problems.push(`${reader} reads ${label} after ${owner.get(line)} took its memory`)
+    }
+  }
+  const lasting = [...Object.values(plan.inputs), ...plan.constants.map(({ tensor }) => tensor)]
+  lasting.forEach(own)
+  plan.instructions.forEach((instruction, i) => {
+    const reader = `instruction ${i} (${instruction.op})`
+    for (const operand of instruction.inputs) read(operand, reader)
+    for (const result of instruction.outputs) if (!mayWrite(plan, instruction, result)) problems.push(`${reader} writes over an operand`)
+    instruction.outputs.forEach(own)
+  })
+  for (const tensor of [...lasting, ...Object.values(plan.outputs)]) read(tensor, 'the caller')
+  return problems
+}
+
+/** A result is apart from every operand, or it is exactly the memory of one that the op lets it take. */
+function mayWrite(plan: Plan, { op, inputs, attributes }: Instruction, result: number): boolean {
+  const { inPlace = [], writes } = (ops as Record<string, Op>)[op]
+  const allowed = new Set([...inPlace, ...(writes?.(attributes) ?? [])])
+  const range = (tensor: number) => {
+    const { block, offset, shape } = plan.tensors[tensor]
+    return { block, start: offset, end: offset + sizeOf(shape) * 4 }
+  }
+  const target = range(result)
+  return inputs.every((operand, i) => {
+    const source = range(operand)
+    if (source.block !== target.block || source.end <= target.start || target.end <= source.start) return true
+    return allowed.has(i) && source.start === target.start && source.end === target.end
+  })
+}
