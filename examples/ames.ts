@@ -190,6 +190,6 @@ export async function trainAmes({ seed = 1, onProgress, ...execution }: AmesOpti
 
 /** A small network and a linear path from the input, added: the network learns what a straight line cannot say. */
 function branch(x: Tensor): Tensor {
-  const hidden = dropout(dense(dropout(x, 0.1), 64, { activation: 'gelu', kernelInitializer: 'glorotUniform' }), 0.2)
+  const hidden = dropout(dense(dropout(x, 0.3), 64, { activation: 'gelu' }), 0.3)
   return add(dense(hidden, 1), dense(x, 1, { useBias: false, kernelInitializer: 'zeros' }))
 }

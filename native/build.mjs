@@ -9,6 +9,8 @@ const { status, error } = spawnSync(process.execPath, [nodeGyp, 'rebuild', '-j',
 if (status !== 0) {
   const cause = error?.message ?? 'see the output of node-gyp above'
   console.warn(`thalweg: the native addon could not be built (${cause}).`)
-  console.warn('thalweg: it will run on the reference executor, many times slower. To build it: install a C++17 compiler, make and python3, then npm run build:native.')
+  console.warn(
+    'thalweg: it will run on the reference executor, many times slower. To build it: install a C++17 compiler, make and python3, then npm run build:native.',
+  )
   if (process.env.CI === 'true') process.exit(1)
 }

@@ -19,6 +19,7 @@ const char* codeOf(LoadError::Cause cause) {
 struct LoadOptions {
   std::string isa;  // empty: see chooseKernelSet
   int64_t threads = hardwareThreads();
+  double serialBelow = kSerialNanoseconds;
 };
 
 LoadOptions readOptions(Arguments& arguments, const Napi::Value& value) {
@@ -28,6 +29,9 @@ LoadOptions readOptions(Arguments& arguments, const Napi::Value& value) {
   if (const Napi::Value isa = arguments.member(object, "isa"); !isa.IsUndefined()) options.isa = arguments.text(isa, "options.isa");
   if (const Napi::Value threads = arguments.member(object, "threads"); !threads.IsUndefined()) {
     options.threads = arguments.wholeNumber(threads, "options.threads", 1, kMaximumThreads);
+  }
+  if (const Napi::Value serialBelow = arguments.member(object, "serialBelow"); !serialBelow.IsUndefined()) {
+    options.serialBelow = static_cast<double>(arguments.wholeNumber(serialBelow, "options.serialBelow", 0, int64_t{1} << 40));
   }
   return options;
 }
@@ -93,7 +97,7 @@ Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
     if (arguments.failed()) return thrown(env, arguments.error());
 
     LoadError error;
-    loaded->session = Session::load(std::move(plan), loaded->regions, options.isa, options.threads, &error);
+    loaded->session = Session::load(std::move(plan), loaded->regions, options.isa, options.threads, &error, options.serialBelow);
     if (!loaded->session) return thrown(env, makeError(env, codeOf(error.cause), error.text));
 
     AddonState* state = env.GetInstanceData<AddonState>();

@@ -5,13 +5,13 @@
 namespace thalweg {
 namespace THALWEG_ISA {
 
-extern const KernelFamily elementwiseFamily, matmulFamily, reduceFamily, softmaxFamily, shapeFamily, indexFamily,
-    randomFamily, optimizerFamily;
+extern const KernelFamily elementwiseFamily, matmulFamily, reduceFamily, softmaxFamily, shapeFamily, indexingFamily,
+    randomFamily, updateFamily;
 
 namespace {
 
 const KernelFamily* const families[] = {
-    &elementwiseFamily, &matmulFamily, &reduceFamily, &softmaxFamily, &shapeFamily, &indexFamily, &randomFamily, &optimizerFamily,
+    &elementwiseFamily, &matmulFamily, &reduceFamily, &softmaxFamily, &shapeFamily, &indexingFamily, &randomFamily, &updateFamily,
 };
 
 #define THALWEG_TEXT_OF(name) #name

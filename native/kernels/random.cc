@@ -4,6 +4,7 @@
 #include "kernel.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "../simd/simd.h"
 

@@ -129,7 +129,8 @@ void foldSegments(float* y, const float* x, int64_t stride, int64_t n) {
     for (int s = 0; s < count; s++) {
       Lanes16 tail = load16Partial(x + s * stride + i, rest);
       for (int part = 0; part < kParts; part++)
-        tail.part[part] = select(lessInt(loadInt(position + part * kWidth), splatInt(rest)), tail.part[part], splat(Op::identity));
+        tail.part[part] =
+            select(lessInt(loadInt(position + part * kWidth), splatInt(rest)), tail.part[part], splat(Op::identity));
       lanes[s] = Op::combine16(lanes[s], tail);
     }
   }
@@ -162,7 +163,8 @@ template <class Op>
 void reduceSegments(const Reduction& r, const float* x, float* y, int64_t from, int64_t to) {
   if (r.blocks == 1) {
     int64_t stride = r.reduced * r.inner;
-    for (; from + kSegments <= to; from += kSegments) fold<Op, kSegments>(r, y + from * r.inner, x + from * stride, r.reduced, r.reduced);
+    for (; from + kSegments <= to; from += kSegments)
+      fold<Op, kSegments>(r, y + from * r.inner, x + from * stride, r.reduced, r.reduced);
     for (; from < to; from++) fold<Op, 1>(r, y + from * r.inner, x + from * stride, 0, r.reduced);
     return;
   }

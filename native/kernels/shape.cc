@@ -1,4 +1,4 @@
-// Kernels that move elements without looking at them: transpose, broadcastTo, slice, pad, concat, copy.
+// Kernels that move elements without looking at them: transpose, broadcastTo, slice, pad, concat.
 //
 // Elements are 4 bytes of any kind; their bits are kept. The output is always written in its own order, so a chunk is
 // a range of output elements, whatever the shape. Inputs and outputs do not overlap, save that copy may be given one
@@ -187,21 +187,6 @@ void runWalk(const Instruction* instruction, int64_t chunk, void*) {
   const Operand& y = instruction->outputs[0];
   int64_t from = chunk * w.elementsPerChunk;
   walk(w, (int32_t*)y.data, (const int32_t*)instruction->inputs[0].data, from, lesser(from + w.elementsPerChunk, y.size));
-}
-
-// y = x
-bool prepareCopy(Preparation* preparation) {
-  Walk* w = (Walk*)preparation->instruction->parameters;
-  if (!expectOneOfEach(preparation, "copy")) return false;
-  int64_t size = preparation->instruction->outputs[0].size;
-  if (preparation->instruction->inputs[0].size != size) return fail(preparation, "copy", "expected input and output of one size");
-  w->rank = 1;
-  w->axes[0] = {size, 0, size, 1};
-  return prepareWalk(preparation, w);
-}
-
-void runCopy(const Instruction* instruction, int64_t chunk, void* scratch) {
-  if (instruction->inputs[0].data != instruction->outputs[0].data) runWalk(instruction, chunk, scratch);
 }
 
 // y[…, i, …] = x[…, x's extent is 1 ? 0 : i, …], shapes aligned at the right
@@ -495,7 +480,6 @@ const Kernel kernels[] = {
     {"slice", sizeof(Walk), prepareSlice, runWalk, nullptr},                 // x -> y, a window of x
     {"pad", sizeof(Walk), preparePad, runWalk, nullptr},                     // x -> y, zeros around x
     {"concat", sizeof(Concat), prepareConcat, runConcat, nullptr},           // x0 x1 … -> y
-    {"copy", sizeof(Walk), prepareCopy, runCopy, nullptr},                   // x -> y
 };
 
 }  // namespace

@@ -4,8 +4,7 @@
 //   logSoftmax  y = (x - max(x)) - log(sum(e))
 //
 // x and y are [rows, columns]; y may be x itself. The maximum keeps the exponentials at 1 or below, so nothing
-// overflows, and -inf gives exactly 0. A row that is -inf throughout, or holds +inf or NaN, becomes NaN (softmax
-// throughout; logSoftmax too, save that -inf beside no NaN and no +inf stays -inf).
+// overflows, and -inf gives exactly 0. A row that is -inf throughout, or holds +inf or NaN, becomes NaN throughout.
 // The sum has sixteen lanes: lane l adds the exponentials l, l + 16, …, and the lanes meet in a fixed tree. A row is
 // the work of one thread.
 #include "kernel.h"

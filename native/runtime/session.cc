@@ -12,11 +12,6 @@
 namespace thalweg {
 namespace {
 
-// An instruction whose kernel estimates less work than this stays on the calling thread. Handing chunks to a pool thread that
-// spins costs 1 to 2 microseconds, and waking one that sleeps 50 to 100, so sharing out less work than this loses more than
-// it gains.
-constexpr double kSerialNanoseconds = 20e3;
-
 int64_t roundedUp(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // Memory that starts on a cache line.
@@ -55,6 +50,7 @@ struct Session::State {
   PlanDescription plan;
   const KernelSet* kernels = nullptr;
   int64_t threads = 1;
+  double serialBelow = kSerialNanoseconds;
   std::vector<int64_t> extents;     // the shapes of all tensors, one after the other
   std::vector<Operand> tensors;
   std::vector<Operand> operands;    // the inputs and outputs of all instructions, one after the other
@@ -85,7 +81,7 @@ int64_t Session::ownedBytes() const { return state_->parameters.bytes() + state_
 // ---- Loading ----
 
 std::unique_ptr<Session> Session::load(PlanDescription plan, const std::vector<Region>& regions, const std::string& isa,
-                                       int64_t threads, LoadError* error) {
+                                       int64_t threads, LoadError* error, double serialBelow) {
   try {
     auto state = std::make_unique<State>();
     error->cause = LoadError::Cause::instructionSet;
@@ -95,6 +91,7 @@ std::unique_ptr<Session> Session::load(PlanDescription plan, const std::vector<R
     error->cause = LoadError::Cause::plan;
     state->plan = std::move(plan);
     state->threads = threads;
+    state->serialBelow = serialBelow;
     std::vector<const Kernel*> found;
     if (threads < 1 || threads > kMaximumThreads) {
       error->text = "threads: expected 1 to " + std::to_string(kMaximumThreads) + ", got " + std::to_string(threads) + ".";
@@ -219,7 +216,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
 
     step.run = kernel.run;
     step.finish = kernel.finish;
-    const bool worthSharing = preparation.nanoseconds >= kSerialNanoseconds && step.instruction.chunks > 1;
+    const bool worthSharing = preparation.nanoseconds >= serialBelow && step.instruction.chunks > 1;
     step.threads = worthSharing ? static_cast<int32_t>(threads) : 1;
   }
 

@@ -60,6 +60,11 @@ struct RunResult {
   int64_t instruction;     // the one that stopped the run (Stop::nonFinite), else -1
 };
 
+// An instruction whose kernel estimates less work than this stays on the calling thread. Handing chunks to a pool thread that
+// spins costs 1 to 2 microseconds, and waking one that sleeps 50 to 100, so sharing out less work than this loses more than
+// it gains.
+constexpr double kSerialNanoseconds = 20e3;
+
 struct LoadError {
   enum class Cause { none, plan, instructionSet, memory };
   Cause cause = Cause::none;
@@ -71,7 +76,7 @@ class Session {
   // Checks everything, so that running needs no checks. `isa` may be empty: see chooseKernelSet. Null, with `error` set,
   // when something is wrong; also when memory runs out. Does not throw.
   static std::unique_ptr<Session> load(PlanDescription plan, const std::vector<Region>& regions, const std::string& isa,
-                                       int64_t threads, LoadError* error);
+                                       int64_t threads, LoadError* error, double serialBelow = kSerialNanoseconds);
   ~Session();
 
   // What is wrong with a request, or nothing. Reads all of `order`.

@@ -353,7 +353,7 @@ struct Run {
 std::string perform(const Run& run, int64_t repeat) {
   Arena arena(run.of->plan);
   LoadError error;
-  std::unique_ptr<Session> session = Session::load(run.of->plan, arena.regions, run.isa, run.threads, &error);
+  std::unique_ptr<Session> session = Session::load(run.of->plan, arena.regions, run.isa, run.threads, &error, 0 /* share out everything */);
   if (!session) return error.text;
   if (run.isa != session->isa()) return std::string("asked for another instruction set than ") + session->isa();
   for (int64_t i = 0; i < repeat; i++) {

@@ -80,7 +80,9 @@ const r2Score: Metric = {
   batch: (prediction, target, loss) => {
     const residual = difference('r2Score', prediction, target, loss)
     const center = mean(target, { axes: [0] })
-    return [mean(square(residual), { axes: [0] }), center, mean(square(subtract(target, center)), { axes: [0] })]
+    // The mean is rounded to float32; what is left of it is measured too, for targets far from 0.
+    const deviation = subtract(target, center)
+    return [square(residual), target, deviation, square(deviation)].map((values) => mean(values, { axes: [0] }))
   },
   result: (batches) => {
     const outputs = batches[0].values[0].length
@@ -88,10 +90,10 @@ const r2Score: Metric = {
     for (let i = 0; i < outputs; i++) {
       let [samples, residual, center, deviation] = [0, 0, 0, 0]
       for (const batch of batches) {
-        const [error, batchCenter, batchVariance] = batch.values.map((values) => values[i])
+        const [error, rounded, rest, squares] = batch.values.map((values) => values[i])
         const joined = samples + batch.samples
-        const delta = batchCenter - center
-        deviation += batch.samples * batchVariance + (delta * delta * samples * batch.samples) / joined
+        const delta = rounded + rest - center
+        deviation += batch.samples * (squares - rest * rest) + (delta * delta * samples * batch.samples) / joined
         center += (delta * batch.samples) / joined
         residual += batch.samples * error
         samples = joined

@@ -50,6 +50,7 @@ import { MAX_CHAIN_INPUTS, MAX_CHAIN_STEPS } from '../../src/plan/fuse.ts'
 import type { Plan } from '../../src/plan/plan.ts'
 import { printInstruction } from '../../src/plan/print.ts'
 import { simplify } from '../../src/plan/simplify.ts'
+import { VariableLayout } from '../../src/plan/variables.ts'
 import type { Model } from '../../src/train/model.ts'
 import { Objective, type ObjectiveOptions } from '../../src/train/objective.ts'
 import { Trainer } from '../../src/train/trainer.ts'
@@ -242,6 +243,11 @@ describe('fuse', () => {
     ['no scalar as bias', () => [add(product, 2)], ['matmul(x, w)', 'add(%1, 2)']],
     ['no row as bias', () => [add(product, reshape(bias, [1, 5]))], ['matmul(x, w)', 'add(%1, bias)']],
     ['a product that is wanted itself', () => [product, relu(product)], ['matmul(x, w)', 'relu(%1)']],
+    [
+      'a product with a bias that is used elsewhere',
+      () => [add(product, bias), exp(product)],
+      ['matmul(x, w)', 'add(%1, bias)', 'exp(%1)'],
+    ],
     ['a product that is used twice', () => [multiply(relu(product), product)], ['matmul(x, w)', 'multiply(relu(%1), %1)']],
     [
       'a sum that is wanted itself, the bias goes in all the same',
@@ -568,6 +574,23 @@ describe('training plans', () => {
         [1, 2, 0],
       ]),
     ).toBe(2)
+  })
+
+  it('join operands of one block of variables only', () => {
+    const [first, second] = ['first', 'second'].map((block) =>
+      variable({ name: block, block, shape: [16], dtype: 'float32', initialize: () => undefined }),
+    )
+    const filler = variable({ name: 'filler', block: 'second', shape: [16], dtype: 'float32', initialize: () => undefined })
+    // Second comes 64 bytes into its block, just where a neighbour of first would.
+    const variables = new VariableLayout([first, filler, second].map((tensor) => ({ variable: tensor, name: tensor.attributes.name })))
+    const operandsOf = (values: readonly Tensor[]) => {
+      const { instructions } = planOf([], { variables, updates: [checkFinite(values)] })
+      return instructions[instructions.length - 1].inputs.length
+    }
+    expect(operandsOf([first, second])).toBe(2)
+    expect(operandsOf([filler, second])).toBe(1)
+    // What lies between two tensors of the workspace is nobody's.
+    expect(operandsOf([exp(first), tanh(first)])).toBe(2)
   })
 
   it('leave out what inference does not need', () => {

@@ -44,6 +44,8 @@ export interface AddonLoadOptions {
   readonly isa?: string
   /** At most so many threads work on one instruction: 1 to 256. Otherwise `Addon.hardwareThreads`. */
   readonly threads?: number
+  /** Instructions estimated at fewer nanoseconds stay on one thread. For tests: 0 shares out everything. */
+  readonly serialBelow?: number
 }
 
 export interface AddonFeed {

@@ -32,7 +32,17 @@ const matmul: Kernel<MatmulAttributes> = ([a, b, bias], [y], { transposeA, trans
 }
 
 /** sums[j] = Σ over k of a[k] b[k, j], for one row of a. Goes along the memory of b, whichever way that lies. */
-function sumRow(sums: Float64Array, depth: number, a: Values, aStart: number, aDepth: number, b: Values, bStart: number, bDepth: number, bColumn: number): void {
+function sumRow(
+  sums: Float64Array,
+  depth: number,
+  a: Values,
+  aStart: number,
+  aDepth: number,
+  b: Values,
+  bStart: number,
+  bDepth: number,
+  bColumn: number,
+): void {
   const columns = sums.length
   if (bColumn === 1) {
     sums.fill(0)

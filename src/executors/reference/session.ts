@@ -140,7 +140,11 @@ class Steps {
 
   result(signal: AbortSignal | undefined): RunResult {
     const aborted = signal?.aborted === true && this.completed < this.request.steps
-    return { completed: this.completed, stopped: this.nonFinite ? 'nonFinite' : aborted ? 'aborted' : null, records: this.recorded(0, this.completed) }
+    return {
+      completed: this.completed,
+      stopped: this.nonFinite ? 'nonFinite' : aborted ? 'aborted' : null,
+      records: this.recorded(0, this.completed),
+    }
   }
 
   private feed(): void {

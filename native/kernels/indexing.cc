@@ -212,8 +212,8 @@ const Kernel kernels[] = {
 
 }  // namespace
 
-extern const KernelFamily indexFamily;
-const KernelFamily indexFamily = {kernels, sizeof kernels / sizeof kernels[0]};
+extern const KernelFamily indexingFamily;
+const KernelFamily indexingFamily = {kernels, sizeof kernels / sizeof kernels[0]};
 
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

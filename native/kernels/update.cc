@@ -1,4 +1,4 @@
-// Updates of parameters in place: sgd, adam; and what a step needs beside them: increment, checkFinite.
+// Updates of variables in place: assign, sgd, adam; and what a step needs beside them: increment, checkFinite.
 //
 // Each output is the input of the same name, in the same memory. An update is one flat pass. Every element is computed
 // by the formula below with each operation rounded to float on its own: no fused multiply-add, so that the bits can be
@@ -6,6 +6,7 @@
 #include "kernel.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "../simd/simd.h"
 
@@ -219,6 +220,26 @@ void runAdam(const Instruction* instruction, int64_t chunk, void*) {
 }
 
 // increment: counter int32[] -> counter, one more; 2^31 - 1 is followed by -2^31.
+// assign: variable value -> variable, for values that could not be computed in the variable's own memory
+bool prepareAssign(Preparation* preparation) {
+  Instruction* instruction = preparation->instruction;
+  if (instruction->inputCount != 2 || instruction->outputCount != 1)
+    return fail(preparation, "assign", "expected two inputs and one output");
+  const Operand& value = instruction->inputs[1];
+  const Operand& y = instruction->outputs[0];
+  if (y.data != instruction->inputs[0].data) return fail(preparation, "assign", "expected the output in the place of the variable");
+  if (value.dtype != y.dtype || value.size != y.size) return fail(preparation, "assign", "expected value and variable of one dtype and size");
+  instruction->chunks = value.data == y.data ? 0 : quotientUp(y.size, kChunk);
+  preparation->nanoseconds = 0.25 * (double)y.size;
+  return true;
+}
+
+void runAssign(const Instruction* instruction, int64_t chunk, void*) {
+  const Operand& y = instruction->outputs[0];
+  int64_t from = chunk * kChunk;
+  memcpy((float*)y.data + from, (const float*)instruction->inputs[1].data + from, (size_t)lesser(kChunk, y.size - from) * sizeof(float));
+}
+
 bool prepareIncrement(Preparation* preparation) {
   const Instruction* instruction = preparation->instruction;
   if (instruction->inputCount != 1 || instruction->outputCount != 1)
@@ -297,6 +318,7 @@ bool finishCheckFinite(const Instruction* instruction) {
 
 const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
+    {"assign", 0, prepareAssign, runAssign, nullptr},                             // variable value -> variable
     {"sgd", sizeof(Sgd), prepareSgd, runSgd, nullptr},                            // p g v lr -> p v, or p g lr -> p
     {"adam", sizeof(Adam), prepareAdam, runAdam, nullptr},                        // p g m v lr step -> p m v
     {"increment", 0, prepareIncrement, runIncrement, nullptr},                    // counter -> counter
@@ -305,8 +327,8 @@ const Kernel kernels[] = {
 
 }  // namespace
 
-extern const KernelFamily optimizerFamily;
-const KernelFamily optimizerFamily = {kernels, sizeof kernels / sizeof kernels[0]};
+extern const KernelFamily updateFamily;
+const KernelFamily updateFamily = {kernels, sizeof kernels / sizeof kernels[0]};
 
 }  // namespace THALWEG_ISA
 }  // namespace thalweg
