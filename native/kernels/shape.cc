@@ -1,8 +1,7 @@
 // Kernels that move elements without looking at them: transpose, broadcastTo, slice, pad, concat.
 //
 // Elements are 4 bytes of any kind; their bits are kept. The output is always written in its own order, so a chunk is
-// a range of output elements, whatever the shape. Inputs and outputs do not overlap, save that copy may be given one
-// tensor as both.
+// a range of output elements, whatever the shape. Inputs and outputs do not overlap.
 #include "kernel.h"
 
 #include <stdio.h>

@@ -219,7 +219,6 @@ void runAdam(const Instruction* instruction, int64_t chunk, void*) {
     updateAdam<false>(p, g, m, v, s, n);
 }
 
-// increment: counter int32[] -> counter, one more; 2^31 - 1 is followed by -2^31.
 // assign: variable value -> variable, for values that could not be computed in the variable's own memory
 bool prepareAssign(Preparation* preparation) {
   Instruction* instruction = preparation->instruction;
@@ -240,6 +239,7 @@ void runAssign(const Instruction* instruction, int64_t chunk, void*) {
   memcpy((float*)y.data + from, (const float*)instruction->inputs[1].data + from, (size_t)lesser(kChunk, y.size - from) * sizeof(float));
 }
 
+// increment: counter int32[] -> counter, one more; 2^31 - 1 is followed by -2^31.
 bool prepareIncrement(Preparation* preparation) {
   const Instruction* instruction = preparation->instruction;
   if (instruction->inputCount != 1 || instruction->outputCount != 1)

@@ -209,18 +209,26 @@ function findAddon(): LoadedAddon {
 function explain(error: unknown, path: string): string {
   const { code, message } = error as { code?: string; message?: string }
   const words = String(message ?? error).split('\n', 1)[0]
-  if (code === 'ERR_DLOPEN_DISABLED')
+  if (code === 'ERR_DLOPEN_DISABLED') {
     return 'may not be opened, because Node.js runs with addons switched off (--no-addons, or --permission without --allow-addons)'
-  if (code === 'ERR_ACCESS_DENIED') return 'may not be read under the permission model of Node.js (--allow-fs-read)'
+  }
   // Asked of the file itself, because a library that it needs may be what is missing.
-  if (!existsSync(path)) return 'does not exist'
+  try {
+    if (!existsSync(path)) return 'does not exist'
+  } catch {
+    return 'may not be read under the permission model of Node.js (--allow-fs-read)'
+  }
   if (/GLIBC(XX)?_[\d.]+' not found/.test(words)) return `needs a newer C library than this system has (${words})`
-  if (/ld-musl|libc\.musl|Error relocating/.test(words))
+  if (/ld-musl|libc\.musl|Error relocating/.test(words)) {
     return `was built for another C library, glibc or musl, than this system has (${words})`
-  if (/invalid ELF header|wrong ELF class|incompatible architecture|not a mach-o file|not a valid Win32 application/i.test(words)) {
+  }
+  // The dynamic linker of Linux says that it cannot open a file that is there when the file is for another processor.
+  const elsewhere = /invalid ELF header|wrong ELF class|incompatible architecture|not a mach-o file/i
+  if (elsewhere.test(words) || words.includes(`${path}: cannot open shared object file`)) {
     return `was built for another operating system or processor than ${process.platform}-${process.arch} (${words})`
   }
-  if (/NODE_MODULE_VERSION|did not self-register|Module version mismatch/i.test(words))
-    return `was built for another version of Node.js (${words})`
+  if (/NODE_MODULE_VERSION|Module version mismatch|did not self-register/i.test(words)) {
+    return `is not an addon that this version of Node.js can open (${words})`
+  }
   return `could not be opened (${words})`
 }
