@@ -114,10 +114,10 @@ export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionError(message)
 }
 
-/** The known name nearest to `given` (Levenshtein distance of at most a third of its length, at least 2), or null. */
+/** The known name nearest to `given` (Levenshtein distance of at most a third of its length, or 2, but not all of it), or null. */
 export function nearestName(given: string, known: readonly string[]): string | null {
   let best: string | null = null
-  let bestDistance = Math.max(2, Math.floor(given.length / 3)) + 1
+  let bestDistance = Math.min(Math.max(2, Math.floor(given.length / 3)), given.length - 1) + 1
   for (const name of known) {
     const distance = editDistance(given.toLowerCase(), name.toLowerCase())
     if (distance < bestDistance) {

@@ -21,7 +21,8 @@ constexpr int kInterfaceVersion = 1;
 // loaded it, but the pool's threads still stand in its code.
 void stayLoaded() {
   Dl_info here;
-  if (dladdr(reinterpret_cast<void*>(&stayLoaded), &here) && here.dli_fname) dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+  if (!dladdr(reinterpret_cast<void*>(&stayLoaded), &here) || !here.dli_fname) return;
+  dlopen(here.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
 Napi::Array textList(Napi::Env env, const std::vector<std::string>& texts) {

@@ -105,9 +105,18 @@ std::string Arguments::text(const Napi::Value& value, const std::string& path) {
 int64_t Arguments::wholeNumber(const Napi::Value& value, const std::string& path, int64_t least, int64_t most) {
   if (failed_) return 0;
   const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
-  if (number >= static_cast<double>(least) && number <= static_cast<double>(most) && floor(number) == number) return static_cast<int64_t>(number);
+  const bool inRange = number >= static_cast<double>(least) && number <= static_cast<double>(most);
+  if (inRange && floor(number) == number) return static_cast<int64_t>(number);
   const std::string upTo = most == kLargestWhole ? " or more" : " to " + std::to_string(most);
   unexpected(path, "a whole number, " + std::to_string(least) + upTo, value);
+  return 0;
+}
+
+double Arguments::positiveNumber(const Napi::Value& value, const std::string& path) {
+  if (failed_) return 0;
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (number >= 0) return number;
+  unexpected(path, "a number, 0 or more", value);
   return 0;
 }
 

@@ -14,14 +14,14 @@
 namespace thalweg {
 
 // The codes of all errors that the addon makes.
-constexpr const char* kBadArgument = "ERR_THALWEG_ARGUMENT";     // a wrong type, a number out of range
-constexpr const char* kBadPlan = "ERR_THALWEG_PLAN";             // a plan, or an instruction in it, that cannot run
-constexpr const char* kBadInstructionSet = "ERR_THALWEG_ISA";    // an instruction set that is unknown or does not work here
-constexpr const char* kBusy = "ERR_THALWEG_BUSY";                // the session is running
-constexpr const char* kNotShared = "ERR_THALWEG_NOT_SHARED";     // memory that a background run must be able to rely on
-constexpr const char* kMemoryGone = "ERR_THALWEG_DETACHED";      // an array of the session was transferred away
+constexpr const char* kBadArgument = "ERR_THALWEG_ARGUMENT";   // a wrong type, a number out of range
+constexpr const char* kBadPlan = "ERR_THALWEG_PLAN";           // a plan, or an instruction in it, that cannot run
+constexpr const char* kBadInstructionSet = "ERR_THALWEG_ISA";  // an instruction set that is unknown or does not work here
+constexpr const char* kBusy = "ERR_THALWEG_BUSY";              // the session is running
+constexpr const char* kNotShared = "ERR_THALWEG_NOT_SHARED";   // memory that a background run must be able to rely on
+constexpr const char* kMemoryGone = "ERR_THALWEG_DETACHED";    // an array of the session was transferred away
 constexpr const char* kOutOfMemory = "ERR_THALWEG_MEMORY";
-constexpr const char* kNoThread = "ERR_THALWEG_THREAD";          // the operating system gave no thread
+constexpr const char* kNoThread = "ERR_THALWEG_THREAD";  // the operating system gave no thread
 
 Napi::Error makeError(Napi::Env env, const char* code, const std::string& message);
 
@@ -50,6 +50,7 @@ class Arguments {
   Napi::Function function(const Napi::Value& value, const std::string& path);
   Napi::TypedArray typedArray(const Napi::Value& value, const std::string& path);
   int64_t wholeNumber(const Napi::Value& value, const std::string& path, int64_t least = 0, int64_t most = kLargestWhole);
+  double positiveNumber(const Napi::Value& value, const std::string& path);  // or 0, or infinity
   std::string text(const Napi::Value& value, const std::string& path);
   std::vector<int64_t> wholeNumbers(const Napi::Value& value, const std::string& path);
 

@@ -14,9 +14,7 @@ char kProgress, kEnd;
 constexpr std::chrono::milliseconds kBetweenReports{50};
 constexpr std::chrono::milliseconds kBetweenLooks{1};
 
-const char* nameOf(Stop stop) {
-  return stop == Stop::none ? "none" : stop == Stop::aborted ? "aborted" : "nonFinite";
-}
+const char* nameOf(Stop stop) { return stop == Stop::none ? "none" : stop == Stop::aborted ? "aborted" : "nonFinite"; }
 
 }  // namespace
 
@@ -30,7 +28,8 @@ Napi::Object resultObject(Napi::Env env, const RunResult& result) {
 
 // ---- On the main thread ----
 
-Napi::Promise BackgroundRun::start(Napi::Env env, Session& session, ReadRequest read, std::vector<Napi::Object> kept, void (*ended)(void*), void* owner) {
+Napi::Promise BackgroundRun::start(Napi::Env env, Session& session, ReadRequest read, std::vector<Napi::Object> kept,
+                                   void (*ended)(void*), void* owner) {
   std::unique_ptr<BackgroundRun> owned(new BackgroundRun(env, session, std::move(read)));  // by the channel, once there is one
   BackgroundRun* run = owned.get();
   const Napi::Promise promise = run->promise_.Promise();
@@ -48,7 +47,9 @@ Napi::Promise BackgroundRun::start(Napi::Env env, Session& session, ReadRequest 
   }
 
   const Napi::String name = Napi::String::New(env, "thalweg run");
-  if (napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, run, onFinalize, run, onMessage, &run->channel_) != napi_ok) {
+  const napi_status opened =
+      napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, run, onFinalize, run, onMessage, &run->channel_);
+  if (opened != napi_ok) {
     const Napi::Error error = makeError(env, kNoThread, "run: Node.js could not make a channel to a new thread.");
     ended(owner);
     run->promise_.Reject(error.Value());

@@ -16,18 +16,21 @@ Napi::Object resultObject(Napi::Env env, const RunResult& result);
 
 // Each run has its own thread and not one of libuv's four, on which file system and name look-ups wait.
 //
-// The life of a run: start → the thread works and tells the main thread of progress and of the end → the main thread joins it and
-// settles the promise → Node finalizes the channel between the two, which deletes the run. When the environment is torn down
-// first (worker.terminate(), process.exit()), a cleanup hook cancels the run and joins the thread while all memory is still there.
+// The life of a run: start → the thread works and tells the main thread of progress and of the end → the main thread joins
+// it and settles the promise → Node finalizes the channel between the two, which deletes the run. When the environment is torn
+// down first (worker.terminate(), process.exit()), a cleanup hook cancels the run and joins the thread while all memory
+// is still there.
 class BackgroundRun {
  public:
   // `kept` and the request's arrays are held until the run has ended. `ended` is then called on the main thread, before the
   // promise is settled; it is not called when the environment is torn down. Never throws a JavaScript exception: what goes
   // wrong rejects the promise.
-  static Napi::Promise start(Napi::Env env, Session& session, ReadRequest read, std::vector<Napi::Object> kept, void (*ended)(void*), void* owner);
+  static Napi::Promise start(Napi::Env env, Session& session, ReadRequest read, std::vector<Napi::Object> kept,
+                             void (*ended)(void*), void* owner);
 
  private:
-  BackgroundRun(Napi::Env env, Session& session, ReadRequest read) : session_(session), read_(std::move(read)), promise_(Napi::Promise::Deferred::New(env)) {}
+  BackgroundRun(Napi::Env env, Session& session, ReadRequest read)
+      : session_(session), read_(std::move(read)), promise_(Napi::Promise::Deferred::New(env)) {}
 
   void work();
   static void afterStep(void* self, int64_t completedSteps);

@@ -13,25 +13,23 @@ namespace thalweg {
 namespace {
 
 const char* codeOf(LoadError::Cause cause) {
-  return cause == LoadError::Cause::instructionSet ? kBadInstructionSet : cause == LoadError::Cause::memory ? kOutOfMemory : kBadPlan;
+  if (cause == LoadError::Cause::instructionSet) return kBadInstructionSet;
+  return cause == LoadError::Cause::memory ? kOutOfMemory : kBadPlan;
 }
-
-struct LoadOptions {
-  std::string isa;  // empty: see chooseKernelSet
-  int64_t threads = hardwareThreads();
-  double serialBelow = kSerialNanoseconds;
-};
 
 LoadOptions readOptions(Arguments& arguments, const Napi::Value& value) {
   LoadOptions options;
+  options.threads = hardwareThreads();
   if (value.IsUndefined()) return options;
   const Napi::Object object = arguments.object(value, "options");
-  if (const Napi::Value isa = arguments.member(object, "isa"); !isa.IsUndefined()) options.isa = arguments.text(isa, "options.isa");
+  if (const Napi::Value isa = arguments.member(object, "isa"); !isa.IsUndefined()) {
+    options.isa = arguments.text(isa, "options.isa");
+  }
   if (const Napi::Value threads = arguments.member(object, "threads"); !threads.IsUndefined()) {
     options.threads = arguments.wholeNumber(threads, "options.threads", 1, kMaximumThreads);
   }
   if (const Napi::Value serialBelow = arguments.member(object, "serialBelow"); !serialBelow.IsUndefined()) {
-    options.serialBelow = static_cast<double>(arguments.wholeNumber(serialBelow, "options.serialBelow", 0, int64_t{1} << 40));
+    options.serialBelow = arguments.positiveNumber(serialBelow, "options.serialBelow");
   }
   return options;
 }
@@ -63,8 +61,13 @@ bool regionsAreThere(const LoadedSession& loaded) {
 }
 
 void checkReady(Arguments& arguments, const LoadedSession& loaded, bool running) {
-  if (running) arguments.fail(kBusy, "run: expected a session that is not running, got one with a run in progress; wait for its promise, or load the plan once more over other memory.");
-  if (!regionsAreThere(loaded)) arguments.fail(kMemoryGone, "run: expected the memory that the plan was loaded over, but one of its arrays was detached or resized since.");
+  if (running) {
+    arguments.fail(kBusy,
+                   "run: this session has a run in progress; wait for its promise, or load the plan again over other memory.");
+  }
+  if (!regionsAreThere(loaded)) {
+    arguments.fail(kMemoryGone, "run: one of the arrays that the plan was loaded over has been detached or resized since.");
+  }
 }
 
 Napi::Error outOfMemory(Napi::Env env) { return makeError(env, kOutOfMemory, "out of memory."); }
@@ -83,7 +86,8 @@ Napi::Value thrown(Napi::Env env, const Napi::Error& error) {
 }  // namespace
 
 Napi::Function SessionHandle::define(Napi::Env env) {
-  return DefineClass(env, "NativeSession", {InstanceMethod<&SessionHandle::run>("run"), InstanceMethod<&SessionHandle::runSync>("runSync")});
+  return DefineClass(env, "NativeSession",
+                     {InstanceMethod<&SessionHandle::run>("run"), InstanceMethod<&SessionHandle::runSync>("runSync")});
 }
 
 Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
@@ -97,7 +101,7 @@ Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
     if (arguments.failed()) return thrown(env, arguments.error());
 
     LoadError error;
-    loaded->session = Session::load(std::move(plan), loaded->regions, options.isa, options.threads, &error, options.serialBelow);
+    loaded->session = Session::load(std::move(plan), loaded->regions, options, &error);
     if (!loaded->session) return thrown(env, makeError(env, codeOf(error.cause), error.text));
 
     AddonState* state = env.GetInstanceData<AddonState>();
@@ -112,13 +116,15 @@ SessionHandle::SessionHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<
   const Napi::Env env = info.Env();
   loaded_ = std::move(env.GetInstanceData<AddonState>()->loading);
   if (!loaded_) {
-    makeError(env, kBadArgument, "NativeSession: a session is made by load(), not by its constructor.").ThrowAsJavaScriptException();
+    makeError(env, kBadArgument, "NativeSession: a session is made by load(), not by its constructor.")
+        .ThrowAsJavaScriptException();
     return;
   }
   Napi::Object self = info.This().As<Napi::Object>();
   self.DefineProperties({
       Napi::PropertyDescriptor::Value("isa", Napi::String::New(env, loaded_->session->isa()), napi_enumerable),
-      Napi::PropertyDescriptor::Value("threads", Napi::Number::New(env, static_cast<double>(loaded_->session->threads())), napi_enumerable),
+      Napi::PropertyDescriptor::Value("threads", Napi::Number::New(env, static_cast<double>(loaded_->session->threads())),
+                                      napi_enumerable),
   });
   // So that the garbage collector knows what a session weighs.
   Napi::MemoryManagement::AdjustExternalMemory(env, loaded_->session->ownedBytes());
@@ -148,7 +154,9 @@ Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
     ReadRequest read = readRequest(arguments, info[0], *loaded_->session, Where::background);
     checkReady(arguments, *loaded_, running_);  // after the request is read, which may run JavaScript
     if (!loaded_->allShared) {
-      arguments.fail(kNotShared, "run: expected a session over SharedArrayBuffers, because a background run works on them, got one over an ArrayBuffer; use runSync, or load over shared memory.");
+      arguments.fail(kNotShared,
+                     "run: expected a session over SharedArrayBuffers, because an ArrayBuffer can be detached while the run uses "
+                     "it; use runSync, or load the plan over shared memory.");
     }
     if (arguments.failed()) return rejected(env, arguments.error());
 

@@ -12,8 +12,8 @@ namespace thalweg {
 // A session on its way into its JavaScript object.
 struct LoadedSession {
   std::unique_ptr<Session> session;
-  std::vector<Region> regions;                  // as the session knows them
-  std::vector<Napi::ObjectReference> arrays;    // the typed arrays they come from
+  std::vector<Region> regions;                // as the session knows them
+  std::vector<Napi::ObjectReference> arrays;  // the typed arrays they come from
   bool allShared = true;
 };
 

@@ -24,7 +24,8 @@ TensorDescription readTensor(Arguments& arguments, const Napi::Value& value, con
 }
 
 // A number, a boolean (1 or 0), a string, or an array of numbers or of strings.
-void readAttribute(Arguments& arguments, const std::string& name, const Napi::Value& value, const std::string& path, Attributes* attributes) {
+void readAttribute(Arguments& arguments, const std::string& name, const Napi::Value& value, const std::string& path,
+                   Attributes* attributes) {
   if (value.IsNumber()) return attributes->setNumber(name, value.As<Napi::Number>().DoubleValue());
   if (value.IsBoolean()) return attributes->setNumber(name, value.As<Napi::Boolean>().Value() ? 1 : 0);
   if (value.IsString()) return attributes->setText(name, value.As<Napi::String>().Utf8Value());
@@ -80,7 +81,7 @@ struct Source {
 // Refuses memory that the run would write into and that could go away meanwhile.
 void requireStable(Arguments& arguments, const Memory& memory, const std::string& path, Where where) {
   if (where == Where::here || memory.shared) return;
-  arguments.fail(kNotShared, path + ": expected an array over a SharedArrayBuffer, because a background run writes into it, got one over an ArrayBuffer.");
+  arguments.fail(kNotShared, path + ": expected an array over a SharedArrayBuffer, because a background run writes into it.");
 }
 
 const char* nameOf(Dtype dtype) { return dtype == Dtype::float32 ? "Float32Array" : "Int32Array"; }
@@ -91,14 +92,15 @@ void placeFeed(Arguments& arguments, const Source& source, const Session& sessio
   const TensorDescription& tensor = session.plan().tensors[feed->tensor];
   const Memory memory = memoryOf(source.array);
   if (memory.type != typeOf(tensor.dtype)) {
-    return arguments.fail(kBadArgument, source.path + ": expected a " + nameOf(tensor.dtype) + ", as tensor " + std::to_string(feed->tensor) + " is.");
+    const std::string name = "tensor " + std::to_string(feed->tensor);
+    return arguments.fail(kBadArgument, source.path + ": expected a " + nameOf(tensor.dtype) + ", as " + name + " is.");
   }
   int64_t elements = elementCount(tensor.shape);  // of one piece
   if (feed->pace == Pace::row && !tensor.shape.empty() && tensor.shape[0] > 0) elements /= tensor.shape[0];
   const bool wrongLength = elements == 0 ? memory.length != 0 : memory.length % elements != 0;
   if (wrongLength || (feed->pace == Pace::run && memory.length != elements)) {
-    const char* number = feed->pace == Pace::run ? "" : "a multiple of ";
-    return arguments.fail(kBadArgument, source.path + ": expected " + number + std::to_string(elements) + " elements, got " + std::to_string(memory.length) + ".");
+    const std::string expected = (feed->pace == Pace::run ? "" : "a multiple of ") + std::to_string(elements) + " elements";
+    return arguments.fail(kBadArgument, source.path + ": expected " + expected + ", got " + std::to_string(memory.length) + ".");
   }
   feed->count = elements == 0 ? 0 : memory.length / elements;
   feed->countBytes = elements * kElementBytes;
@@ -181,7 +183,7 @@ ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Se
   }
   if (const Napi::Value given = arguments.member(object, "onProgress"); !arguments.failed() && !given.IsUndefined()) {
     read.onProgress = arguments.function(given, "run.onProgress");
-    if (where == Where::here) arguments.unexpected("run.onProgress", "none: only a run in the background reports progress", given);
+    if (where == Where::here) arguments.unexpected("run.onProgress", "none, because only run() reports progress", given);
   }
   if (arguments.failed()) return read;
 
@@ -212,7 +214,9 @@ ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Se
   }
   if (!control.array.IsEmpty()) {
     const Memory memory = memoryOf(control.array);
-    if (memory.type != napi_int32_array || memory.length < 2) arguments.fail(kBadArgument, "run.control: expected an Int32Array of 2 elements.");
+    if (memory.type != napi_int32_array || memory.length < 2) {
+      arguments.fail(kBadArgument, "run.control: expected an Int32Array of 2 elements.");
+    }
     requireStable(arguments, memory, control.path, where);
     request.control = static_cast<int32_t*>(memory.data);
     read.arrays.push_back(control.array);

@@ -26,7 +26,7 @@ enum class Where {
 // when they were checked).
 struct ReadRequest {
   RunRequest request;
-  Napi::Function onProgress;        // empty when there is none
+  Napi::Function onProgress;         // empty when there is none
   std::vector<Napi::Object> arrays;  // all typed arrays that the run uses, to be kept alive
   std::vector<int32_t> order;
   std::vector<std::unique_ptr<uint8_t[]>> copies;

@@ -5,8 +5,8 @@
 namespace thalweg {
 namespace THALWEG_ISA {
 
-extern const KernelFamily elementwiseFamily, matmulFamily, reduceFamily, softmaxFamily, shapeFamily, indexingFamily,
-    randomFamily, updateFamily;
+extern const KernelFamily elementwiseFamily, matmulFamily, reduceFamily, softmaxFamily, shapeFamily, indexingFamily, randomFamily,
+    updateFamily;
 
 namespace {
 

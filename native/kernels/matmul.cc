@@ -36,46 +36,50 @@ namespace {
 // --- Geometry ---
 
 // The registers hold kStripRows * kPanelVectors sums, one row of a panel and one broadcast element: 12 + 3 + 1 of 16
-// with AVX2, 24 + 3 + 1 of 32 with AVX-512 and NEON. Measured against other shapes of tile: shared/KERNELS.md.
+// with AVX2, 24 + 3 + 1 of 32 with AVX-512 and NEON.
+// kBlockElements is the size of a packed block of a, which should fill half of the L2 cache.
+// kFewRows: with as many, reading b in place costs less than packing it.
 #if defined(THALWEG_ISA_AVX512)
 constexpr int kStripRows = 8;
-constexpr int64_t kBlockElements = 128 * 1024;  // of a packed block of a: half of a 1 MiB L2 cache
-constexpr double kNanosecondsPerFma = 0.012;
+constexpr int64_t kBlockElements = 128 * 1024, kFewRows = 64;
+constexpr double kNanosecondsPerProduct = 0.014;
 #elif defined(THALWEG_ISA_AVX2)
 constexpr int kStripRows = 4;
-constexpr int64_t kBlockElements = 72 * 1024;
-constexpr double kNanosecondsPerFma = 0.022;
+constexpr int64_t kBlockElements = 72 * 1024, kFewRows = 16;
+constexpr double kNanosecondsPerProduct = 0.022;
 #elif defined(THALWEG_ISA_NEON)
 constexpr int kStripRows = 8;
-constexpr int64_t kBlockElements = 72 * 1024;
-constexpr double kNanosecondsPerFma = 0.05;
+constexpr int64_t kBlockElements = 72 * 1024, kFewRows = 16;
+constexpr double kNanosecondsPerProduct = 0.05;
 #else
 constexpr int kStripRows = 4;
-constexpr int64_t kBlockElements = 72 * 1024;
-constexpr double kNanosecondsPerFma = 4;
+constexpr int64_t kBlockElements = 72 * 1024, kFewRows = 16;
+constexpr double kNanosecondsPerProduct = 4;
 #endif
 constexpr int kPanelVectors = 3;
 constexpr int kPanelColumns = kPanelVectors * kWidth;
-constexpr int kDirectRows = 4;                     // of a tile that reads a in place
-constexpr int kWideVectors = 8;                    // of a tile of one row
-constexpr int64_t kDepthBlock = 512;
-constexpr int64_t kMostColumns = 2304;             // of a chunk: bounds the packed copy of b
-constexpr int64_t kDirectElements = 16 * 1024;     // a b of this size is read in place: it stays in the L1 and L2 caches
-constexpr int64_t kTinyProduct = 8 * 1024;         // multiply-adds; below it a is read in place too
-constexpr int64_t kPieceElements = 16 * 1024;      // of y, between its last sum and its activation
-constexpr double kNanosecondsPerPacked = 0.25;     // one element
+constexpr int kWideVectors = 12;                // of a tile of one row, which waits for b rather than for registers
+constexpr int64_t kDepthBlock = 384;            // a panel of this depth about fills the L1 cache
+constexpr int64_t kMostColumns = 2304;          // of a chunk: bounds the packed copy of b
+constexpr int64_t kSmallMatrix = 16 * 1024;     // elements: it stays in the L1 and L2 caches, packing is no gain
+constexpr int64_t kLargeMatrix = 256 * 1024;    // elements: it does not fit the L2 cache
+constexpr int64_t kShallowBlock = 48;           // depth of a block of a large matrix read in place
+constexpr int64_t kTinyProduct = 8 * 1024;      // multiplications, below which packing a is no gain
+constexpr int64_t kFetchStrips = 8;             // that fetch the next panel, each an eighth
+constexpr int64_t kPieceElements = 16 * 1024;   // of y, between its last sum and its activation
+constexpr double kNanosecondsPerPacked = 0.2;   // one element
 
 struct Matmul {
   int64_t batch, rows, columns, depth;
-  int64_t aRow, aStep;     // a(i, k) is at i * aRow + k * aStep
-  int64_t bStep, bColumn;  // b(k, j) is at k * bStep + j * bColumn
-  bool bInPlace, aInPlace;
-  bool swapped;            // y is one column: computed as the row b^T a^T, so a and b, and their strides, change places
-  TileFunction activation; // or null
+  int64_t aRow, aStep;      // a(i, k) is at i * aRow + k * aStep
+  int64_t bStep, bColumn;   // b(k, j) is at k * bStep + j * bColumn
+  bool aInPlace, bInPlace;  // read without packing
+  bool swapped;             // y is one column: computed as the row b^T a^T, so a and b, and their strides, change places
+  TileFunction activation;  // or null
   int64_t depthBlock, rowBlock;
   int64_t batchPerChunk, rowsPerChunk, columnsPerChunk;
   int64_t batchChunks, rowChunks, columnChunks;
-  int64_t packedPanels;    // where b's packed panels begin in `scratch`, in floats
+  int64_t packedPanels;     // where b's packed panels begin in `scratch`, in floats
 };
 
 int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -87,9 +91,9 @@ int64_t roundedUp(int64_t a, int64_t multiple) { return quotientUp(a, multiple) 
 
 // A column of tiles: `strips` strips of the same height against one panel.
 struct Tiles {
-  const float* a;  // a(i, k) of strip s is at s * aStrip + i * aRow + k * aStep
+  const float* a;     // a(i, k) of strip s is at s * aStrip + i * aRow + k * aStep
   int64_t aStrip, aRow, aStep;
-  const float* b;  // row k of the panel is at k * bStep
+  const float* b;     // row k of the panel is at k * bStep
   int64_t bStep;
   int64_t depth;
   float* y;
@@ -99,19 +103,30 @@ struct Tiles {
   bool first;         // the chain starts here, with 0
   const float* bias;  // added at the end, unless null
   bool oneBias;       // the same for all columns
+  const float* next;  // `depth` rows the next panel will be made of, to be fetched into the L2 cache meanwhile
+  int64_t nextStep;
 };
 
 using TilesFunction = void (*)(const Tiles& tiles);
 
 // sum(i, v) = a(i) * b(v) + sum(i, v)
-template <int rows, int vectors>
-THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int64_t aRow, const float* b) {
+template <bool masked, int rows, int vectors>
+THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int64_t aRow, const float* b, int lastLanes) {
   Float row[vectors];
-  THALWEG_UNROLL for (int v = 0; v < vectors; v++) row[v] = load(b + v * kWidth);
+  THALWEG_UNROLL for (int v = 0; v < vectors; v++)
+    row[v] = masked && v == vectors - 1 ? loadPartial(b + v * kWidth, lastLanes) : load(b + v * kWidth);
   THALWEG_UNROLL for (int i = 0; i < rows; i++) {
     Float element = splat(a[i * aRow]);
     THALWEG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = fma(element, row[v], sum[i][v]);
   }
+}
+
+// The same for `steps` consecutive k.
+template <int steps, bool masked, int rows, int vectors>
+THALWEG_INLINE void addSteps(Float (&sum)[rows][vectors], const float* a, int64_t aRow, int64_t aStep, const float* b,
+                             int64_t bStep, int lastLanes) {
+  addProducts<masked>(sum, a, aRow, b, lastLanes);
+  if constexpr (steps > 1) addSteps<steps - 1, masked>(sum, a + aStep, aRow, aStep, b + bStep, bStep, lastLanes);
 }
 
 template <int vectors>
@@ -119,9 +134,19 @@ THALWEG_INLINE Float loadColumn(const float* row, int v, int lastLanes) {
   return v < vectors - 1 || lastLanes == kWidth ? load(row + v * kWidth) : loadPartial(row + v * kWidth, lastLanes);
 }
 
+template <int vectors>
+THALWEG_INLINE void storeColumn(float* row, int v, int lastLanes, Float x) {
+  if (v < vectors - 1 || lastLanes == kWidth) {
+    store(row + v * kWidth, x);
+  } else {
+    storePartial(row + v * kWidth, x, lastLanes);
+  }
+}
+
 // A packed operand has its strides in the code, which saves address arithmetic in the inner loop.
-template <int rows, int vectors, bool aPacked, bool bPacked>
+template <int rows, int vectors, bool aPacked, bool bPacked, bool masked = false>
 void computeTiles(const Tiles& t) {
+    constexpr int kSteps = aPacked && rows == kStripRows ? 8 : 2;
   const int64_t aRow = aPacked ? 1 : t.aRow, aStep = aPacked ? rows : t.aStep;
   const int64_t bStep = bPacked ? vectors * kWidth : t.bStep;
   const float* strip = t.a;
@@ -137,67 +162,75 @@ void computeTiles(const Tiles& t) {
           sum[i][v] = loadColumn<vectors>(y + i * t.yRow, v, t.lastLanes);
     }
     if (s + 1 < t.strips) {
-      THALWEG_UNROLL for (int i = 0; i < rows; i++)
+      for (int i = 0; i < rows; i++)
         for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(y + (rows + i) * t.yRow + c, 1);
     }
+    // Strips without a share in the next panel fetch their own first element again and again, which is cheap.
+    const bool fetches = s < kFetchStrips;
+    const float* next = fetches ? t.next + s * (t.depth / kFetchStrips) * t.nextStep : strip;
+    const int64_t nextStep = fetches ? t.nextStep : 0;
     const float* a = strip;
     const float* b = t.b;
     int64_t k = t.depth;
-    for (; k >= 8; k -= 8, a += 8 * aStep, b += 8 * bStep) {
-      addProducts(sum, a, aRow, b);
-      addProducts(sum, a + aStep, aRow, b + bStep);
-      addProducts(sum, a + 2 * aStep, aRow, b + 2 * bStep);
-      addProducts(sum, a + 3 * aStep, aRow, b + 3 * bStep);
-      addProducts(sum, a + 4 * aStep, aRow, b + 4 * bStep);
-      addProducts(sum, a + 5 * aStep, aRow, b + 5 * bStep);
-      addProducts(sum, a + 6 * aStep, aRow, b + 6 * bStep);
-      addProducts(sum, a + 7 * aStep, aRow, b + 7 * bStep);
+    for (; k >= kSteps; k -= kSteps, a += kSteps * aStep, b += kSteps * bStep) {
+      if constexpr (kSteps == kFetchStrips) {
+        for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(next + c, 0, 2);
+        next += nextStep;
+      }
+      addSteps<kSteps, masked>(sum, a, aRow, aStep, b, bStep, t.lastLanes);
     }
-    for (; k > 0; k--, a += aStep, b += bStep) addProducts(sum, a, aRow, b);
+    for (; k > 0; k--, a += aStep, b += bStep) addProducts<masked>(sum, a, aRow, b, t.lastLanes);
     if (t.bias != nullptr) {
       THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
         Float bias = t.oneBias ? splat(*t.bias) : loadColumn<vectors>(t.bias, v, t.lastLanes);
         THALWEG_UNROLL for (int i = 0; i < rows; i++) sum[i][v] = sum[i][v] + bias;
       }
     }
-    THALWEG_UNROLL for (int i = 0; i < rows; i++) {
-      float* row = y + i * t.yRow;
-      THALWEG_UNROLL for (int v = 0; v < vectors - 1; v++) store(row + v * kWidth, sum[i][v]);
-      if (t.lastLanes == kWidth) {
-        store(row + (vectors - 1) * kWidth, sum[i][vectors - 1]);
-      } else {
-        storePartial(row + (vectors - 1) * kWidth, sum[i][vectors - 1], t.lastLanes);
-      }
-    }
+    THALWEG_UNROLL for (int i = 0; i < rows; i++)
+      THALWEG_UNROLL for (int v = 0; v < vectors; v++) storeColumn<vectors>(y + i * t.yRow, v, t.lastLanes, sum[i][v]);
   }
 }
 
 // The micro-kernel for 1 <= rows <= most rows and 1 <= vectors <= kPanelVectors.
-template <int most, bool aPacked, bool bPacked>
+template <int most, bool aPacked, bool bPacked, bool masked = false>
 TilesFunction tilesFunction(int64_t rows, int64_t vectors) {
   if constexpr (most == 0) {
     return nullptr;
   } else {
-    if (rows != most) return tilesFunction<most - 1, aPacked, bPacked>(rows, vectors);
-    return vectors == 1   ? computeTiles<most, 1, aPacked, bPacked>
-           : vectors == 2 ? computeTiles<most, 2, aPacked, bPacked>
-                          : computeTiles<most, 3, aPacked, bPacked>;
+    if (rows != most) return tilesFunction<most - 1, aPacked, bPacked, masked>(rows, vectors);
+    return vectors == 1   ? computeTiles<most, 1, aPacked, bPacked, masked>
+           : vectors == 2 ? computeTiles<most, 2, aPacked, bPacked, masked>
+                          : computeTiles<most, 3, aPacked, bPacked, masked>;
   }
+}
+
+TilesFunction chooseTiles(bool aInPlace, bool bInPlace, bool masked, int64_t rows, int64_t vectors) {
+  if (vectors == kWideVectors) return computeTiles<1, kWideVectors, false, false>;
+  if (masked) return tilesFunction<kStripRows, false, false, true>(rows, vectors);
+  return aInPlace   ? tilesFunction<kStripRows, false, false>(rows, vectors)
+         : bInPlace ? tilesFunction<kStripRows, true, false>(rows, vectors)
+                    : tilesFunction<kStripRows, true, true>(rows, vectors);
 }
 
 // --- Packing ---
 
-// transposeTile: target(k, i) = source(i, k) for i < kTile and k < kTile.
+// A square of kTile x kTile elements, transposed in registers: lane i of columns[k] is source[i * sourceRow + k].
 #if defined(THALWEG_ISA_AVX2) || defined(THALWEG_ISA_AVX512)
 
 constexpr int kTile = 8;
 
-// Rows i and i + 4 share a register, one in each half, so that everything happens within halves.
-THALWEG_INLINE __m256 loadHalves(const float* low, const float* high) {
-  return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1);
-}
+#if defined(THALWEG_ISA_AVX2)
+using TileVector = Float;
+#else
+struct TileVector { __m256 v; };
+THALWEG_INLINE void store(float* y, TileVector x) { _mm256_storeu_ps(y, x.v); }
+THALWEG_INLINE TileVector operator+(TileVector a, TileVector b) { return {_mm256_add_ps(a.v, b.v)}; }
+THALWEG_INLINE TileVector fma(TileVector a, TileVector b, TileVector c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+#endif
+THALWEG_INLINE TileVector loadTile(const float* x) { return {_mm256_loadu_ps(x)}; }
+THALWEG_INLINE TileVector splatTile(float x) { return {_mm256_set1_ps(x)}; }
 
-// In each half: column c of the four rows becomes rows[c].
+// In each half of the registers: column c of the four rows becomes rows[c].
 THALWEG_INLINE void transposeHalves(__m256 (&rows)[4]) {
   __m256 low01 = _mm256_unpacklo_ps(rows[0], rows[1]), high01 = _mm256_unpackhi_ps(rows[0], rows[1]);
   __m256 low23 = _mm256_unpacklo_ps(rows[2], rows[3]), high23 = _mm256_unpackhi_ps(rows[2], rows[3]);
@@ -207,69 +240,91 @@ THALWEG_INLINE void transposeHalves(__m256 (&rows)[4]) {
   rows[3] = _mm256_shuffle_ps(high01, high23, 0xee);
 }
 
-THALWEG_INLINE void transposeTile(const float* source, int64_t sourceRow, float* target, int64_t targetRow) {
-  for (int half = 0; half < 2; half++) {
+THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileVector (&columns)[kTile]) {
+  THALWEG_UNROLL for (int half = 0; half < 2; half++) {
+    // Rows i and i + 4 share a register, so that nothing has to cross its middle.
     __m256 rows[4];
-    THALWEG_UNROLL for (int i = 0; i < 4; i++)
-      rows[i] = loadHalves(source + i * sourceRow + 4 * half, source + (i + 4) * sourceRow + 4 * half);
+    THALWEG_UNROLL for (int i = 0; i < 4; i++) {
+      const float* row = source + i * sourceRow + 4 * half;
+      rows[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)), _mm_loadu_ps(row + 4 * sourceRow), 1);
+    }
     transposeHalves(rows);
-    THALWEG_UNROLL for (int k = 0; k < 4; k++) _mm256_storeu_ps(target + (4 * half + k) * targetRow, rows[k]);
-  }
-}
-
-// The same for a strip of four rows: target(k, i) = source(i, k) for i < 4 and k < 8, targetRow = 4.
-THALWEG_INLINE void transposeStrip4(const float* source, int64_t sourceRow, float* target) {
-  __m256 rows[4];
-  THALWEG_UNROLL for (int i = 0; i < 4; i++) rows[i] = _mm256_loadu_ps(source + i * sourceRow);
-  transposeHalves(rows);
-  THALWEG_UNROLL for (int k = 0; k < 4; k++) {
-    _mm_storeu_ps(target + 4 * k, _mm256_castps256_ps128(rows[k]));
-    _mm_storeu_ps(target + 4 * (k + 4), _mm256_extractf128_ps(rows[k], 1));
+    THALWEG_UNROLL for (int k = 0; k < 4; k++) columns[4 * half + k] = {rows[k]};
   }
 }
 
 #elif defined(THALWEG_ISA_NEON)
 
 constexpr int kTile = 4;
+using TileVector = Float;
+THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
+THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
 
-THALWEG_INLINE void transposeTile(const float* source, int64_t sourceRow, float* target, int64_t targetRow) {
+THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileVector (&columns)[kTile]) {
   float32x4x2_t low = vtrnq_f32(vld1q_f32(source), vld1q_f32(source + sourceRow));
   float32x4x2_t high = vtrnq_f32(vld1q_f32(source + 2 * sourceRow), vld1q_f32(source + 3 * sourceRow));
-  for (int k = 0; k < 2; k++) {
-    vst1q_f32(target + k * targetRow, vcombine_f32(vget_low_f32(low.val[k]), vget_low_f32(high.val[k])));
-    vst1q_f32(target + (k + 2) * targetRow, vcombine_f32(vget_high_f32(low.val[k]), vget_high_f32(high.val[k])));
+  THALWEG_UNROLL for (int k = 0; k < 2; k++) {
+    columns[k] = {vcombine_f32(vget_low_f32(low.val[k]), vget_low_f32(high.val[k]))};
+    columns[k + 2] = {vcombine_f32(vget_high_f32(low.val[k]), vget_high_f32(high.val[k]))};
   }
 }
 
 #else
 
 constexpr int kTile = 1;
+using TileVector = Float;
+THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
+THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
 
-THALWEG_INLINE void transposeTile(const float* source, int64_t, float* target, int64_t) { *target = *source; }
+THALWEG_INLINE void loadTransposed(const float* source, int64_t, TileVector (&columns)[kTile]) {
+  columns[0] = load(source);
+}
 
+#endif
+
+// target(k, i) = source(i, k) for k < steps and i < kTile, steps a multiple of kTile.
+THALWEG_INLINE void transposeTiles(const float* source, int64_t sourceRow, int64_t steps, float* target, int64_t targetStep) {
+  for (int64_t k = 0; k < steps; k += kTile) {
+    TileVector columns[kTile];
+    loadTransposed(source + k, sourceRow, columns);
+    THALWEG_UNROLL for (int n = 0; n < kTile; n++) store(target + (k + n) * targetStep, columns[n]);
+  }
+}
+
+#if defined(THALWEG_ISA_AVX2)
+// The same for the four rows of a strip, targetStep = 4 and steps a multiple of eight.
+void transposeStrip(const float* source, int64_t sourceRow, int64_t steps, float* target) {
+  for (int64_t k = 0; k < steps; k += 8) {
+    __m256 rows[4];
+    THALWEG_UNROLL for (int i = 0; i < 4; i++) rows[i] = _mm256_loadu_ps(source + k + i * sourceRow);
+    transposeHalves(rows);
+    THALWEG_UNROLL for (int n = 0; n < 4; n++) {
+      _mm_storeu_ps(target + (k + n) * 4, _mm256_castps256_ps128(rows[n]));
+      _mm_storeu_ps(target + (k + n + 4) * 4, _mm256_extractf128_ps(rows[n], 1));
+    }
+  }
+}
 #endif
 
 // target[k][i] = source(i, k) = source[i * sourceRow + k] for i < count, and 0 for count <= i < width.
 void packTransposed(const float* source, int64_t sourceRow, int64_t count, int64_t depth, float* target, int64_t width) {
-  int64_t k = 0;
+  int64_t steps = depth - depth % kTile, i = 0;
 #if defined(THALWEG_ISA_AVX2)
   if (count == 4 && width == 4) {
-    for (; k + 8 <= depth; k += 8) transposeStrip4(source + k, sourceRow, target + k * 4);
+    transposeStrip(source, sourceRow, steps, target);
+    i = 4;
   }
 #endif
-  for (; k + kTile <= depth; k += kTile) {
-    int64_t i = 0;
-    for (; i + kTile <= count; i += kTile)
-      transposeTile(source + i * sourceRow + k, sourceRow, target + k * width + i, width);
-    if (i == width) continue;
-    for (int64_t n = k; n < k + kTile; n++) {
-      for (int64_t c = i; c < count; c++) target[n * width + c] = source[c * sourceRow + n];
-      for (int64_t c = count; c < width; c++) target[n * width + c] = 0.0f;
-    }
+  // Blocks of rows of the target, so that the lines of the target stay in the L1 cache until they are full.
+  int64_t done = i;
+  for (int64_t k = 0; k < steps; k += 64) {
+    int64_t some = lesser(steps - k, 64);
+    for (i = done; i + kTile <= count; i += kTile)
+      transposeTiles(source + i * sourceRow + k, sourceRow, some, target + k * width + i, width);
   }
-  for (; k < depth; k++) {
-    for (int64_t c = 0; c < count; c++) target[k * width + c] = source[c * sourceRow + k];
-    for (int64_t c = count; c < width; c++) target[k * width + c] = 0.0f;
+  for (int64_t k = i == width ? steps : 0; k < depth; k++) {
+    for (int64_t n = k < steps ? i : 0; n < count; n++) target[k * width + n] = source[n * sourceRow + k];
+    for (int64_t n = count; n < width; n++) target[k * width + n] = 0.0f;
   }
 }
 
@@ -327,13 +382,6 @@ void packStrips(const Matmul& m, const float* a, int64_t rows, int64_t depth, fl
 // a tile of one vector has too few sums to keep the multipliers busy.
 THALWEG_INLINE int64_t panelVectors(int64_t vectors) { return vectors == 4 ? 2 : lesser(vectors, kPanelVectors); }
 
-TilesFunction chooseTiles(bool aInPlace, bool bInPlace, int64_t rows, int64_t vectors) {
-  if (vectors == kWideVectors) return computeTiles<1, kWideVectors, false, false>;
-  return aInPlace   ? tilesFunction<kDirectRows, false, false>(rows, vectors)
-         : bInPlace ? tilesFunction<kStripRows, true, false>(rows, vectors)
-                    : tilesFunction<kStripRows, true, true>(rows, vectors);
-}
-
 // Applies the activation to rows x columns elements of y, in place.
 void activate(const Matmul& m, float* y, int64_t rows, int64_t columns) {
   if (columns == m.columns) {
@@ -347,64 +395,124 @@ void activate(const Matmul& m, float* y, int64_t rows, int64_t columns) {
   }
 }
 
-// y[rows, columns] of one product; a, b, y and bias point to the rectangle's first row and column.
+// `tiles * kTile` neighbouring elements of a row of y, where b is transposed: its columns, contiguous in memory, are
+// turned into vectors in registers.
+template <int tiles>
+void multiplyTransposed(const Matmul& m, const float* a, const float* b, const float* bias, float* y) {
+  TileVector sum[tiles];
+  THALWEG_UNROLL for (int t = 0; t < tiles; t++) sum[t] = splatTile(0.0f);
+  int64_t k = 0;
+  for (; k + kTile <= m.depth; k += kTile) {
+    THALWEG_UNROLL for (int t = 0; t < tiles; t++) {
+      TileVector columns[kTile];
+      loadTransposed(b + t * kTile * m.bColumn + k, m.bColumn, columns);
+      THALWEG_UNROLL for (int n = 0; n < kTile; n++) sum[t] = fma(splatTile(a[(k + n) * m.aStep]), columns[n], sum[t]);
+    }
+  }
+  for (; k < m.depth; k++) {
+    for (int t = 0; t < tiles; t++) {
+      float column[kTile];
+      for (int i = 0; i < kTile; i++) column[i] = b[(t * kTile + i) * m.bColumn + k];
+      sum[t] = fma(splatTile(a[k * m.aStep]), loadTile(column), sum[t]);
+    }
+  }
+  THALWEG_UNROLL for (int t = 0; t < tiles; t++) {
+    if (bias != nullptr) sum[t] = sum[t] + (m.swapped ? splatTile(*bias) : loadTile(bias + t * kTile));
+    store(y + t * kTile, sum[t]);
+  }
+}
+
+// A row of y with a transposed b, columns >= kTile.
+void multiplyRow(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t columns) {
+  for (int64_t j = 0; j < columns;) {
+    int64_t rest = columns - j;
+    // The last tile may begin before the end of the one before it, and compute some elements again.
+    if (rest < kTile) j = columns - kTile;
+    const float* biasHere = bias == nullptr || m.swapped ? bias : bias + j;
+    if (rest >= 4 * kTile) {
+      multiplyTransposed<4>(m, a, b + j * m.bColumn, biasHere, y + j);
+      j += 4 * kTile;
+    } else {
+      multiplyTransposed<1>(m, a, b + j * m.bColumn, biasHere, y + j);
+      j += kTile;
+    }
+  }
+}
+
+// One block of a, `rows` rows at `a` of which `tiles` says where and how deep, times all columns.
+// firstRows: the panels of this block of the depth are not packed yet; allPanels: they stay for other blocks of rows.
+void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* bias, float* y, int64_t rows, int64_t columns,
+                   bool firstRows, bool allPanels, bool last, float* packed) {
+  const float* a = tiles.a;
+  const int64_t strips = rows / kStripRows, rest = rows % kStripRows;
+  const bool single = rows == 1 && m.aInPlace && m.bInPlace;
+  int64_t waiting = 0;  // the first column that waits for its activation
+  for (int64_t column = 0, vectors = quotientUp(columns, kWidth); column < columns;) {
+    const int64_t wide = single && vectors > kWideVectors ? kWideVectors : panelVectors(vectors);
+    const int64_t count = lesser(columns - column, wide * kWidth);
+    const float* source = b + column * m.bColumn;
+    const bool full = count == wide * kWidth, masked = !full && m.aInPlace && m.bInPlace && rows <= 2 * kStripRows;
+    const bool inPlace = m.bInPlace && (full || masked);
+    float* panel = allPanels ? packed + column * tiles.depth : packed;
+    if (!inPlace && (firstRows || m.bInPlace)) packPanel(m, source, count, tiles.depth, wide, panel);
+    tiles.b = inPlace ? source : panel;
+    tiles.bStep = inPlace ? m.bStep : wide * kWidth;
+    tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
+    tiles.bias = last && bias != nullptr ? bias + (m.swapped ? 0 : column) : nullptr;
+    // The next panel comes from the packed ones, or from rows of b. Columns of b the hardware fetches well enough.
+    const bool nextPacked = allPanels && !firstRows, nextRows = m.bColumn == 1 && !nextPacked;
+    const bool fetches = column + count < columns && (nextPacked || nextRows);
+    tiles.next = !fetches ? tiles.b : nextPacked ? panel + count * tiles.depth : source + count;
+    tiles.nextStep = !fetches ? 0 : nextPacked ? wide * kWidth : m.bStep;
+    if (strips > 0) {
+      tiles.a = a;
+      tiles.y = y + column;
+      tiles.strips = strips;
+      chooseTiles(m.aInPlace, inPlace, masked, kStripRows, wide)(tiles);
+    }
+    if (rest > 0) {
+      tiles.a = a + strips * tiles.aStrip;
+      tiles.y = y + strips * kStripRows * m.columns + column;
+      tiles.strips = 1;
+      chooseTiles(m.aInPlace, inPlace, masked, rest, wide)(tiles);
+    }
+    column += count;
+    vectors -= wide;
+    if (last && m.activation != nullptr && (column == columns || (column - waiting) * rows >= kPieceElements)) {
+      activate(m, y + waiting, rows, column - waiting);
+      waiting = column;
+    }
+  }
+}
+
+// y[rows, columns] of one product; a, b, bias and y point to the rectangle's first row and column.
 void multiplyRectangle(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t rows,
                        int64_t columns, float* scratch) {
-  float* packedA = scratch;
-  float* packedB = scratch + m.packedPanels;
+  if (m.rows == 1 && m.bColumn != 1 && columns >= kTile) {
+    multiplyRow(m, a, b, bias, y, columns);
+    if (m.activation != nullptr) activate(m, y, 1, columns);
+    return;
+  }
   int64_t k = 0;
   do {
-    int64_t depth = lesser(m.depth - k, m.depthBlock);
-    bool last = k + depth == m.depth;
+    const int64_t depth = lesser(m.depth - k, m.depthBlock);
     for (int64_t row = 0; row < rows; row += m.rowBlock) {
-      int64_t blockRows = lesser(rows - row, m.rowBlock);
-      const float* blockA = a + row * m.aRow + k * m.aStep;
-      if (!m.aInPlace) packStrips(m, blockA, blockRows, depth, packedA);
-      int64_t stripRows = m.aInPlace ? kDirectRows : kStripRows;
-      int64_t strips = blockRows / stripRows, rest = blockRows % stripRows;
-
+      const int64_t blockRows = lesser(rows - row, m.rowBlock);
+      const float* block = a + row * m.aRow + k * m.aStep;
+      if (!m.aInPlace) packStrips(m, block, blockRows, depth, scratch);
       Tiles tiles;
+      tiles.a = m.aInPlace ? block : scratch;
+      tiles.aStrip = kStripRows * (m.aInPlace ? m.aRow : depth);
       tiles.aRow = m.aRow;
       tiles.aStep = m.aStep;
-      tiles.aStrip = stripRows * (m.aInPlace ? m.aRow : depth);
       tiles.depth = depth;
       tiles.yRow = m.columns;
       tiles.first = k == 0;
       tiles.oneBias = m.swapped;
-      const float* stripsA = m.aInPlace ? blockA : packedA;
-
-      int64_t pieceStart = 0;  // the first column that still waits for its activation
-      for (int64_t column = 0, vectors = quotientUp(columns, kWidth); column < columns;) {
-        // A single row is bound by the reading of b: a wide tile reads longer pieces of its rows.
-        bool single = rows == 1 && m.aInPlace && m.bInPlace && vectors > kWideVectors;
-        int64_t wide = single ? kWideVectors : panelVectors(vectors);
-        int64_t count = lesser(columns - column, wide * kWidth);
-        const float* source = b + k * m.bStep + column * m.bColumn;
-        bool inPlace = m.bInPlace && count == wide * kWidth;
-        // With several blocks of rows the first packs all panels, one after the other; with one block they take turns
-        // in the same memory, which stays in the cache.
-        float* panel = m.rowBlock < rows && !m.bInPlace ? packedB + column * depth : packedB;
-        if (!inPlace && (row == 0 || m.bInPlace)) packPanel(m, source, count, depth, wide, panel);
-        tiles.b = inPlace ? source : panel;
-        tiles.bStep = inPlace ? m.bStep : wide * kWidth;
-        tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
-        tiles.bias = last && bias != nullptr ? bias + (m.swapped ? 0 : column) : nullptr;
-        for (int part = 0; part < 2; part++) {
-          int64_t height = part == 0 ? stripRows : rest;
-          tiles.strips = part == 0 ? strips : rest > 0;
-          if (tiles.strips == 0) continue;
-          tiles.a = part == 0 ? stripsA : stripsA + strips * tiles.aStrip;
-          tiles.y = y + (row + (part == 0 ? 0 : strips * stripRows)) * m.columns + column;
-          chooseTiles(m.aInPlace, inPlace, height, wide)(tiles);
-        }
-        column += count;
-        vectors -= wide;
-        if (last && m.activation != nullptr &&
-            (column == columns || (column - pieceStart) * blockRows >= kPieceElements)) {
-          activate(m, y + row * m.columns + pieceStart, blockRows, column - pieceStart);
-          pieceStart = column;
-        }
-      }
+      // With several blocks of rows the first one packs all panels, side by side; a single one has them take turns
+      // in the same memory, which stays in the cache.
+      multiplyBlock(m, tiles, b + k * m.bStep, bias, y + row * m.columns, blockRows, columns, row == 0,
+                    rows > m.rowBlock && !m.bInPlace, k + depth == m.depth, scratch + m.packedPanels);
     }
     k += depth;
   } while (k < m.depth);
@@ -428,9 +536,12 @@ void runMatmul(const Instruction* instruction, int64_t chunk, void* scratch) {
   const Operand &a = instruction->inputs[m.swapped ? 1 : 0], &b = instruction->inputs[m.swapped ? 0 : 1];
   const Operand& y = instruction->outputs[0];
   const float* bias = instruction->inputCount == 3 ? (const float*)instruction->inputs[2].data : nullptr;
-  int64_t column = chunk % m.columnChunks * m.columnsPerChunk;
-  int64_t row = chunk / m.columnChunks % m.rowChunks * m.rowsPerChunk;
-  int64_t from = chunk / m.columnChunks / m.rowChunks * m.batchPerChunk;
+  int64_t column = 0, row = 0, from = 0;
+  if (chunk > 0) {  // divisions take longer than a tiny product
+    column = chunk % m.columnChunks * m.columnsPerChunk;
+    row = chunk / m.columnChunks % m.rowChunks * m.rowsPerChunk;
+    from = chunk / m.columnChunks / m.rowChunks * m.batchPerChunk;
+  }
   int64_t to = lesser(from + m.batchPerChunk, m.batch);
   if (bias != nullptr && !m.swapped) bias += column;
   for (int64_t i = from; i < to; i++) {
@@ -497,45 +608,56 @@ bool checkOperands(Preparation* preparation, bool transposeA, bool transposeB) {
 
 // One thread, nanoseconds: a rectangle of `matrices` products.
 double rectangleCost(const Matmul& m, int64_t matrices, int64_t rows, int64_t columns) {
+  // What it takes to bring an element of b to the micro-kernel: from registers, from a small cache, as packed.
+  double nanosecondsOfB = m.rows == 1 && m.bColumn != 1               ? 0.07
+                          : !m.bInPlace                               ? kNanosecondsPerPacked
+                          : m.depth * m.columns > kSmallMatrix        ? 0.08
+                                                                      : 0;
   double tiles = (double)roundedUp(rows, rows < kStripRows ? 1 : kStripRows) * (double)roundedUp(columns, kWidth);
-  double packed = (m.aInPlace ? 0 : (double)rows) + (m.bInPlace ? 0 : (double)columns);
-  return (double)matrices * ((double)m.depth * (tiles * kNanosecondsPerFma + packed * kNanosecondsPerPacked) + 30);
+  if (columns <= kWidth && m.columns > kWidth) tiles *= 1.5;  // too few sums at once
+  double moved = (m.aInPlace ? 0 : (double)rows * kNanosecondsPerPacked) + (double)columns * nanosecondsOfB;
+  return (double)matrices * ((double)m.depth * (tiles * kNanosecondsPerProduct + moved) + 30);
 }
 
 // Cuts the work into rectangles. Every cut across the rows packs b once more, and one across the columns a. The cost
 // of an arrangement is the time of the thread with the most chunks, and a part of a chunk more, for threads do not
 // finish together: many chunks balance better, few pack less.
-void chooseChunks(Matmul* m, int64_t threads) {
-  int64_t leastColumnChunks = m->bInPlace ? 1 : quotientUp(m->columns, kMostColumns);
-  m->batchChunks = m->rowChunks = 1;
-  m->columnChunks = leastColumnChunks;
-  const int64_t most = 8 * threads;
-  double best = -1;
-  auto consider = [&](int64_t batchChunks, int64_t rowChunks, int64_t columnChunks) {
-    double cost = rectangleCost(*m, quotientUp(m->batch, batchChunks), quotientUp(m->rows, rowChunks),
-                                quotientUp(m->columns, columnChunks)) + 500;
-    cost *= (double)quotientUp(batchChunks * rowChunks * columnChunks, threads) + 0.25;
+struct ChunkChoice {
+  Matmul* m;
+  int64_t threads;
+  double best;  // negative: none yet
+
+  // Chunks end where strips end, and cache lines of y.
+  void consider(int64_t batchChunks, int64_t rowChunks, int64_t columnChunks) {
+    Matmul c = *m;
+    c.batchPerChunk = quotientUp(c.batch, batchChunks);
+    c.rowsPerChunk = rowChunks == 1 ? c.rows : roundedUp(quotientUp(c.rows, rowChunks), kStripRows);
+    c.columnsPerChunk = columnChunks == 1 ? c.columns : roundedUp(quotientUp(c.columns, columnChunks), 16);
+    c.batchChunks = quotientUp(c.batch, c.batchPerChunk);
+    c.rowChunks = quotientUp(c.rows, c.rowsPerChunk);
+    c.columnChunks = quotientUp(c.columns, c.columnsPerChunk);
+    double chunk = rectangleCost(c, c.batchPerChunk, c.rowsPerChunk, c.columnsPerChunk) + 500;
+    double cost = chunk * ((double)quotientUp(c.batchChunks * c.rowChunks * c.columnChunks, threads) + 0.25);
     if (best >= 0 && cost >= best) return;
     best = cost;
-    m->batchChunks = batchChunks;
-    m->rowChunks = rowChunks;
-    m->columnChunks = columnChunks;
-  };
-  if (threads > 1 && m->batch >= most / 2) {
-    for (int64_t n = most / 2; n <= lesser(m->batch, most); n++) consider(n, 1, leastColumnChunks);
-  } else if (threads > 1) {
-    const int64_t strips = quotientUp(m->rows, kStripRows), panels = quotientUp(m->columns, kPanelColumns);
-    for (int64_t c = leastColumnChunks; c <= greaterOf(lesser(panels, most), leastColumnChunks); c++)
-      for (int64_t r = 1; r <= lesser(strips, most) && (r == 1 || m->batch * r * c <= most); r++) consider(m->batch, r, c);
+    *m = c;
   }
-  // Chunks end where strips and panels do.
-  m->batchPerChunk = quotientUp(m->batch, m->batchChunks);
-  m->rowsPerChunk = m->rowChunks == 1 ? m->rows : roundedUp(quotientUp(m->rows, m->rowChunks), kStripRows);
-  m->columnsPerChunk =
-      m->columnChunks == 1 ? m->columns : roundedUp(quotientUp(m->columns, m->columnChunks), kPanelColumns);
-  m->batchChunks = quotientUp(m->batch, m->batchPerChunk);
-  m->rowChunks = quotientUp(m->rows, m->rowsPerChunk);
-  m->columnChunks = quotientUp(m->columns, m->columnsPerChunk);
+};
+
+void chooseChunks(Matmul* m, int64_t threads) {
+  ChunkChoice choice = {m, threads, -1};
+  const int64_t leastColumnChunks = m->bInPlace ? 1 : quotientUp(m->columns, kMostColumns);
+  const int64_t most = 8 * threads;
+  choice.consider(1, 1, leastColumnChunks);
+  if (threads == 1) return;
+  if (m->batch >= most / 2) {
+    for (int64_t n = most / 2; n <= lesser(m->batch, most); n++) choice.consider(n, 1, leastColumnChunks);
+    return;
+  }
+  const int64_t strips = quotientUp(m->rows, kStripRows), lines = quotientUp(m->columns, 16);
+  for (int64_t c = leastColumnChunks; c <= greaterOf(lesser(lines, most), leastColumnChunks); c++)
+    for (int64_t r = 1; r <= lesser(strips, most) && (r == 1 || m->batch * r * c <= most); r++)
+      choice.consider(m->batch, r, c);
 }
 
 bool prepareMatmul(Preparation* preparation) {
@@ -573,7 +695,7 @@ bool prepareMatmul(Preparation* preparation) {
     m->rows *= m->batch;
     m->batch = 1;
   }
-  if (m->columns == 1 && m->rows > 1) {
+  if (m->columns == 1 && m->rows > 1 && (transposeA || m->rows >= kTile)) {
     m->swapped = true;
     int64_t aRow = m->aRow, aStep = m->aStep;
     m->aRow = m->bColumn;
@@ -584,12 +706,18 @@ bool prepareMatmul(Preparation* preparation) {
     m->rows = 1;
   }
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
-  m->aInPlace = m->rows == 1 || products <= kTinyProduct;
-  m->bInPlace = m->bColumn == 1 && (m->rows <= 2 * kStripRows || m->depth * m->columns <= kDirectElements);
+  m->aInPlace = m->rows == 1 || m->columns <= 4 * kWidth || products <= kTinyProduct;
+  m->bInPlace = m->bColumn == 1 && (m->rows <= kFewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, preparation->threads);
 
   // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
-  int64_t mostDepth = m->aInPlace && m->bInPlace ? 8 * kDepthBlock : kDepthBlock;
+  // A large matrix read in place is read in shallow blocks, which is nearly in the order of memory.
+  int64_t mostDepth = kDepthBlock;
+  if (m->bInPlace && m->depth * m->columns > kLargeMatrix) {
+    mostDepth = kShallowBlock;
+  } else if (m->bInPlace && m->aInPlace) {
+    mostDepth = 8 * kDepthBlock;
+  }
   m->depthBlock = roundedUp(quotientUp(m->depth, greaterOf(1, quotientUp(m->depth, mostDepth))), 8);
   int64_t rowBlocks = 1;
   if (!m->aInPlace && m->rowsPerChunk * m->depthBlock > kBlockElements + kBlockElements / 3)

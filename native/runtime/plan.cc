@@ -49,15 +49,16 @@ std::string checkInstruction(const PlanDescription& plan, size_t index) {
   std::vector<Extent> extents;
   for (int64_t id : operands) {
     if (id < 0 || id >= static_cast<int64_t>(plan.tensors.size())) {
-      return where + "expected operands among the plan's " + std::to_string(plan.tensors.size()) + " tensors, got tensor " + text(id) + ".";
+      return where + "expected operands among the plan's " + std::to_string(plan.tensors.size()) + " tensors, got tensor " +
+             text(id) + ".";
     }
     extents.push_back(extentOf(plan.tensors[id]));
   }
   for (size_t output = instruction.inputs.size(); output < operands.size(); output++) {
     for (size_t other = 0; other < output; other++) {
       if (!overlapInPart(extents[output], extents[other])) continue;
-      return where + "expected the output (tensor " + text(operands[output]) + ") to be apart from tensor " + text(operands[other]) +
-             " or to be the same memory, got a partial overlap.";
+      return where + "expected the output (tensor " + text(operands[output]) + ") to be apart from tensor " +
+             text(operands[other]) + " or to be the same memory, got a partial overlap.";
     }
   }
   return "";

@@ -11,7 +11,7 @@
 namespace thalweg {
 
 constexpr int64_t kMaximumRank = 8;
-constexpr int64_t kAlignment = 64;  // of every block and every tensor in it: one cache line, one AVX-512 register
+constexpr int64_t kAlignment = 64;    // of every block and every tensor in it: one cache line, one AVX-512 register
 constexpr int64_t kElementBytes = 4;  // of both dtypes
 
 struct TensorDescription {
@@ -23,7 +23,7 @@ struct TensorDescription {
 
 struct InstructionDescription {
   std::string op;
-  std::vector<int64_t> inputs;   // numbers of tensors
+  std::vector<int64_t> inputs;  // numbers of tensors
   std::vector<int64_t> outputs;
   Attributes attributes;
 };

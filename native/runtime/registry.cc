@@ -53,7 +53,8 @@ const KernelSet* chooseKernelSet(const std::string& requested, std::string* erro
     if (name == set->isa) return set;
     names += names.empty() ? set->isa : std::string(", ") + set->isa;
   }
-  *error = "instruction set: expected one that this processor and this build support (" + names + "), got \"" + name + "\"" + origin + ".";
+  *error = "instruction set: expected one that this processor and this build support (" + names + "), got \"" + name + "\"" +
+           origin + ".";
   return nullptr;
 }
 

@@ -12,6 +12,8 @@
 namespace thalweg {
 namespace {
 
+std::string text(int64_t number) { return std::to_string(number); }
+
 int64_t roundedUp(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 // Memory that starts on a cache line.
@@ -51,12 +53,12 @@ struct Session::State {
   const KernelSet* kernels = nullptr;
   int64_t threads = 1;
   double serialBelow = kSerialNanoseconds;
-  std::vector<int64_t> extents;     // the shapes of all tensors, one after the other
+  std::vector<int64_t> extents;  // the shapes of all tensors, one after the other
   std::vector<Operand> tensors;
-  std::vector<Operand> operands;    // the inputs and outputs of all instructions, one after the other
+  std::vector<Operand> operands;  // the inputs and outputs of all instructions, one after the other
   std::vector<Step> steps;
   AlignedMemory parameters, shared, scratch;
-  int64_t scratchStride = 0;        // bytes from one thread's scratch memory to the next's
+  int64_t scratchStride = 0;  // bytes from one thread's scratch memory to the next's
 
   std::string bindRegions(const std::vector<Region>& regions);
   void bindOperands();
@@ -80,21 +82,21 @@ int64_t Session::ownedBytes() const { return state_->parameters.bytes() + state_
 
 // ---- Loading ----
 
-std::unique_ptr<Session> Session::load(PlanDescription plan, const std::vector<Region>& regions, const std::string& isa,
-                                       int64_t threads, LoadError* error, double serialBelow) {
+std::unique_ptr<Session> Session::load(PlanDescription plan, const std::vector<Region>& regions, const LoadOptions& options,
+                                       LoadError* error) {
   try {
     auto state = std::make_unique<State>();
     error->cause = LoadError::Cause::instructionSet;
-    state->kernels = chooseKernelSet(isa, &error->text);
+    state->kernels = chooseKernelSet(options.isa, &error->text);
     if (!state->kernels) return nullptr;
 
     error->cause = LoadError::Cause::plan;
     state->plan = std::move(plan);
-    state->threads = threads;
-    state->serialBelow = serialBelow;
+    state->threads = options.threads;
+    state->serialBelow = options.serialBelow;
     std::vector<const Kernel*> found;
-    if (threads < 1 || threads > kMaximumThreads) {
-      error->text = "threads: expected 1 to " + std::to_string(kMaximumThreads) + ", got " + std::to_string(threads) + ".";
+    if (options.threads < 1 || options.threads > kMaximumThreads) {
+      error->text = "threads: expected 1 to " + text(kMaximumThreads) + ", got " + text(options.threads) + ".";
     }
     if (error->text.empty()) error->text = checkPlan(state->plan);
     if (error->text.empty()) error->text = state->bindRegions(regions);
@@ -116,17 +118,19 @@ std::unique_ptr<Session> Session::load(PlanDescription plan, const std::vector<R
 // Gives every tensor its address.
 std::string Session::State::bindRegions(const std::vector<Region>& regions) {
   if (regions.size() != plan.blocks.size()) {
-    return "regions: expected one for each of " + std::to_string(plan.blocks.size()) + " blocks, got " + std::to_string(regions.size()) + ".";
+    return "regions: expected one for each of " + std::to_string(plan.blocks.size()) + " blocks, got " +
+           std::to_string(regions.size()) + ".";
   }
   for (size_t block = 0; block < regions.size(); block++) {
     const std::string where = "region " + std::to_string(block) + ": ";
     const uintptr_t address = reinterpret_cast<uintptr_t>(regions[block].data);
     if (regions[block].bytes < plan.blocks[block]) {
-      return where + "expected at least " + std::to_string(plan.blocks[block]) + " bytes, got " + std::to_string(regions[block].bytes) + ".";
+      return where + "expected at least " + std::to_string(plan.blocks[block]) + " bytes, got " +
+             std::to_string(regions[block].bytes) + ".";
     }
     if (address % kAlignment != 0) {
-      return where + "expected memory that starts at a multiple of " + std::to_string(kAlignment) + " bytes, got one that starts " +
-             std::to_string(address % kAlignment) + " bytes past it.";
+      return where + "expected memory that starts at a multiple of " + std::to_string(kAlignment) +
+             " bytes, got one that starts " + std::to_string(address % kAlignment) + " bytes past it.";
     }
   }
 
@@ -150,7 +154,8 @@ std::string Session::State::findKernels(std::vector<const Kernel*>* found) const
   std::vector<std::string> unknown;
   for (const InstructionDescription& instruction : plan.instructions) {
     found->push_back(findKernel(*kernels, instruction.op));
-    if (!found->back() && std::find(unknown.begin(), unknown.end(), instruction.op) == unknown.end()) unknown.push_back(instruction.op);
+    const bool isNew = std::find(unknown.begin(), unknown.end(), instruction.op) == unknown.end();
+    if (!found->back() && isNew) unknown.push_back(instruction.op);
   }
   if (unknown.empty()) return "";
   std::string names;
@@ -162,7 +167,7 @@ std::string Session::State::findKernels(std::vector<const Kernel*>* found) const
 
 void Session::State::bindOperands() {
   size_t count = 0;
-  for (const InstructionDescription& instruction : plan.instructions) count += instruction.inputs.size() + instruction.outputs.size();
+  for (const auto& instruction : plan.instructions) count += instruction.inputs.size() + instruction.outputs.size();
   operands.reserve(count + 1);  // never grows after this, so that addresses in it stay
   steps.resize(plan.instructions.size());
   for (size_t index = 0; index < steps.size(); index++) {
@@ -202,13 +207,15 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
       preparation.error[sizeof preparation.error - 1] = 0;
       // Most kernels begin with their own name, which instructionText has said.
       const std::string problem = preparation.error, name = kernel.name + std::string(": ");
-      return instructionText(plan, index) + ": " + (problem.compare(0, name.size(), name) == 0 ? problem.substr(name.size()) : problem);
+      const bool named = problem.compare(0, name.size(), name) == 0;
+      return instructionText(plan, index) + ": " + (named ? problem.substr(name.size()) : problem);
     }
     int64_t endOfShared;
     if (step.instruction.chunks < 0 || preparation.scratchBytes < 0 || preparation.sharedBytes < 0 ||
         preparation.scratchBytes > INT64_MAX / kMaximumThreads - kAlignment ||
         __builtin_add_overflow(sharedBytes, preparation.sharedBytes, &endOfShared) || endOfShared > INT64_MAX - kAlignment) {
-      return instructionText(plan, index) + ": the kernel asked for an impossible amount of memory or of chunks; please report this.";
+      return instructionText(plan, index) +
+             ": the kernel asked for an impossible amount of memory or of chunks; please report this.";
     }
     sharedOffsets.push_back(sharedBytes);
     sharedBytes = roundedUp(endOfShared);
@@ -232,62 +239,95 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
 // ---- Checking a request ----
 
 std::string Session::check(const RunRequest& request) const {
-  const State& state = *state_;
-  auto text = [](int64_t number) { return std::to_string(number); };
-  const int64_t tensorCount = static_cast<int64_t>(state.tensors.size());
-  if (request.steps < 0 || request.steps > INT32_MAX) return "steps: expected 0 to " + text(INT32_MAX) + ", got " + text(request.steps) + ".";
-
-  const int64_t instructionCount = static_cast<int64_t>(state.steps.size());
+  if (request.steps < 0 || request.steps > INT32_MAX) {
+    return "steps: expected 0 to " + text(INT32_MAX) + ", got " + text(request.steps) + ".";
+  }
+  const int64_t instructionCount = static_cast<int64_t>(state_->steps.size());
   const int64_t end = request.endInstruction < 0 ? instructionCount : request.endInstruction;
   if (request.firstInstruction < 0 || request.firstInstruction > end || end > instructionCount) {
-    return "instructions: expected a range within 0 to " + text(instructionCount) + ", got " + text(request.firstInstruction) + " to " + text(end) + ".";
+    return "instructions: expected a range within 0 to " + text(instructionCount) + ", got " + text(request.firstInstruction) +
+           " to " + text(end) + ".";
   }
+  std::string problem = checkFeeds(request);
+  if (problem.empty()) problem = checkRows(request);
+  if (problem.empty()) problem = checkRecords(request);
+  return problem;
+}
 
-  int64_t batch = -1, rows = INT64_MAX;  // of the feeds by row; the rows that all of them have
+std::string Session::checkFeeds(const RunRequest& request) const {
+  const int64_t tensorCount = static_cast<int64_t>(state_->tensors.size());
+  int64_t batch = -1;  // of the feeds by row
   for (size_t index = 0; index < request.feeds.size(); index++) {
     const Feed& feed = request.feeds[index];
-    std::string where = "feed " + std::to_string(index) + ": ";
-    if (feed.tensor < 0 || feed.tensor >= tensorCount) return where + "expected one of " + text(tensorCount) + " tensors, got " + text(feed.tensor) + ".";
-    where = "feed " + std::to_string(index) + " (tensor " + text(feed.tensor) + " " + shapeText(state.plan.tensors[feed.tensor].shape) + "): ";
-    const Operand& tensor = state.tensors[feed.tensor];
-    int64_t expectedBytes = state.bytesOf(feed.tensor);
+    const std::string name = "feed " + std::to_string(index);
+    if (feed.tensor < 0 || feed.tensor >= tensorCount) {
+      return name + ": expected one of " + text(tensorCount) + " tensors, got tensor " + text(feed.tensor) + ".";
+    }
+    const Operand& tensor = state_->tensors[feed.tensor];
+    const std::string shape = shapeText(state_->plan.tensors[feed.tensor].shape);
+    const std::string where = name + " (tensor " + text(feed.tensor) + " " + shape + "): ";
+    int64_t expectedBytes = state_->bytesOf(feed.tensor);
     if (feed.pace == Pace::row) {
       if (tensor.rank == 0) return where + "expected a first axis for the rows, got a scalar.";
-      if (batch >= 0 && batch != tensor.shape[0]) return where + "expected " + text(batch) + " rows a step, as in the feeds before it.";
+      if (batch >= 0 && batch != tensor.shape[0]) {
+        return where + "expected " + text(batch) + " rows a step, as in the feeds before it.";
+      }
       batch = tensor.shape[0];
       expectedBytes = batch == 0 ? 0 : expectedBytes / batch;
-      if (expectedBytes > 0) rows = std::min(rows, feed.count);
     }
-    if (feed.countBytes != expectedBytes) return where + "expected pieces of " + text(expectedBytes) + " bytes, got " + text(feed.countBytes) + ".";
+    if (feed.countBytes != expectedBytes) {
+      return where + "expected pieces of " + text(expectedBytes) + " bytes, got " + text(feed.countBytes) + ".";
+    }
+    if (expectedBytes == 0) continue;
     const int64_t expectedCount = feed.pace == Pace::step ? request.steps : feed.pace == Pace::run ? 1 : 0;
-    if (feed.countBytes > 0 && feed.count < expectedCount) return where + "expected at least " + text(expectedCount) + " pieces, got " + text(feed.count) + ".";
-    if (!feed.source && feed.count > 0 && feed.countBytes > 0) return where + "expected a source.";
+    if (feed.count < expectedCount) {
+      return where + "expected at least " + text(expectedCount) + " pieces, got " + text(feed.count) + ".";
+    }
+    if (!feed.source && feed.count > 0) return where + "expected a source.";
   }
+  return "";
+}
 
-  if (request.order && batch < 0) return "order: expected a feed by row for it to put in order, got none.";
-  if (request.order) {
-    int64_t needed;
-    if (__builtin_mul_overflow(request.steps, batch, &needed) || request.orderLength != needed) {
-      return "order: expected " + text(request.steps) + " steps of " + text(batch) + " rows, got " + text(request.orderLength) + " numbers.";
-    }
-    for (int64_t i = 0; i < needed; i++) {
-      if (request.order[i] >= 0 && request.order[i] < rows) continue;
-      return "order: expected rows 0 to " + text(rows - 1) + ", got " + text(request.order[i]) + " at position " + text(i) + ".";
-    }
-  } else if (batch > 0) {
-    if (request.firstRow < 0 || request.firstRow > rows || (rows - request.firstRow) / batch < request.steps) {
-      return "rows: expected " + text(request.steps) + " steps of " + text(batch) + " rows from row " + text(request.firstRow) +
-             " on, got a source of " + text(rows) + " rows.";
-    }
+// That every row a step takes is in every source. The feeds have been checked.
+std::string Session::checkRows(const RunRequest& request) const {
+  int64_t batch = -1, rows = INT64_MAX;  // of the feeds by row; the rows that all of them have
+  for (const Feed& feed : request.feeds) {
+    if (feed.pace != Pace::row) continue;
+    batch = state_->batchOf(feed.tensor);
+    if (feed.countBytes > 0) rows = std::min(rows, feed.count);
   }
+  if (!request.order) {
+    if (batch <= 0) return "";
+    const bool inside = request.firstRow >= 0 && request.firstRow <= rows;
+    if (inside && (rows - request.firstRow) / batch >= request.steps) return "";
+    return "rows: expected " + text(request.steps) + " steps of " + text(batch) + " rows from row " + text(request.firstRow) +
+           " on, got a source of " + text(rows) + " rows.";
+  }
+  if (batch < 0) return "order: expected a feed by row for it to put in order, got none.";
+  int64_t needed;
+  if (__builtin_mul_overflow(request.steps, batch, &needed) || request.orderLength != needed) {
+    return "order: expected " + text(request.steps) + " steps of " + text(batch) + " rows, got " + text(request.orderLength) +
+           " numbers.";
+  }
+  for (int64_t i = 0; i < needed; i++) {
+    if (request.order[i] >= 0 && request.order[i] < rows) continue;
+    return "order: expected rows 0 to " + text(rows - 1) + ", got " + text(request.order[i]) + " at position " + text(i) + ".";
+  }
+  return "";
+}
 
-  int64_t recordBytes = 0;
+std::string Session::checkRecords(const RunRequest& request) const {
+  const int64_t tensorCount = static_cast<int64_t>(state_->tensors.size());
+  int64_t bytes = 0;
   for (int64_t tensor : request.records) {
-    if (tensor < 0 || tensor >= tensorCount) return "records: expected some of " + text(tensorCount) + " tensors, got tensor " + text(tensor) + ".";
-    if (__builtin_add_overflow(recordBytes, state.bytesOf(tensor), &recordBytes)) return "records: expected less to record.";
+    if (tensor < 0 || tensor >= tensorCount) {
+      return "records: expected some of " + text(tensorCount) + " tensors, got tensor " + text(tensor) + ".";
+    }
+    if (__builtin_add_overflow(bytes, state_->bytesOf(tensor), &bytes)) return "records: expected less to record.";
   }
-  if (__builtin_mul_overflow(recordBytes, request.steps, &recordBytes) || recordBytes > request.recordBufferBytes) {
-    return "records: expected room for " + text(recordBytes / kElementBytes) + " values, got room for " + text(request.recordBufferBytes / kElementBytes) + ".";
+  if (__builtin_mul_overflow(bytes, request.steps, &bytes) || bytes > request.recordBufferBytes) {
+    return "records: expected room for " + text(bytes / kElementBytes) + " values, got room for " +
+           text(request.recordBufferBytes / kElementBytes) + ".";
   }
   return "";
 }

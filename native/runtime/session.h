@@ -41,13 +41,13 @@ struct RunRequest {
   const int32_t* order = nullptr;  // steps × batch numbers of rows; null: the rows follow each other from firstRow
   int64_t orderLength = 0;
   int64_t firstRow = 0;
-  std::vector<int64_t> records;    // tensors copied after each step, one after the other, into recordBuffer
-  void* recordBuffer = nullptr;    // steps × (bytes of all records)
+  std::vector<int64_t> records;  // tensors copied after each step, one after the other, into recordBuffer
+  void* recordBuffer = nullptr;  // steps × (bytes of all records)
   int64_t recordBufferBytes = 0;
-  int64_t firstInstruction = 0;    // only the instructions from here …
-  int64_t endInstruction = -1;     // … to before this one run in each step; -1: to the last
-  int32_t* control = nullptr;      // null, or two words shared with other threads: [stop when not 0, completed steps]
-  const std::atomic<bool>* cancelled = nullptr;  // null, or a second way to stop
+  int64_t firstInstruction = 0;  // only the instructions from here …
+  int64_t endInstruction = -1;   // … to before this one run in each step; -1: to the last
+  int32_t* control = nullptr;    // null, or two words shared with other threads: [stop when not 0, completed steps]
+  const std::atomic<bool>* cancelled = nullptr;                        // null, or a second way to stop
   void (*afterStep)(void* context, int64_t completedSteps) = nullptr;  // null, or called on the running thread
   void* afterStepContext = nullptr;
 };
@@ -57,13 +57,22 @@ enum class Stop { none, aborted, nonFinite };
 struct RunResult {
   int64_t completedSteps;  // steps that ran to their end
   Stop stopped;
-  int64_t instruction;     // the one that stopped the run (Stop::nonFinite), else -1
+  int64_t instruction;  // the one that stopped the run (Stop::nonFinite), else -1
 };
 
 // An instruction whose kernel estimates less work than this stays on the calling thread. Handing chunks to a pool thread that
 // spins costs 1 to 2 microseconds, and waking one that sleeps 50 to 100, so sharing out less work than this loses more than
 // it gains.
 constexpr double kSerialNanoseconds = 20e3;
+
+// More threads than any machine has use for: each takes its own scratch memory.
+constexpr int64_t kMaximumThreads = 256;
+
+struct LoadOptions {
+  std::string isa;                          // may be empty: see chooseKernelSet
+  int64_t threads = 1;                      // at most so many work on one instruction
+  double serialBelow = kSerialNanoseconds;  // tests set 0, so that small instructions are shared out too
+};
 
 struct LoadError {
   enum class Cause { none, plan, instructionSet, memory };
@@ -73,10 +82,10 @@ struct LoadError {
 
 class Session {
  public:
-  // Checks everything, so that running needs no checks. `isa` may be empty: see chooseKernelSet. Null, with `error` set,
-  // when something is wrong; also when memory runs out. Does not throw.
-  static std::unique_ptr<Session> load(PlanDescription plan, const std::vector<Region>& regions, const std::string& isa,
-                                       int64_t threads, LoadError* error, double serialBelow = kSerialNanoseconds);
+  // Checks everything, so that running needs no checks. Null, with `error` set, when something is wrong; also when memory
+  // runs out. Does not throw.
+  static std::unique_ptr<Session> load(PlanDescription plan, const std::vector<Region>& regions, const LoadOptions& options,
+                                       LoadError* error);
   ~Session();
 
   // What is wrong with a request, or nothing. Reads all of `order`.
@@ -92,11 +101,11 @@ class Session {
 
  private:
   struct State;
+  std::string checkFeeds(const RunRequest& request) const;
+  std::string checkRows(const RunRequest& request) const;
+  std::string checkRecords(const RunRequest& request) const;
   explicit Session(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
-
-// More threads than any machine has use for: each takes its own scratch memory.
-constexpr int64_t kMaximumThreads = 256;
 
 }  // namespace thalweg

@@ -59,7 +59,7 @@ struct Case {
   std::vector<Contents> data, expected;
 };
 
-struct Options {
+struct CommandLine {
   std::string file;
   std::vector<std::string> isas;
   std::vector<int64_t> threads;
@@ -212,7 +212,7 @@ class CaseReader {
   // Whole numbers as far as they go.
   std::vector<int64_t> integers() {
     std::vector<int64_t> values;
-    while (!atEnd() && (line_[position_] == '-' || (line_[position_] >= '0' && line_[position_] <= '9'))) values.push_back(integer());
+    while (!atEnd() && strchr("-0123456789", line_[position_])) values.push_back(integer());
     return values;
   }
   [[noreturn]] void complain(const std::string& message) { fail(path_ + ":" + std::to_string(lineNumber_) + ": " + message); }
@@ -232,13 +232,13 @@ class Arena {
   explicit Arena(const PlanDescription& plan) : plan_(plan) {
     for (size_t block = 0; block < plan.blocks.size(); block++) {
       const size_t bytes = static_cast<size_t>(std::max<int64_t>(plan.blocks[block], 0));
-      regions.push_back({::operator new(std::max<size_t>(bytes, 1), std::align_val_t{kAlignment}), static_cast<int64_t>(bytes)});
+      regions.push_back({::operator new (std::max<size_t>(bytes, 1), std::align_val_t{kAlignment}), static_cast<int64_t>(bytes)});
       findFences(block, bytes);
     }
   }
   ~Arena() {
     open();
-    for (Region& region : regions) ::operator delete(region.data, std::align_val_t{kAlignment});
+    for (Region& region : regions) ::operator delete (region.data, std::align_val_t{kAlignment});
   }
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
@@ -253,7 +253,8 @@ class Arena {
     open();
     for (Region& region : regions) memset(region.data, 0xff, static_cast<size_t>(region.bytes));
     for (const Contents& contents : from.data) {
-      if (!contents.words.empty()) memcpy(words(contents.tensor), contents.words.data(), contents.words.size() * sizeof(uint32_t));
+      if (contents.words.empty()) continue;
+      memcpy(words(contents.tensor), contents.words.data(), contents.words.size() * sizeof(uint32_t));
     }
     for (const Fence& fence : fences_) memset(fence.begin, kPattern, fence.bytes);
     close();
@@ -265,7 +266,8 @@ class Arena {
     for (const Fence& fence : fences_) {
       for (size_t i = 0; i < fence.bytes; i++) {
         if (fence.begin[i] == kPattern) continue;
-        return "byte " + std::to_string(fence.offset + i) + " of block " + std::to_string(fence.block) + " was written, and belongs to no tensor";
+        return "byte " + std::to_string(fence.offset + i) + " of block " + std::to_string(fence.block) +
+               " was written, and belongs to no tensor";
       }
     }
     return "";
@@ -293,7 +295,9 @@ class Arena {
     std::sort(used.begin(), used.end());
     size_t reached = 0;
     for (const auto& [begin, end] : used) {
-      if (begin > reached && begin <= bytes) fences_.push_back({static_cast<uint8_t*>(regions[block].data) + reached, begin - reached, block, reached});
+      if (begin > reached && begin <= bytes) {
+        fences_.push_back({static_cast<uint8_t*>(regions[block].data) + reached, begin - reached, block, reached});
+      }
       reached = std::max(reached, end);
     }
   }
@@ -335,7 +339,8 @@ std::string compare(const Case& of, Arena& arena) {
     memcpy(&values[1], &expected.words[first], sizeof(float));
     char line[256];
     snprintf(line, sizeof line, "tensor %lld: %zu of %zu elements differ, first at %zu: got %08x (%.9g), expected %08x (%.9g)",
-             static_cast<long long>(expected.tensor), bad, expected.words.size(), first, actual[first], values[0], expected.words[first], values[1]);
+             static_cast<long long>(expected.tensor), bad, expected.words.size(), first, actual[first], values[0],
+             expected.words[first], values[1]);
     return line;
   }
   return "";
@@ -353,7 +358,11 @@ struct Run {
 std::string perform(const Run& run, int64_t repeat) {
   Arena arena(run.of->plan);
   LoadError error;
-  std::unique_ptr<Session> session = Session::load(run.of->plan, arena.regions, run.isa, run.threads, &error, 0 /* share out everything */);
+  LoadOptions options;
+  options.isa = run.isa;
+  options.threads = run.threads;
+  options.serialBelow = 0;  // cases are small, and are to be shared out all the same
+  std::unique_ptr<Session> session = Session::load(run.of->plan, arena.regions, options, &error);
   if (!session) return error.text;
   if (run.isa != session->isa()) return std::string("asked for another instruction set than ") + session->isa();
   for (int64_t i = 0; i < repeat; i++) {
@@ -370,8 +379,8 @@ std::string perform(const Run& run, int64_t repeat) {
   return "";
 }
 
-Options readOptions(int count, char** words) {
-  Options options;
+CommandLine readCommandLine(int count, char** words) {
+  CommandLine options;
   for (int i = 1; i < count; i++) {
     const std::string word = words[i];
     const bool isOption = word.compare(0, 2, "--") == 0;
@@ -402,10 +411,12 @@ Options readOptions(int count, char** words) {
 }  // namespace
 
 int main(int argumentCount, char** arguments) {
-  const Options options = readOptions(argumentCount, arguments);
+  const CommandLine options = readCommandLine(argumentCount, arguments);
   std::vector<std::unique_ptr<Case>> cases;
   CaseReader reader(options.file);
-  for (auto next = std::make_unique<Case>(); reader.read(next.get()); next = std::make_unique<Case>()) cases.push_back(std::move(next));
+  for (auto next = std::make_unique<Case>(); reader.read(next.get()); next = std::make_unique<Case>()) {
+    cases.push_back(std::move(next));
+  }
 
   std::vector<Run> runs;
   for (const auto& one : cases) {
@@ -423,7 +434,8 @@ int main(int argumentCount, char** arguments) {
       if (problem.empty()) continue;
       failures++;
       const std::lock_guard<std::mutex> lock(printing);
-      printf("%s [%s, %lld threads]: %s\n", run.of->name.c_str(), run.isa.c_str(), static_cast<long long>(run.threads), problem.c_str());
+      printf("%s [%s, %lld threads]: %s\n", run.of->name.c_str(), run.isa.c_str(), static_cast<long long>(run.threads),
+             problem.c_str());
     }
   };
   std::vector<std::thread> workers;

@@ -1,8 +1,8 @@
-import { sameShape } from '../graph/shape.ts'
+import { type Shape, sameShape } from '../graph/shape.ts'
 import { ancestors, apply, type Tensor } from '../graph/tensor.ts'
 import { chainOps, elementwiseOps } from '../ops/elementwise.ts'
 import { matmulOps } from '../ops/matmul.ts'
-import { shapeOps } from '../ops/shape.ts'
+import { reshape, shapeOps } from '../ops/shape.ts'
 import { countUses, rewrite } from './rewrite.ts'
 
 /** Limits of one chain; the native kernel has room for as many. */
@@ -14,22 +14,40 @@ export function fuse(roots: readonly Tensor[]): Tensor[] {
   return fuseChains(fuseProducts(roots))
 }
 
-/** A bias added to a product, and an activation after that, move into the product's write-back. */
+/**
+ * A bias added to a product, and an activation after that, move into the product's write-back; through a view as well, which
+ * is how dense layers over more than two axes are written.
+ */
 function fuseProducts(roots: readonly Tensor[]): Tensor[] {
   const uses = countUses(roots)
   const usedOnce = new Set<Tensor>()
   return rewrite(roots, (node, inputs) => {
-    const fused = withBias(node, inputs, usedOnce) ?? withActivation(node, inputs, usedOnce) ?? apply(node.op, inputs, node.attributes)
-    if (uses.get(node) === 1) usedOnce.add(fused)
-    return fused
+    const fused = withBias(node, inputs, usedOnce) ?? withActivation(node, inputs, usedOnce)
+    const result = fused === null ? apply(node.op, inputs, node.attributes) : reshaped(fused, node.shape)
+    if (fused !== null && fused !== result) usedOnce.add(fused)
+    if (uses.get(node) === 1) usedOnce.add(result)
+    return result
   })
+}
+
+function reshaped(x: Tensor, shape: Shape): Tensor {
+  return sameShape(x.shape, shape) ? x : reshape(x, shape)
+}
+
+/** The product that a tensor is, or is a view of with the same last axis, if it has no activation yet and nobody else reads it. */
+function openProduct(tensor: Tensor, usedOnce: ReadonlySet<Tensor>): Tensor | null {
+  const last = (x: Tensor) => x.shape[x.rank - 1]
+  let product = tensor
+  while (product.op.alias && usedOnce.has(product) && last(product) === last(product.inputs[0])) product = product.inputs[0]
+  const open = product.op === matmulOps.matmul && product.attributes.activation === ''
+  return open && usedOnce.has(product) ? product : null
 }
 
 function withBias(node: Tensor, inputs: readonly Tensor[], usedOnce: ReadonlySet<Tensor>): Tensor | null {
   if (node.op !== elementwiseOps.add) return null
-  for (const [product, bias] of [inputs, [...inputs].reverse()]) {
-    const open = product.op === matmulOps.matmul && product.inputs.length === 2 && product.attributes.activation === ''
-    if (open && usedOnce.has(product) && sameShape(bias.shape, product.shape.slice(-1))) {
+  for (const [operand, bias] of [inputs, [...inputs].reverse()]) {
+    const product = openProduct(operand, usedOnce)
+    if (product !== null && product.inputs.length === 2 && sameShape(bias.shape, product.shape.slice(-1))) {
       return apply(matmulOps.matmul, [...product.inputs, bias], product.attributes)
     }
   }
@@ -37,10 +55,9 @@ function withBias(node: Tensor, inputs: readonly Tensor[], usedOnce: ReadonlySet
 }
 
 function withActivation(node: Tensor, inputs: readonly Tensor[], usedOnce: ReadonlySet<Tensor>): Tensor | null {
-  const [product] = inputs
-  if (node.op.compute === undefined || inputs.length !== 1 || product.op !== matmulOps.matmul) return null
-  if (!usedOnce.has(product) || product.attributes.activation !== '') return null
-  return apply(matmulOps.matmul, product.inputs, { ...product.attributes, activation: node.op.name })
+  if (node.op.compute === undefined || inputs.length !== 1) return null
+  const product = openProduct(inputs[0], usedOnce)
+  return product === null ? null : apply(matmulOps.matmul, product.inputs, { ...product.attributes, activation: node.op.name })
 }
 
 interface Chain {

@@ -1,7 +1,7 @@
 import type { Mode } from '../graph/op.ts'
-import { broadcastShapes, type Shape, sameShape } from '../graph/shape.ts'
+import { broadcastShapes, concrete, type Shape, sameShape, sizeOf } from '../graph/shape.ts'
 import { apply, type Tensor } from '../graph/tensor.ts'
-import { shapeOps } from '../ops/shape.ts'
+import { broadcastTo, reshape, shapeOps } from '../ops/shape.ts'
 import { constant, constantValue } from '../ops/source.ts'
 import { rewrite } from './rewrite.ts'
 
@@ -27,6 +27,7 @@ export function simplify(roots: readonly Tensor[], mode: Mode): Tensor[] {
       const next =
         folded(current) ??
         unrepeated(current) ??
+        repeatedOnce(current) ??
         current.op.simplify?.({ inputs: current.inputs, output: current, attributes: current.attributes, mode }) ??
         null
       if (next === null) return current
@@ -44,11 +45,29 @@ function spell(attributes: object): string {
   return JSON.stringify(attributes, (_, value) => exact(value))
 }
 
-/** An elementwise op of constants is a constant. */
-function folded({ op, inputs, dtype }: Tensor): Tensor | null {
+/** An elementwise op of constants is a constant, and of repeated constants a repeated one. */
+function folded({ op, inputs, dtype, shape }: Tensor): Tensor | null {
   if (op.compute === undefined || dtype !== 'float32' || inputs.length === 0) return null
-  const values = inputs.map(constantValue)
-  return values.includes(null) ? null : constant(op.compute(...(values as [number, number, number])))
+  const values = inputs.map((input) => constantValue(scalarBehind(input) ?? input))
+  return values.includes(null) ? null : repeated(constant(op.compute(...(values as [number, number, number]))), shape)
+}
+
+/** A scalar that is repeated, and then viewed or repeated again, is repeated to the last shape at once. */
+function repeatedOnce({ op, inputs: [x], shape }: Tensor): Tensor | null {
+  if (op !== shapeOps.broadcastTo && !(op.alias && x.op === shapeOps.broadcastTo)) return null
+  const scalar = scalarBehind(x)
+  return scalar === null || scalar === x ? null : repeated(scalar, shape)
+}
+
+/** The scalar of which a tensor is a repetition or a view, or null. */
+function scalarBehind(tensor: Tensor): Tensor | null {
+  let x = tensor
+  while (x.op.alias || x.op === shapeOps.broadcastTo) x = x.inputs[0]
+  return x.rank === 0 ? x : null
+}
+
+function repeated(scalar: Tensor, shape: Shape): Tensor {
+  return sizeOf(concrete(shape)) === 1 ? reshape(scalar, shape) : broadcastTo(scalar, shape)
 }
 
 /** Elementwise ops repeat their operands themselves: a broadcastTo before them is dropped where the result keeps its shape. */

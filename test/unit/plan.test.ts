@@ -54,13 +54,8 @@ import { VariableLayout } from '../../src/plan/variables.ts'
 import type { Model } from '../../src/train/model.ts'
 import { Objective, type ObjectiveOptions } from '../../src/train/objective.ts'
 import { Trainer } from '../../src/train/trainer.ts'
-import { BATCH, build, evaluateSeparately, firstDifference, overlaps, recipes } from './random-graphs.ts'
+import { BATCH, build, evaluateSeparately, firstDifference, overlaps, PROPERTY, recipes } from './random-graphs.ts'
 import { arenaFor, evaluate, expectRefusal, holding, layoutOf, numbersOf, randomTensor } from './values.ts'
-
-/** Random graphs a property is tried on. THALWEG_PROPERTY_RUNS asks for more, each time with other ones. */
-const PROPERTY = process.env.THALWEG_PROPERTY_RUNS
-  ? { numRuns: Number(process.env.THALWEG_PROPERTY_RUNS) }
-  : { numRuns: 300, seed: 20_261_101 }
 
 const named = (name: string, ...shape: number[]): Tensor => randomTensor(shape, 0, name)
 
@@ -178,6 +173,19 @@ describe('simplify', () => {
     ['concat of one', () => concat([x]), 'x'],
     ['broadcastTo the same', () => broadcastTo(x, [2, 3]), 'x'],
     ['broadcastTo before an elementwise op', () => add(x, broadcastTo(row, [2, 3])), 'add(x, row)'],
+    ['repeated constants are computed once', () => negate(broadcastTo(constant(2), [2, 3])), 'broadcastTo[2, 3](-2)'],
+    ['views of repeated scalars', () => reshape(broadcastTo(scalar, [6]), [2, 3]), 'broadcastTo[2, 3](scalar)'],
+    ['scalars repeated twice', () => broadcastTo(reshape(broadcastTo(scalar, [3]), [1, 3]), [2, 3]), 'broadcastTo[2, 3](scalar)'],
+    [
+      'what is no scalar is not repeated in another order',
+      () => reshape(broadcastTo(row, [2, 3]), [3, 2]),
+      'reshape[3, 2](broadcastTo[2, 3](row))',
+    ],
+    [
+      'the gradient of a mean of means needs no instruction for its constant',
+      () => gradients(mean(mean(square(x), { axes: [1] })), [x])[0],
+      'multiply(0.16666666666666666, multiply(2, x))',
+    ],
     [
       'broadcastTo of both operands: one has to stay',
       () => add(broadcastTo(row, [2, 3]), broadcastTo(scalar, [2, 3])),
@@ -230,6 +238,7 @@ describe('fuse', () => {
   const x = named('x', 4, 3)
   const w = named('w', 3, 5)
   const bias = named('bias', 5)
+  const stack = named('stack', 2, 4, 3)
   const product = matmul(x, w)
 
   it.each<[string, () => Tensor[], string[]]>([
@@ -239,6 +248,18 @@ describe('fuse', () => {
     ['only the first activation', () => [exp(tanh(product))], ['matmul(x, w) {activation: tanh}', 'exp(%1)']],
     ['only the first bias', () => [add(add(product, bias), bias)], ['matmul(x, w, bias)', 'add(%1, bias)']],
     ['no bias behind an activation', () => [add(tanh(product), bias)], ['matmul(x, w) {activation: tanh}', 'add(%1, bias)']],
+    [
+      'dense layers over more than two axes, through the views of their rows',
+      () => [relu(add(matmul(stack, w), bias))],
+      ['matmul(stack, w, bias) {activation: relu}'],
+    ],
+    ['no view that is wanted itself', () => [matmul(stack, w), add(matmul(stack, w), bias)], ['matmul(stack, w)', 'add(%1, bias)']],
+    ['no product that is wanted beside its view', () => [product, tanh(reshape(product, [2, 2, 5]))], ['matmul(x, w)', 'tanh(%1)']],
+    [
+      'no bias through a view with other rows',
+      () => [add(reshape(product, [5, 4]), named('other', 4))],
+      ['matmul(x, w)', 'add(%1, other)'],
+    ],
     ['no activation of two operands', () => [maximum(product, 0)], ['matmul(x, w)', 'maximum(%1, 0)']],
     ['no scalar as bias', () => [add(product, 2)], ['matmul(x, w)', 'add(%1, 2)']],
     ['no row as bias', () => [add(product, reshape(bias, [1, 5]))], ['matmul(x, w)', 'add(%1, bias)']],

@@ -50,6 +50,11 @@ export const recipes: fc.Arbitrary<Recipe> = fc.record({
   outputs: fc.array(fc.nat(999), { minLength: 1, maxLength: 3 }),
 })
 
+/** How many graphs a property is tried on. THALWEG_PROPERTY_RUNS asks for more, other ones each time. */
+export const PROPERTY: { readonly numRuns: number; readonly seed?: number } = process.env.THALWEG_PROPERTY_RUNS
+  ? { numRuns: Number(process.env.THALWEG_PROPERTY_RUNS) }
+  : { numRuns: 300, seed: 20_261_101 }
+
 export const BATCH = 3
 
 /** Elements of the largest tensor of a random graph. */

@@ -1,0 +1,60 @@
+/** The four models whose plans are kept as text, and whose training plans `lockstep` is run over. */
+import {
+  adam,
+  adamW,
+  add,
+  concatenate,
+  dense,
+  dropout,
+  flatten,
+  input,
+  l2,
+  type Model,
+  model,
+  type Optimizer,
+  sequential,
+  sgd,
+} from '../../src/index.ts'
+import type { Plan } from '../../src/plan/plan.ts'
+import { Objective, type ObjectiveOptions } from '../../src/train/objective.ts'
+import { Trainer } from '../../src/train/trainer.ts'
+
+export function trainingPlan(net: Model, options: ObjectiveOptions, optimizer: Optimizer, batchSize: number): Plan {
+  return new Trainer(net, new Objective('fit', net, options), optimizer).plan(batchSize)
+}
+
+/** The smallest network that is one: 2-8-1 on XOR. */
+export function xor(): Plan {
+  const net = sequential([input(2), dense(8, { activation: 'tanh' }), dense(1, { activation: 'sigmoid' })])
+  return trainingPlan(net, { loss: 'meanSquaredError' }, sgd({ learningRate: 0.5 }), 4)
+}
+
+/** The network everybody trains first, on images of 28 by 28. */
+export function digits(): Plan {
+  const net = sequential([input(784), dense(128, { activation: 'relu' }), dense(10)])
+  return trainingPlan(net, { loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] }, adam(), 32)
+}
+
+/** Two residual blocks with gelu, dropout and penalties, in a functional model. */
+export function residual(): Plan {
+  const kernelRegularizer = l2(1e-3)
+  const x = input(16, { name: 'x' })
+  let h = dense(x, 32, { name: 'stem' })
+  for (const block of ['first', 'second']) {
+    const inner = dense(h, 64, { activation: 'gelu', kernelRegularizer, name: `${block}_up` })
+    h = add(h, dense(dropout(inner, 0.1, { name: `${block}_dropout` }), 32, { kernelRegularizer, name: `${block}_down` }))
+  }
+  const net = model(x, dense(h, 3, { name: 'head' }))
+  return trainingPlan(net, { loss: 'categoricalCrossentropy' }, adamW(), 8)
+}
+
+/** Two inputs of different shapes that meet, two outputs; the plan for prediction. */
+export function twoInputs(): Plan {
+  const left = input(6, { name: 'left' })
+  const right = input([4, 5], { name: 'right' })
+  const rows = flatten(dense(right, 3, { activation: 'relu', name: 'rows' }))
+  const both = concatenate([dense(left, 4, { activation: 'tanh' }), rows], { name: 'meeting' })
+  const classes = dense(both, 2, { activation: 'softmax', name: 'classes' })
+  const score = dense(dropout(both, 0.5), 1, { name: 'score' })
+  return model([left, right], [classes, score]).plan(7)
+}

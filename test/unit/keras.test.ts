@@ -1,0 +1,200 @@
+/**
+ * Layers and optimizers against numbers from Keras: 334 layer cases that keras-js recorded from Keras 2, and the golden values
+ * of Keras 3's own optimizer tests. The files lie beside the repository and do not belong to it.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import {
+  type ActivationName,
+  activation,
+  adam,
+  adamW,
+  add,
+  batch,
+  broadcastTo,
+  concatenate,
+  dense,
+  dropout,
+  flatten,
+  input,
+  maximum,
+  minimum,
+  model,
+  multiply,
+  type Optimizer,
+  reshape,
+  sequential,
+  sgd,
+  subtract,
+  type Tensor,
+  transpose,
+} from '../../src/index.ts'
+import { type ExecutorName, executors, scaledBy, stepsWith } from '../training/support.ts'
+
+function read(name: string) {
+  const path = fileURLToPath(new URL(`../../../shared/data/${name}`, import.meta.url))
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : null
+}
+
+interface Values {
+  readonly data: readonly number[]
+  readonly shape: readonly number[]
+}
+
+interface LayerCase {
+  readonly calls: readonly { readonly layer: string; readonly attrs: Readonly<Record<string, never>> }[]
+  readonly input: Values
+  readonly weights?: readonly Values[]
+  readonly expected: Values
+}
+
+const ours = new Set<string>(['linear', 'relu', 'sigmoid', 'tanh', 'softplus', 'softmax'] satisfies ActivationName[])
+
+/** Merges of branches. */
+const merges: Record<string, (branches: readonly Tensor[], attributes: { axis?: number }) => Tensor> = {
+  Add: (branches) => branches.reduce((a, b) => add(a, b)),
+  Subtract: ([a, b]) => subtract(a, b),
+  Multiply: (branches) => branches.reduce((a, b) => multiply(a, b)),
+  Average: (branches) =>
+    multiply(
+      1 / branches.length,
+      branches.reduce((a, b) => add(a, b)),
+    ),
+  Maximum: (branches) => branches.reduce((a, b) => maximum(a, b)),
+  Minimum: (branches) => branches.reduce((a, b) => minimum(a, b)),
+  Concatenate: (branches, { axis }) => concatenate(branches, { axis }),
+}
+
+/** Layers of one input. */
+const layers: Record<string, (x: Tensor, attributes: Record<string, never>) => Tensor> = {
+  Dense: (x, { units, activation: name, use_bias: useBias = true }) => dense(x, units, { activation: name ?? 'linear', useBias }),
+  Activation: (x, { activation: name }) => activation(x, name),
+  Flatten: (x) => flatten(x),
+  Dropout: (x, { p }) => dropout(x, p),
+  Reshape: (x, { target_shape: shape }) => reshape(x, [batch, ...(shape as number[])]),
+  // Keras counts axes from 1, without the batch.
+  Permute: (x, { dims }) => transpose(x, [0, ...(dims as number[])]),
+  RepeatVector: (x, { n }) => broadcastTo(reshape(x, [batch, 1, x.shape[1]]), [batch, n, x.shape[1]]),
+}
+for (const name of ours) layers[`activation:${name}`] = (x) => activation(x, name as ActivationName)
+
+function isOurs({ calls }: LayerCase): boolean {
+  return calls?.every(({ layer, attrs }) => {
+    const named = (attrs as { activation?: string }).activation
+    // Keras' relu with a slope below 0 or a ceiling is another function.
+    const isVariant = layer.startsWith('activation:') && Array.isArray(attrs) && attrs.length > 0
+    return (layer in layers || layer in merges) && (named === undefined || ours.has(named)) && !isVariant
+  })
+}
+
+function build({ calls, input: { shape }, weights = [] }: LayerCase, executor: ExecutorName) {
+  const x = input(shape)
+  const merge = merges[calls[calls.length - 1].layer]
+  const branches: Tensor[] = []
+  for (const { layer, attrs } of merge === undefined ? calls : calls.slice(0, -1)) {
+    // Each Dense of a merge begins a branch; what follows it belongs to it.
+    const begins = branches.length === 0 || (merge !== undefined && layer === 'Dense')
+    const y = layers[layer](begins ? x : branches[branches.length - 1], attrs)
+    if (begins) branches.push(y)
+    else branches[branches.length - 1] = y
+  }
+  const net = model(x, merge === undefined ? branches[0] : merge(branches, calls[calls.length - 1].attrs), { executor })
+  expect(net.parameters.length).toBe(weights.length)
+  net.setWeights(Object.fromEntries(net.parameters.map(({ name }, i) => [name, Float32Array.from(weights[i].data)])))
+  return net
+}
+
+const layerCases: Record<string, LayerCase> | null = read('keras-layers.json')
+const runnable = Object.entries(layerCases ?? {}).filter(([, each]) => isOurs(each))
+
+describe.skipIf(layerCases === null)('layers as in Keras 2 (skipped where ../shared/data/keras-layers.json is missing)', () => {
+  it('65 of its 334 cases can be built of what we have', () => {
+    expect(Object.keys(layerCases ?? {}).length).toBe(334)
+    expect(runnable.length).toBe(65)
+  })
+
+  describe.each(executors)('on the %s executor', (executor) => {
+    it.each(runnable)('%s', async (_, each) => {
+      const { data, shape } = await build(each, executor).predict(Float32Array.from(each.input.data))
+      expect(shape.slice(1)).toEqual(each.expected.shape)
+      expect(data.length).toBe(each.expected.data.length)
+      // All numbers are printed with six decimals. Where the weights are random that rounds them too, by up to 5e-7 each, which a
+      // product over six features and three branches makes 2e-6 (merge.Multiply.1, in double precision).
+      const rounding = each.calls.length > 2 ? 3e-6 : 1e-6
+      each.expected.data.forEach((value, i) => expect(Math.abs(data[i] - value)).toBeLessThan(rounding * Math.max(1, Math.abs(value))))
+    })
+  })
+})
+
+interface OptimizerCase {
+  readonly options: Readonly<Record<string, number>>
+  readonly x0: readonly number[]
+  readonly firstGrad: readonly number[]
+  readonly grad: readonly number[]
+  readonly golden: readonly (readonly number[])[]
+}
+
+/** The protocol in the file: one step with firstGrad, then five times: compare, and step with grad. */
+const gradientsOf = ({ firstGrad, grad, golden }: OptimizerCase) => [firstGrad, ...golden.slice(1).map(() => grad)]
+
+const optimizerCases: Record<string, OptimizerCase> | null = read('keras-optimizers.json')?.cases ?? null
+
+/** The tolerance of Keras' own test: both relative and absolute. */
+function expectGolden(actual: readonly (readonly number[])[], golden: readonly (readonly number[])[]): void {
+  expect(actual.length).toBe(golden.length)
+  golden.forEach((row, step) =>
+    row.forEach((value, i) =>
+      expect(Math.abs(actual[step][i] - value), `step ${step}, element ${i}`).toBeLessThan(5e-4 + 5e-4 * Math.abs(value)),
+    ),
+  )
+}
+
+describe.skipIf(optimizerCases === null)('optimizers as in Keras 3 (skipped where ../shared/data/keras-optimizers.json is missing)', () => {
+  const cases = optimizerCases as Record<string, OptimizerCase>
+  const supported: Record<string, Optimizer> = {
+    // Its case asks for nesterov without momentum, which is plain descent.
+    SGD: sgd({ learningRate: 0.01 }),
+    // Its case asks for amsgrad, the running maximum of v; these gradients never shrink, so v is its own maximum.
+    Adam: adam({ learningRate: 0.001 }),
+  }
+  const missing = ['Adadelta', 'Adafactor', 'Adagrad', 'Adamax', 'Ftrl', 'Lamb', 'Lion', 'Nadam', 'RMSprop']
+
+  it('are SGD, Adam and AdamW; nine others are not here yet', () => {
+    expect(Object.keys(cases).sort()).toEqual([...Object.keys(supported), 'AdamW', ...missing].sort())
+  })
+
+  describe.each(executors)('on the %s executor', (executor) => {
+    const run = (optimizer: Optimizer, each: OptimizerCase) =>
+      stepsWith(sequential([input(each.x0.length), scaledBy(each.x0.length)], { executor }), optimizer, gradientsOf(each))
+
+    it.each(Object.keys(supported))('%s', async (name) => {
+      expect(new Set(cases[name].x0)).toEqual(new Set([1]))
+      expectGolden(await run(supported[name], cases[name]), cases[name].golden)
+    })
+
+    // Its case has ε = 2. Keras adds ε to √v before the bias is corrected, the papers (and we) add it after: √(v / (1 - β2^t)) + ε.
+    // So the golden values hold for a plain loop with Keras' ε, and ours for the same loop with the papers'.
+    it('AdamW, but for the place of ε', async () => {
+      const each = cases.AdamW
+      const { learning_rate: learningRate, weight_decay: weightDecay, epsilon } = each.options
+      const plain = (place: 'before' | 'after') => {
+        const p = [...each.x0]
+        const [m, v] = [p.map(() => 0), p.map(() => 0)]
+        return gradientsOf(each).map((gradient, step) => {
+          const correction = Math.sqrt(1 - 0.999 ** (step + 1))
+          gradient.forEach((g, i) => {
+            m[i] += 0.1 * (g - m[i])
+            v[i] += 0.001 * (g * g - v[i])
+            const scale = place === 'before' ? (Math.sqrt(v[i]) + epsilon) / correction : Math.sqrt(v[i]) / correction + epsilon
+            p[i] -= learningRate * weightDecay * p[i] + (learningRate * (m[i] / (1 - 0.9 ** (step + 1)))) / scale
+          })
+          return [...p]
+        })
+      }
+      expectGolden(plain('before'), each.golden)
+      const actual = await run(adamW({ learningRate, weightDecay, epsilon }), each)
+      plain('after').forEach((row, step) => row.forEach((value, i) => expect(Math.abs(actual[step][i] - value)).toBeLessThan(1e-6)))
+    })
+  })
+})
