@@ -34,10 +34,10 @@ export async function trainDigits({ seed = 1, onProgress, ...execution }: Digits
   const net = sequential(
     [
       input(PIXELS, { name: 'pixels' }),
-      dense(256, { activation: 'relu' }),
-      dropout(0.3),
-      dense(128, { activation: 'relu' }),
-      dropout(0.3),
+      dense(192, { activation: 'relu' }),
+      dropout(0.25),
+      dense(96, { activation: 'relu' }),
+      dropout(0.25),
       dense(10),
     ],
     { seed, ...execution },

@@ -126,6 +126,17 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
   })
 
+  // Almost certain and right: what is left of the loss is tiny, and x - t·x + log(1 + e^-x) would have cancelled it to 0.
+  it.each([10, 20, 40, 80])('binaryCrossentropy keeps its digits at logits of ±%i that are right', async (size) => {
+    for (const [x, t] of [
+      [size, 1],
+      [-size, 0],
+    ]) {
+      const { loss } = await shifted(1, executor).evaluate({ x: [[x]], y: [[t]] }, { loss: 'binaryCrossentropy' })
+      expect(Math.abs(loss / Math.log1p(Math.exp(-size)) - 1), `logit ${x}`).toBeLessThan(1e-6)
+    }
+  })
+
   it.each([
     ['meanSquaredError', [3]],
     ['binaryCrossentropy', [1]],

@@ -10,7 +10,6 @@ const matmul: Kernel<MatmulAttributes> = ([a, b, bias], [y], { transposeA, trans
   const depth = a.shape[a.shape.length - (transposeA ? 2 : 1)]
   const leading = y.shape.slice(0, -2)
   const [aRow, aDepth] = transposeA ? [1, rows] : [depth, 1]
-  const [bDepth, bColumn] = transposeB ? [1, depth] : [columns, 1]
   const aOffsets = matrixOffsets(a.shape, leading)
   const bOffsets = matrixOffsets(b.shape, leading)
   const compute = activation === '' ? null : computeOf(activation)
@@ -18,8 +17,14 @@ const matmul: Kernel<MatmulAttributes> = ([a, b, bias], [y], { transposeA, trans
   const sums = new Float64Array(columns)
 
   for (let matrix = 0; matrix < sizeOf(leading); matrix++) {
+    const factors = untransposed(b.values, bOffsets[matrix], depth, columns, transposeB)
     for (let i = 0; i < rows; i++) {
-      sumRow(sums, depth, a.values, aOffsets[matrix] + i * aRow, aDepth, b.values, bOffsets[matrix], bDepth, bColumn)
+      sums.fill(0)
+      let next = 0
+      for (let k = 0; k < depth; k++) {
+        const factor = a.values[aOffsets[matrix] + i * aRow + k * aDepth]
+        for (let j = 0; j < columns; j++) sums[j] += factor * factors[next++]
+      }
       const target = (matrix * rows + i) * columns
       for (let j = 0; j < columns; j++) {
         let sum = exact ? sums[j] : Math.fround(sums[j])
@@ -31,34 +36,20 @@ const matmul: Kernel<MatmulAttributes> = ([a, b, bias], [y], { transposeA, trans
   }
 }
 
-/** sums[j] = Σ over k of a[k] b[k, j], for one row of a. Goes along the memory of b, whichever way that lies. */
-function sumRow(
-  sums: Float64Array,
-  depth: number,
-  a: Values,
-  aStart: number,
-  aDepth: number,
-  b: Values,
-  bStart: number,
-  bDepth: number,
-  bColumn: number,
-): void {
-  const columns = sums.length
-  if (bColumn === 1) {
-    sums.fill(0)
-    for (let k = 0; k < depth; k++) {
-      const factor = a[aStart + k * aDepth]
-      const row = bStart + k * bDepth
-      for (let j = 0; j < columns; j++) sums[j] += factor * b[row + j]
-    }
-    return
+/** Grows to the largest matrix met, so that a step need not allocate it. */
+let matrixMemory = new Float64Array(0)
+
+/** A [depth, columns] matrix in double precision, whichever way it lies in `values`. */
+function untransposed(values: Values, start: number, depth: number, columns: number, transposed: boolean): Float64Array {
+  const size = depth * columns
+  if (matrixMemory.length < size) matrixMemory = new Float64Array(size)
+  const result = matrixMemory
+  if (transposed) {
+    for (let j = 0; j < columns; j++) for (let k = 0; k < depth; k++) result[k * columns + j] = values[start + j * depth + k]
+  } else {
+    for (let i = 0; i < size; i++) result[i] = values[start + i]
   }
-  for (let j = 0; j < columns; j++) {
-    const column = bStart + j * bColumn
-    let sum = 0
-    for (let k = 0; k < depth; k++) sum += a[aStart + k * aDepth] * b[column + k * bDepth]
-    sums[j] = sum
-  }
+  return result
 }
 
 /** Where each matrix of a stack begins, the leading axes repeated to `leading`. */
