@@ -76,7 +76,7 @@ export class BusyError extends ThalwegError {
 export interface NonFiniteOrigin {
   /** Steps completed before the one that failed. */
   readonly step: number
-  /** The first instruction, as the plan prints it, whose result is not finite; null when a variable already was not. */
+  /** The first instruction, as the plan prints it, whose result is not finite; or the parameter that already was not; null if the repeated step was finite. */
   readonly instruction: string | null
   /** The layer it belongs to, or null. */
   readonly layer: string | null

@@ -58,6 +58,7 @@ constexpr double kNanosecondsPerProduct = 4;
 #endif
 constexpr int kPanelVectors = 3;
 constexpr int kPanelColumns = kPanelVectors * kWidth;
+constexpr int64_t kFewColumns = 4 * kWidth;      // with as many, an element of a is used too rarely to pack it
 constexpr int kWideVectors = 12;                // of a tile of one row, which waits for b rather than for registers
 constexpr int64_t kDepthBlock = 384;            // a panel of this depth about fills the L1 cache
 constexpr int64_t kMostColumns = 2304;          // of a chunk: bounds the packed copy of b
@@ -67,7 +68,8 @@ constexpr int64_t kShallowBlock = 48;           // depth of a block of a large m
 constexpr int64_t kTinyProduct = 8 * 1024;      // multiplications, below which packing a is no gain
 constexpr int64_t kFetchStrips = 8;             // that fetch the next panel, each an eighth
 constexpr int64_t kPieceElements = 16 * 1024;   // of y, between its last sum and its activation
-constexpr double kNanosecondsPerPacked = 0.2;   // one element
+constexpr double kNanosecondsPerPacked = 0.3;   // one element
+constexpr double kNanosecondsInPlace = 0.2;     // one element of a
 
 struct Matmul {
   int64_t batch, rows, columns, depth;
@@ -615,7 +617,7 @@ double rectangleCost(const Matmul& m, int64_t matrices, int64_t rows, int64_t co
                                                                       : 0;
   double tiles = (double)roundedUp(rows, rows < kStripRows ? 1 : kStripRows) * (double)roundedUp(columns, kWidth);
   if (columns <= kWidth && m.columns > kWidth) tiles *= 1.5;  // too few sums at once
-  double moved = (m.aInPlace ? 0 : (double)rows * kNanosecondsPerPacked) + (double)columns * nanosecondsOfB;
+  double moved = (double)rows * (m.aInPlace ? kNanosecondsInPlace : kNanosecondsPerPacked) + (double)columns * nanosecondsOfB;
   return (double)matrices * ((double)m.depth * (tiles * kNanosecondsPerProduct + moved) + 30);
 }
 
@@ -636,8 +638,9 @@ struct ChunkChoice {
     c.batchChunks = quotientUp(c.batch, c.batchPerChunk);
     c.rowChunks = quotientUp(c.rows, c.rowsPerChunk);
     c.columnChunks = quotientUp(c.columns, c.columnsPerChunk);
+    c.aInPlace |= c.columnsPerChunk <= kFewColumns && (c.aStep == 1 || c.columns <= kFewColumns);
     double chunk = rectangleCost(c, c.batchPerChunk, c.rowsPerChunk, c.columnsPerChunk) + 500;
-    double cost = chunk * ((double)quotientUp(c.batchChunks * c.rowChunks * c.columnChunks, threads) + 0.25);
+    double cost = chunk * ((double)quotientUp(c.batchChunks * c.rowChunks * c.columnChunks, threads) + 0.3);
     if (best >= 0 && cost >= best) return;
     best = cost;
     *m = c;
@@ -706,7 +709,7 @@ bool prepareMatmul(Preparation* preparation) {
     m->rows = 1;
   }
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
-  m->aInPlace = m->rows == 1 || m->columns <= 4 * kWidth || products <= kTinyProduct;
+  m->aInPlace = m->rows == 1 || products <= kTinyProduct;
   m->bInPlace = m->bColumn == 1 && (m->rows <= kFewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, preparation->threads);
 

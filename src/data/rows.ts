@@ -1,7 +1,7 @@
 import { DataError } from '../errors.ts'
-import { allocateShared, formatBytes } from '../executors/arena.ts'
 import { sizeOf } from '../graph/shape.ts'
 import type { Dtype } from '../graph/tensor.ts'
+import { allocateShared, formatBytes } from '../memory.ts'
 import { flatten, type NumbersLike } from './ndarray.ts'
 
 /** What a plan's input takes: the shape of one row, and which numbers are allowed. */

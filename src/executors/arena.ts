@@ -1,7 +1,6 @@
-import { freemem, totalmem } from 'node:os'
-import { constrainedMemory } from 'node:process'
-import { assert, MemoryError } from '../errors.ts'
+import { assert } from '../errors.ts'
 import { sizeOf } from '../graph/shape.ts'
+import { allocateShared, formatBytes } from '../memory.ts'
 import { ALIGNMENT, type PlanTensor } from '../plan/plan.ts'
 import { loadAddon } from './native/addon.ts'
 
@@ -83,25 +82,4 @@ function allocateAligned(bytes: number, parts: readonly (readonly [string, numbe
   const whole: Uint8Array<ArrayBufferLike> = new Uint8Array(buffer)
   const start = addon?.bytesToAlignment(whole) ?? 0
   return new Uint8Array(buffer, start, bytes)
-}
-
-/**
- * Shared memory, zeroed.
- *
- * @param what The beginning of the message if there is less.
- */
-export function allocateShared(bytes: number, what: string, advice: string): SharedArrayBuffer {
-  const limit = Math.min(totalmem(), constrainedMemory() || Number.POSITIVE_INFINITY)
-  if (bytes > limit) throw new MemoryError(`${what}, the machine has ${formatBytes(limit)}. ${advice}`)
-  try {
-    return new SharedArrayBuffer(bytes)
-  } catch {
-    throw new MemoryError(`${what}, which could not be allocated; ${formatBytes(freemem())} are free. ${advice}`)
-  }
-}
-
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)))
-  return `${power === 0 ? bytes : (bytes / 1024 ** power).toPrecision(3)} ${units[power]}`
 }

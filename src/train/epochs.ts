@@ -1,7 +1,7 @@
 import type { Rows } from '../data/rows.ts'
 import { AbortError, checkSignal, DataError, describe, OptionError } from '../errors.ts'
-import { allocateShared, formatBytes } from '../executors/arena.ts'
 import { sizeOf } from '../graph/shape.ts'
+import { allocateShared, formatBytes } from '../memory.ts'
 import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
 import { optimizerFor } from '../optim/optimizers.ts'
 import { Purpose, RandomStream } from '../random.ts'

@@ -63,6 +63,7 @@ export class Model {
   private readonly predictions: SessionCache
   private queue: Promise<unknown> = Promise.resolve()
   private training = false
+  private running = false
 
   constructor(inputs: readonly Tensor[], outputs: readonly Tensor[], options: ModelOptions = {}) {
     checkOptions('model', options, ['seed', 'executor', 'threads'])
@@ -85,6 +86,7 @@ export class Model {
 
   /** Sets all variables to their initial values again, as the seed gives them. */
   initialize(): void {
+    this.refuseWhileRunning('initialize')
     this.variables.forEach(({ variable }, i) => {
       const { initialize, shape } = variable.attributes as VariableAttributes
       initialize(this.values(variable), shape, new RandomStream(this.seed, Purpose.initialize, i))
@@ -173,6 +175,7 @@ export class Model {
 
   /** Sets weights by name; names that are not given keep theirs. Nothing changes if one of them does not fit. */
   setWeights(weights: Readonly<Record<string, NumbersLike>>): void {
+    this.refuseWhileRunning('setWeights')
     checkOptions(
       'setWeights',
       weights,
@@ -252,9 +255,22 @@ export class Model {
 
   /** Runs one after the other what reads or writes the model's variables: a prediction waits for the epoch in progress. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.queue.then(work, work)
+    const run = async () => {
+      this.running = true
+      try {
+        return await work()
+      } finally {
+        this.running = false
+      }
+    }
+    const result = this.queue.then(run, run)
     this.queue = result.catch(() => undefined)
     return result
+  }
+
+  private refuseWhileRunning(where: string): void {
+    if (this.running)
+      throw new BusyError(`${where}: a run is reading or writing the weights; wait for it to end, or do this in onEpochEnd.`)
   }
 
   /** Holds the model for one training run; the result ends the hold. */

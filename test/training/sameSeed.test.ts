@@ -1,5 +1,8 @@
 /** One seed, one result: bit for bit over runs and threads, and close between executors. */
 import { describe, expect, it } from 'vitest'
+import type { Executor } from '../../src/executors/executor.ts'
+import { type Addon, loadAddon } from '../../src/executors/native/addon.ts'
+import { nativeExecutor } from '../../src/executors/native/index.ts'
 import {
   adam,
   dense,
@@ -15,7 +18,6 @@ import {
 } from '../../src/index.ts'
 import { bitsOf, executors, numbers, rows, scaledError } from './support.ts'
 
-/** Large enough for products to be split over threads: 64 · 96 · 128 multiplications and more. */
 const x = rows(150, 64, 1)
 const y = numbers(150, 2, 0, 7).map(Math.floor)
 const options: FitOptions = {
@@ -26,11 +28,13 @@ const options: FitOptions = {
   validationSplit: 0.1,
 }
 
-async function trained(modelOptions: ModelOptions, fitOptions: Partial<FitOptions> = {}) {
+/** @param executor In place of the model's own. */
+async function trained(modelOptions: ModelOptions, fitOptions: Partial<FitOptions> = {}, executor?: Executor) {
   const net = sequential(
     [input(64), dense(96, { activation: 'gelu', kernelRegularizer: l2(1e-4) }), dropout(0.2), dense(128, { activation: 'tanh' }), dense(7)],
     { seed: 8, ...modelOptions },
   )
+  if (executor !== undefined) Object.assign(net, { executor })
   const before = bitsOf(net)
   const { epochs } = await net.fit({ x, y }, { ...options, optimizer: adam({ learningRate: 0.003 }), ...fitOptions })
   const after = bitsOf(net)
@@ -48,7 +52,12 @@ describe.each(executors)('on the %s executor', (executor) => {
   })
 
   it.skipIf(executor === 'reference')('so do two and three threads (the reference executor has one thread)', async () => {
-    for (const threads of [2, 3]) expect({ threads, ...(await trained({ executor, threads })) }).toEqual({ threads, ...(await expected) })
+    for (const threads of [2, 3]) {
+      expect({ threads, ...(await trained({ executor, threads })) }).toEqual({ threads, ...(await expected) })
+      // And when the smallest instruction is shared out too.
+      const eager = nativeExecutor(loadAddon().addon as Addon, { threads, serialBelow: 0 })
+      expect({ threads, ...(await trained({ executor }, {}, eager)) }).toEqual({ threads, ...(await expected) })
+    }
   })
 
   it('streaming the events does not change them', async () => {

@@ -1,5 +1,6 @@
 /** The native executor: hands plans to the C++ addon. */
 import { BusyError, NativeError } from '../../errors.ts'
+import { allocateShared, formatBytes } from '../../memory.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena } from '../arena.ts'
 import type { Executor, Records, RunRequest, RunResult, Session } from '../executor.ts'
@@ -127,7 +128,10 @@ class Recorder {
       return part
     })
     this.stride = stride
-    this.memory = new Float32Array(new SharedArrayBuffer(stride * steps * 4))
+    const bytes = stride * steps * 4
+    this.memory = new Float32Array(
+      allocateShared(bytes, `The records of ${steps} steps need ${formatBytes(bytes)}`, 'Try fewer metrics or a larger batchSize.'),
+    )
   }
 
   /** What steps `first` … `end` - 1 recorded. */
