@@ -1,0 +1,36 @@
+/** The TypeScript in README.md is compiled and run: an example that nobody executes is wrong sooner or later. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { afterAll, describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const folder = join(root, 'build', 'readme')
+const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code)
+
+mkdirSync(folder, { recursive: true })
+const files = blocks.map((code, i) => {
+  const file = join(folder, `block${i}.ts`)
+  writeFileSync(file, `${code.replaceAll("'thalweg'", "'../../src/index.ts'")}\nexport {}\n`)
+  return file
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe('README.md', () => {
+  it('has examples', () => expect(blocks.length).toBeGreaterThanOrEqual(4))
+
+  it('has examples that compile', () => {
+    const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
+    const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root)
+    const problems = ts.getPreEmitDiagnostics(ts.createProgram(files, { ...options, noUnusedLocals: false }))
+    expect(problems.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))).toEqual([])
+  })
+
+  it.each(files.map((file, i) => [i, file] as const))('example %i runs', (_, file) => {
+    const { status, stderr, stdout } = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, encoding: 'utf8' })
+    expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).not.toMatch(/NaN|undefined/)
+  })
+})
