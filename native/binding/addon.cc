@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <napi.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ namespace {
 
 // The same number stands in src/executors/native/addon.ts. It changes with what the two say to each other, so that a binary
 // which is older than the sources is recognised.
-constexpr int kInterfaceVersion = 1;
+constexpr int kInterfaceVersion = 2;
 
 // Keeps this library in memory for as long as the process lives. Node.js closes an addon with the last worker thread that
 // loaded it, but the pool's threads still stand in its code.
@@ -44,6 +45,19 @@ Napi::Value bytesToAlignment(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, static_cast<double>((kAlignment - address % kAlignment) % kAlignment));
 }
 
+// Tells V8 of memory it does not see: it does not count SharedArrayBuffers, and would let garbage pile up behind them.
+Napi::Value adjustExternalMemory(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(env);
+  const double bytes = info[0].IsNumber() ? info[0].As<Napi::Number>().DoubleValue() : NAN;
+  if (!(std::fabs(bytes) <= 9007199254740991.0)) {
+    arguments.fail(kBadArgument, "adjustExternalMemory: expected a number of bytes.");
+    arguments.error().ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  return Napi::Number::New(env, static_cast<double>(Napi::MemoryManagement::AdjustExternalMemory(env, static_cast<int64_t>(bytes))));
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   stayLoaded();
   auto* state = new AddonState;
@@ -59,6 +73,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("hardwareThreads", hardwareThreads());
   exports.Set("alignment", static_cast<double>(kAlignment));
   exports.Set("bytesToAlignment", Napi::Function::New<bytesToAlignment>(env, "bytesToAlignment"));
+  exports.Set("adjustExternalMemory", Napi::Function::New<adjustExternalMemory>(env, "adjustExternalMemory"));
   exports.Set("load", Napi::Function::New<SessionHandle::load>(env, "load"));
   return exports;
 }

@@ -60,7 +60,7 @@ Napi::Promise BackgroundRun::start(Napi::Env env, Session& session, ReadRequest 
   napi_add_env_cleanup_hook(env, onTearDown, run);
   try {
     run->thread_ = std::thread([run] { run->work(); });
-  } catch (const std::system_error&) {
+  } catch (const std::exception&) {  // system_error, or bad_alloc
     napi_remove_env_cleanup_hook(env, onTearDown, run);
     const Napi::Error error = makeError(env, kNoThread, "run: the operating system could not start a thread.");
     run->letGo();

@@ -149,6 +149,7 @@ Napi::Value SessionHandle::runSync(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
+  bool started = false;
   try {
     Arguments arguments(env);
     ReadRequest read = readRequest(arguments, info[0], *loaded_->session, Where::background);
@@ -160,11 +161,11 @@ Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
     }
     if (arguments.failed()) return rejected(env, arguments.error());
 
-    running_ = true;
+    running_ = started = true;
     auto ended = [](void* self) { static_cast<SessionHandle*>(self)->running_ = false; };
     return BackgroundRun::start(env, *loaded_->session, std::move(read), {info.This().As<Napi::Object>()}, ended, this);
   } catch (const std::bad_alloc&) {  // from before the thread was started
-    running_ = false;
+    if (started) running_ = false;   // an earlier run may still be in progress
     return rejected(env, outOfMemory(env));
   }
 }

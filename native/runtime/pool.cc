@@ -131,6 +131,8 @@ Pool& pool() {
 
 // --- Sleeping ---
 
+static_assert(sizeof(std::atomic<uint32_t>) == 4, "the futex waits on the epoch itself");
+
 void sleepUntilEpochChanges(Pool& p, uint32_t seen) {
   // Sequential consistency on both sides: either the caller sees the sleeper, or the sleeper sees the new epoch.
   p.sleepers.fetch_add(1);
@@ -209,13 +211,14 @@ bool somethingLeft(Job& job, uint32_t sequence, int threads) {
   return false;
 }
 
-// Takes a free slot of a job, the preferred one if possible; -1 when all are taken. A late worker may mark a slot of
-// a job that has ended: the mark means nothing to later jobs.
+// Takes a free slot of a job, the preferred one if possible; -1 when all are taken. Marks only move forward: a worker that is late
+// for a job that has ended must not take the mark of a later job off a slot, or a third worker would share that slot.
 int takeSlot(Job& job, uint32_t sequence, int threads, int preferred) {
   for (int k = 0; k < threads - 1; ++k) {
     const int slot = 1 + (preferred - 1 + k) % (threads - 1);
     uint32_t last = job.shares[slot].takenIn.load(std::memory_order_relaxed);
-    if (last != sequence && job.shares[slot].takenIn.compare_exchange_strong(last, sequence)) return slot;
+    const bool free = static_cast<int32_t>(sequence - last) > 0;
+    if (free && job.shares[slot].takenIn.compare_exchange_strong(last, sequence)) return slot;
   }
   return -1;
 }

@@ -256,6 +256,11 @@ describe('fuse', () => {
     ['no view that is wanted itself', () => [matmul(stack, w), add(matmul(stack, w), bias)], ['matmul(stack, w)', 'add(%1, bias)']],
     ['no product that is wanted beside its view', () => [product, tanh(reshape(product, [2, 2, 5]))], ['matmul(x, w)', 'tanh(%1)']],
     [
+      'no bias through a view whose elements it is repeated over',
+      () => [add(reshape(product, [20, 1]), bias)],
+      ['matmul(x, w)', 'add(%1, bias)'],
+    ],
+    [
       'no bias through a view with other rows',
       () => [add(reshape(product, [5, 4]), named('other', 4))],
       ['matmul(x, w)', 'add(%1, other)'],

@@ -46,8 +46,8 @@ export interface Recipe {
 }
 
 export const recipes: fc.Arbitrary<Recipe> = fc.record({
-  steps: fc.array(fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999), fc.nat(999)), { minLength: 1, maxLength: 24 }),
-  outputs: fc.array(fc.nat(999), { minLength: 1, maxLength: 3 }),
+  steps: fc.array(fc.tuple(fc.nat(999), fc.nat(999), fc.nat(999), fc.nat(999)), { minLength: 1, maxLength: 40, size: 'max' }),
+  outputs: fc.array(fc.nat(999), { minLength: 1, maxLength: 4, size: 'max' }),
 })
 
 /** How many graphs a property is tried on. THALWEG_PROPERTY_RUNS asks for more, other ones each time. */
@@ -99,17 +99,23 @@ export function build({ steps, outputs }: Recipe): RandomGraph {
   ])
   const variables = [[4, 3], [3], [4], [], [3, 4], [1]].map((shape, i) => randomTensor(shape, i, `v${i}`))
   const pool: Tensor[] = [x, y, ...variables]
+  // The latest are picked most often, so that graphs grow deep; every other second operand comes from anywhere.
+  const recent = (place: number) => pool[pool.length - 1 - (place % Math.min(pool.length, 6))]
+  const any = (place: number) => (place % 2 === 0 ? recent(place >> 1) : pool[(place >> 1) % pool.length])
   for (const [kind, first, second, detail] of steps) {
     // The first second operand that the op takes; none at all leaves the step out.
-    for (let offset = 0; offset < pool.length; offset++) {
-      const made = attempt(() => kinds[kind % kinds.length](pool[first % pool.length], pool[(second + offset) % pool.length], detail))
+    for (let offset = 0; offset < 2 * pool.length; offset++) {
+      const made = attempt(() => kinds[kind % kinds.length](recent(first), any(second + offset), detail))
       if (made === null) continue
       pool.push(made)
       break
     }
   }
-  // The latest are picked most often, as they have the most behind them.
-  return { variables, feeds, outputs: outputs.map((place) => pool[pool.length - 1 - (place % Math.min(pool.length, 8))]) }
+  // Half of the graphs end in a sum over everything that was left lying about, so that all of it counts.
+  const read = new Set(pool.flatMap((tensor) => tensor.inputs))
+  const ends = pool.filter((tensor) => !read.has(tensor) && tensor.dtype === 'float32').map((tensor) => mean(tensor))
+  const chosen = outputs.map(recent)
+  return { variables, feeds, outputs: outputs[0] % 2 === 0 ? chosen : [...chosen, ends.reduce(add)] }
 }
 
 function attempt(make: () => Tensor): Tensor | null {

@@ -8,7 +8,7 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
 /** Stands in native/binding/addon.cc too. It changes with the types below, so that an old binary is recognised. */
-const interfaceVersion = 1
+const interfaceVersion = 2
 
 export type AddonAttribute = number | boolean | string | readonly number[] | readonly string[]
 
@@ -136,6 +136,8 @@ export interface Addon {
   readonly alignment: number
   /** How many bytes of an array to skip so that the rest starts at an aligned address. */
   bytesToAlignment(memory: Uint8Array | Float32Array | Int32Array): number
+  /** Tells V8 that so many bytes more (or, negative, less) hang on objects it manages; gives the sum. */
+  adjustExternalMemory(bytes: number): number
   /** `regions[i]` is the memory of `plan.blocks[i]`: aligned, and at least as large. */
   load(plan: AddonPlan, regions: readonly (Uint8Array | Float32Array | Int32Array)[], options?: AddonLoadOptions): AddonSession
 }
