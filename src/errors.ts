@@ -84,7 +84,10 @@ export interface NonFiniteOrigin {
   readonly value: 'NaN' | 'Infinity'
 }
 
-/** The loss or a gradient became NaN or infinite. The parameters are those of the last good step. */
+/**
+ * The loss or a gradient became NaN or infinite. The parameters are those before the step, which is not taken. An update that itself leaves
+ * the range of float32 (a learning rate above 1e30, say) is only seen by the next step.
+ */
 export class NonFiniteError extends ThalwegError {
   readonly origin: NonFiniteOrigin
 

@@ -16,7 +16,7 @@ export {
   ThalwegError,
 } from './errors.ts'
 export { type ExecutionOptions, executionInfo } from './executors/index.ts'
-export { type LockstepReport, lockstep } from './executors/lockstep.ts'
+export { type LockstepOptions, type LockstepReport, lockstep } from './executors/lockstep.ts'
 export type { Mode } from './graph/op.ts'
 export { BatchDimension, batch, type Dimension, type Shape } from './graph/shape.ts'
 export { type Dtype, type Phase, type Scope, type Spec, Tensor } from './graph/tensor.ts'
@@ -61,7 +61,6 @@ export {
 export { gradients } from './ops/gradients.ts'
 export { gather, oneHot, scatterAdd } from './ops/indexing.ts'
 export { matmul } from './ops/matmul.ts'
-export { dropOut } from './ops/random.ts'
 export { argmax, max, mean, type ReduceOptions, sum, variance } from './ops/reduce.ts'
 export { broadcastTo, concat, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
 export { logSoftmax, softmax } from './ops/softmax.ts'
@@ -76,12 +75,14 @@ export {
   type OptimizerName,
   type SgdOptions,
   sgd,
+  type UpdateCall,
 } from './optim/optimizers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
-export type { EpochOptions, EpochValues, Progress } from './train/epochs.ts'
+export type { EpochOptions, Progress } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { EarlyStopping, FitOptions, History } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
 export { type Features, Model, type ModelOptions, model, sequential, type TrainingData } from './train/model.ts'
+export type { EpochValues } from './train/objective.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'

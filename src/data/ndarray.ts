@@ -17,8 +17,16 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
     this.shape = shape
   }
 
-  /** The element at an index, one number a dimension. */
+  /**
+   * The element at an index, one number a dimension.
+   *
+   * @throws DataError if there are more or fewer, or one lies outside.
+   */
   at(...index: number[]): number {
+    const inside =
+      index.length === this.shape.length &&
+      index.every((position, axis) => Number.isInteger(position) && position >= 0 && position < this.shape[axis])
+    if (!inside) throw new DataError(`NdArray.at: [${index.join(', ')}] is not an element of shape [${this.shape.join(', ')}].`)
     return this.data[index.reduce((offset, position, axis) => offset * this.shape[axis] + position, 0)]
   }
 

@@ -4,12 +4,15 @@ import type { Dtype } from '../graph/tensor.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import { flatten, type NumbersLike } from './ndarray.ts'
 
+/** Which numbers make sense: class numbers of 0 … count-1, probabilities of 0 … 1, or any. */
+export type Range = { readonly kind: 'classes'; readonly count: number } | { readonly kind: 'probabilities' } | { readonly kind: 'any' }
+
 /** What a plan's input takes: the shape of one row, and which numbers are allowed. */
 export interface RowSpec {
   readonly name: string
   readonly shape: readonly number[]
   readonly dtype: Dtype
-  readonly range?: { readonly kind: 'classes'; readonly count: number } | { readonly kind: 'probabilities' } | { readonly kind: 'any' }
+  readonly range?: Range
 }
 
 /** Checked rows in shared memory, ready to be fed to a plan. */

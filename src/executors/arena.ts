@@ -1,15 +1,14 @@
 import { assert } from '../errors.ts'
 import { sizeOf } from '../graph/shape.ts'
-import { allocateShared, formatBytes } from '../memory.ts'
+import { allocateShared, bytesToAlignment, formatBytes } from '../memory.ts'
 import { ALIGNMENT, type PlanTensor } from '../plan/plan.ts'
-import { loadAddon } from './native/addon.ts'
 
 export type Precision = 'float32' | 'float64'
 
 export type Values = Float32Array | Float64Array | Int32Array
 
 /**
- * The memory plans run in: named blocks inside SharedArrayBuffers. JavaScript owns it, V8 accounts for it, worker
+ * The memory plans run in: named blocks inside SharedArrayBuffers. JavaScript owns it, worker
  * threads can share it, nobody frees it by hand. An arena may borrow blocks from another one: all
  * sessions of a model share its parameters and have a workspace of their own.
  *
@@ -78,8 +77,7 @@ function allocateAligned(bytes: number, parts: readonly (readonly [string, numbe
   const list = parts.map(([name, size]) => `${name} ${formatBytes(size)}`).join(', ')
   const what = `The plan needs ${formatBytes(bytes)} (${list})`
   const buffer = allocateShared(bytes + ALIGNMENT, what, 'Try a smaller batchSize or narrower layers.')
-  const { addon } = loadAddon()
   const whole: Uint8Array<ArrayBufferLike> = new Uint8Array(buffer)
-  const start = addon?.bytesToAlignment(whole) ?? 0
+  const start = bytesToAlignment(whole)
   return new Uint8Array(buffer, start, bytes)
 }

@@ -13,7 +13,6 @@ export interface RewriteCall<A> {
   readonly inputs: readonly Tensor[]
   readonly output: Tensor
   readonly attributes: A
-  readonly mode: Mode
 }
 
 /** Whether a plan is for training (dropout drops) or for inference (it does not). */
@@ -43,7 +42,7 @@ export interface Op<A extends object = any> {
   /** Has no kernel: the planner replaces it (`lower`) or gives it memory (variables, inputs, constants). */
   readonly virtual?: boolean
   /** Replaces the op when a plan is made: its result in other ops. */
-  lower?(call: RewriteCall<A>): Tensor
+  lower?(call: RewriteCall<A> & { readonly mode: Mode }): Tensor
   /** A simpler tensor of the same value, or null. */
   simplify?(call: RewriteCall<A>): Tensor | null
   /** Inputs for the tests. Every generic test runs over all of them. */

@@ -10,7 +10,7 @@ import { formatShape, product } from '../graph/shape.ts'
 import { type Dtype, type Scope, Tensor, within } from '../graph/tensor.ts'
 import { add } from '../ops/elementwise.ts'
 import { matmul } from '../ops/matmul.ts'
-import { dropOut } from '../ops/random.ts'
+import { droppedOut } from '../ops/random.ts'
 import { concat, reshape } from '../ops/shape.ts'
 import { type Initializer, parameter, placeholder } from '../ops/source.ts'
 import { type ActivationChoice, activationFunction } from './activations.ts'
@@ -133,7 +133,7 @@ export const dropout = overload((rate: number, options: LayerOptions = {}): Laye
   checkOptions('dropout', options, ['name'])
   if (typeof rate !== 'number' || !(rate >= 0 && rate < 1))
     throw new OptionError(`dropout: rate must lie in 0 … 1 (1 excluded), got ${describe(rate)}.`)
-  return layer('dropout', options, (x) => dropOut(x, rate))
+  return layer('dropout', options, (x) => droppedOut(x, rate))
 })
 
 /** An activation by name, or any function of a symbolic tensor, as a layer. */

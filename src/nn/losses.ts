@@ -2,6 +2,7 @@
  * Losses: what a prediction costs, sample by sample. Cross-entropies take logits (the numbers before softmax or
  * sigmoid), because only then can they be computed without overflow or cancellation.
  */
+import type { Range } from '../data/rows.ts'
 import { describe, OptionError, unknownName } from '../errors.ts'
 import { batch, formatShape } from '../graph/shape.ts'
 import { type Spec, Tensor } from '../graph/tensor.ts'
@@ -18,10 +19,8 @@ export interface Loss {
   compute(prediction: Tensor, target: Tensor): Tensor
   /** 1 for each sample that is classified correctly, else 0: [batch]. Absent where the loss is not for classification. */
   correct?(prediction: Tensor, target: Tensor): Tensor
-  /** Targets are integers of 0 … classes-1, or probabilities of 0 … 1, or any number. */
-  readonly range: (
-    prediction: Tensor,
-  ) => { readonly kind: 'classes'; readonly count: number } | { readonly kind: 'probabilities' } | { readonly kind: 'any' }
+  /** Which targets make sense. */
+  range(prediction: Tensor): Range
   /** Activations that must not end the model, because the loss includes them. */
   readonly includes: readonly string[]
 }
@@ -39,6 +38,9 @@ function classesOf(prediction: Tensor): number {
   }
   return count
 }
+
+/** What a cross-entropy from logits applies itself. */
+const fromLogits = ['sigmoid', 'softmax', 'logSoftmax']
 
 const likePrediction = (prediction: Tensor): Spec => ({ shape: prediction.shape, dtype: 'float32' })
 
@@ -61,7 +63,7 @@ const binaryCrossentropy: Loss = {
   compute: (x, t) => perSample(add(multiply(t, softplus(negate(x))), multiply(subtract(1, t), softplus(x)))),
   correct: (x, t) => perSample(equal(greater(x, 0), greater(t, 0.5))),
   range: () => ({ kind: 'probabilities' }),
-  includes: ['sigmoid', 'softmax', 'logSoftmax'],
+  includes: fromLogits,
 }
 
 /** -Σ t_i log softmax(x)_i for logits x [batch, classes] and target probabilities t of the same shape. */
@@ -74,7 +76,7 @@ const categoricalCrossentropy: Loss = {
   },
   correct: (x, t) => equal(cast(argmax(x)), cast(argmax(t))),
   range: () => ({ kind: 'probabilities' }),
-  includes: ['sigmoid', 'softmax', 'logSoftmax'],
+  includes: fromLogits,
 }
 
 /** -log softmax(x)_t for logits x [batch, classes] and int32 class numbers t [batch]. */
@@ -84,7 +86,7 @@ const sparseCategoricalCrossentropy: Loss = {
   compute: (x, t) => categoricalCrossentropy.compute(x, oneHot(t, classesOf(x))),
   correct: (x, t) => equal(cast(argmax(x)), cast(t)),
   range: (prediction) => ({ kind: 'classes', count: classesOf(prediction) }),
-  includes: ['sigmoid', 'softmax', 'logSoftmax'],
+  includes: fromLogits,
 }
 
 export const losses = { meanSquaredError, binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy }

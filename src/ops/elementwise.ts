@@ -153,7 +153,8 @@ export const elementwiseOps = {
   power: elementwise('power', 2, {
     compute: (a, b) => special.power(a, b),
     gradient: ({ inputs: [a, b], output, dy }) => [
-      multiply(dy, multiply(b, power(a, subtract(b, 1)))),
+      // 0 for an exponent of 0, where b a^(b-1) would be 0 · ∞ at a = 0.
+      multiply(dy, where(equal(b, 0), 0, multiply(b, power(a, subtract(b, 1))))),
       multiply(dy, where(greater(a, 0), multiply(output, log(where(greater(a, 0), a, 1))), 0)),
     ],
     simplify: ({ inputs: [a, b] }) => {

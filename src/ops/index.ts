@@ -1,7 +1,7 @@
 /** The op table. It spreads families and never names an op. */
 import { assert } from '../errors.ts'
 import { chainOps, elementwiseOps } from './elementwise.ts'
-import { indexOps } from './indexing.ts'
+import { indexingOps } from './indexing.ts'
 import { matmulOps } from './matmul.ts'
 import { randomOps } from './random.ts'
 import { reduceOps } from './reduce.ts'
@@ -18,7 +18,7 @@ export const ops = {
   ...reduceOps,
   ...softmaxOps,
   ...shapeOps,
-  ...indexOps,
+  ...indexingOps,
   ...randomOps,
   ...updateOps,
 }

@@ -5,7 +5,7 @@ import { type Dimension, formatShape, normaliseAxis, sameShape } from '../graph/
 import { apply, expectDtype, locate, type Tensor } from '../graph/tensor.ts'
 import { transpose } from './shape.ts'
 
-export const indexOps = {
+export const indexingOps = {
   // y[i…] = table[indices[i…]]: whole rows.
   gather: defineOp({
     name: 'gather',
@@ -15,7 +15,7 @@ export const indexOps = {
       return { shape: [...indices.shape, ...table.shape.slice(1)], dtype: table.dtype }
     },
     gradient: ({ inputs: [table, indices], dy }): readonly (Tensor | null)[] => [
-      apply(indexOps.scatterAdd, [indices, dy], { rows: table.shape[0] }),
+      apply(indexingOps.scatterAdd, [indices, dy], { rows: table.shape[0] }),
       null,
     ],
     samples: [
@@ -89,9 +89,9 @@ export const indexOps = {
  */
 export function gather(table: Tensor, indices: Tensor, axis = 0): Tensor {
   const position = normaliseAxis(locate('gather'), axis, table.rank)
-  if (position === 0) return apply(indexOps.gather, [table, indices], {})
+  if (position === 0) return apply(indexingOps.gather, [table, indices], {})
   const others = table.shape.map((_, i) => i).filter((i) => i !== position)
-  const rows = apply(indexOps.gather, [transpose(table, [position, ...others]), indices], {})
+  const rows = apply(indexingOps.gather, [transpose(table, [position, ...others]), indices], {})
   const indexAxes = indices.shape.map((_, i) => i)
   const rest = others.map((_, i) => i + indices.rank)
   return transpose(rows, [...rest.slice(0, position), ...indexAxes, ...rest.slice(position)])
@@ -99,10 +99,10 @@ export function gather(table: Tensor, indices: Tensor, axis = 0): Tensor {
 
 /** Zeros of [rows, …] to which the updates are added at their indices, in ascending order: the reverse of `gather`. */
 export function scatterAdd(indices: Tensor, updates: Tensor, rows: Dimension): Tensor {
-  return apply(indexOps.scatterAdd, [indices, updates], { rows })
+  return apply(indexingOps.scatterAdd, [indices, updates], { rows })
 }
 
 /** A last axis of `depth` with 1 at the index and 0 elsewhere. */
 export function oneHot(indices: Tensor, depth: number): Tensor {
-  return apply(indexOps.oneHot, [indices], { depth })
+  return apply(indexingOps.oneHot, [indices], { depth })
 }

@@ -61,7 +61,7 @@ export const stepVariable = variable({ name: 'step', block: 'state', shape: [], 
  *
  * @param rate The part that is dropped, 0 ≤ rate < 1, to 1/65536.
  */
-export function dropOut(x: Tensor, rate: number): Tensor {
+export function droppedOut(x: Tensor, rate: number): Tensor {
   if (typeof rate !== 'number' || !(rate >= 0 && rate < 1))
     throw new OptionError(`${locate('dropout')}: rate must lie in 0 … 1 (1 excluded), got ${describe(rate)}.`)
   if (rate === 0) return x

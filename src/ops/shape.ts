@@ -1,5 +1,5 @@
 /** Ops that move elements without computing with them. */
-import { DtypeError, describe, OptionError, ShapeError } from '../errors.ts'
+import { DtypeError, describe, GraphError, OptionError, ShapeError } from '../errors.ts'
 import { defineOp, integers, spec, uniform } from '../graph/op.ts'
 import {
   BatchDimension,
@@ -192,6 +192,11 @@ export const shapeOps = {
     },
     gradient: ({ inputs, attributes: { axis }, dy }): readonly Tensor[] => {
       let start = 0
+      if (inputs.some((input) => typeof input.shape[axis] !== 'number')) {
+        throw new GraphError(
+          'gradients: tensors joined along the open batch dimension cannot be taken apart again; join them along another axis.',
+        )
+      }
       return inputs.map((input) => {
         const starts = input.shape.map((_, i) => (i === axis ? start : 0))
         start += Number(input.shape[axis])

@@ -28,6 +28,9 @@ export interface Optimizer {
 /** What float32 no longer holds (3.4028235677973366e38, the first number that rounds to infinity). */
 const MAX_FLOAT = 2 ** 128 - 2 ** 103
 
+/** The smallest float32 above 0: what is less would become 0, and 0 / 0 is NaN. */
+const MIN_FLOAT = 2 ** -149
+
 function check(where: string, name: string, value: unknown, minimum: number, below = Number.POSITIVE_INFINITY): void {
   if (typeof value === 'number' && value >= minimum && value < below) return
   const range =
@@ -59,7 +62,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   const { learningRate = 0.01, momentum = 0, nesterov = false, weightDecay = 0 } = options
   checkRate('sgd', learningRate)
   check('sgd', 'momentum', momentum, 0, 1)
-  check('sgd', 'weightDecay', weightDecay, 0)
+  check('sgd', 'weightDecay', weightDecay, 0, MAX_FLOAT)
   if (typeof nesterov !== 'boolean') throw new OptionError(`sgd: nesterov must be true or false, got ${describe(nesterov)}.`)
   if (nesterov && momentum === 0) throw new OptionError('sgd: nesterov needs a momentum above 0, got 0; try momentum 0.9.')
   return {
@@ -106,8 +109,8 @@ function adamLike(name: string, options: AdamWOptions): Optimizer {
   checkRate(name, learningRate)
   check(name, 'beta1', beta1, 0, 1)
   check(name, 'beta2', beta2, 0, 1)
-  check(name, 'epsilon', epsilon, 0)
-  check(name, 'weightDecay', weightDecay, 0)
+  check(name, 'epsilon', epsilon, MIN_FLOAT, MAX_FLOAT)
+  check(name, 'weightDecay', weightDecay, 0, MAX_FLOAT)
   return {
     name,
     learningRate,

@@ -39,7 +39,7 @@ export function buildPlan(request: PlanRequest): Plan {
   const count = names.length + updates.length
   let roots: readonly Tensor[] = [...Object.values(outputs), ...updates, ...Object.values(inputs)]
   roots = bind(roots, batchSize, mode)
-  roots = simplify(roots, mode)
+  roots = simplify(roots)
   roots = fuse(roots)
 
   const outputRoots = roots.slice(0, names.length)

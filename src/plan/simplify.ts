@@ -1,4 +1,3 @@
-import type { Mode } from '../graph/op.ts'
 import { broadcastShapes, concrete, type Shape, sameShape, sizeOf } from '../graph/shape.ts'
 import { apply, type Tensor } from '../graph/tensor.ts'
 import { broadcastTo, reshape, shapeOps } from '../ops/shape.ts'
@@ -10,7 +9,7 @@ import { rewrite } from './rewrite.ts'
  * applied until nothing changes, repetitions (broadcastTo) are left to elementwise ops, and what is
  * computed twice is computed once.
  */
-export function simplify(roots: readonly Tensor[], mode: Mode): Tensor[] {
+export function simplify(roots: readonly Tensor[]): Tensor[] {
   const known = new Map<string, Tensor>()
 
   const once = (node: Tensor): Tensor => {
@@ -28,7 +27,7 @@ export function simplify(roots: readonly Tensor[], mode: Mode): Tensor[] {
         folded(current) ??
         unrepeated(current) ??
         repeatedOnce(current) ??
-        current.op.simplify?.({ inputs: current.inputs, output: current, attributes: current.attributes, mode }) ??
+        current.op.simplify?.({ inputs: current.inputs, output: current, attributes: current.attributes }) ??
         null
       if (next === null) return current
       current = once(next)

@@ -15,7 +15,12 @@ export function findNonFinite(session: Session, step: number): NonFiniteOrigin {
       const tensor = plan.tensors[input]
       const value = tensor.block === 'parameters' ? firstNonFinite(arena.view(tensor)) : null
       if (value !== null)
-        return { step, instruction: `parameter ${tensor.label} already held it before the step`, layer: instruction.layer, value }
+        return {
+          step,
+          instruction: `parameter ${tensor.label} already held it before the step: the update before it left the range of float32, or it was set so`,
+          layer: instruction.layer,
+          value,
+        }
     }
   }
   for (const [i, instruction] of plan.instructions.entries()) {

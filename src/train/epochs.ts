@@ -5,9 +5,9 @@ import { allocateShared, formatBytes } from '../memory.ts'
 import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
 import { optimizerFor } from '../optim/optimizers.ts'
 import { Purpose, RandomStream } from '../random.ts'
+import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
-import { Objective, type ObjectiveOptions, type Samples } from './objective.ts'
-import { batches } from './sessions.ts'
+import { type EpochValues, Objective, type ObjectiveOptions, type Samples } from './objective.ts'
 import { Trainer } from './trainer.ts'
 
 export interface EpochOptions extends ObjectiveOptions {
@@ -26,9 +26,6 @@ export interface EpochOptions extends ObjectiveOptions {
   /** Stops the run within one step. */
   readonly signal?: AbortSignal
 }
-
-/** What an epoch measured: `loss`, each metric, and the same with `validation` in front. */
-export type EpochValues = { readonly loss: number } & Readonly<Record<string, number>>
 
 export interface Progress {
   /** From 0. */
@@ -56,7 +53,8 @@ export const epochOptionNames = [
   'signal',
 ]
 
-const trainers = new WeakMap<Model, Trainer>()
+/** The trainer of each model's last run, and which weights it belongs to. */
+const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly generation: number }>()
 
 /** A training run, an epoch at a time. `fit` and `train` are both made from it. */
 export class Epochs {
@@ -101,7 +99,7 @@ export class Epochs {
     this.batchSize = Math.min(batchSize, this.order.length)
     this.stepsPerEpoch = Math.ceil(this.order.length / this.batchSize)
     // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
-    trainers.set(model, this.trainer)
+    trainers.set(model, { trainer: this.trainer, generation: model.generation })
   }
 
   /** The names of what an epoch measures. */
@@ -146,11 +144,10 @@ export class Epochs {
         )
       runs.push({ batchSize, completed: result.completed, records: result.records })
     }
-    const values: Record<string, number> & { loss: number } = objective.report(runs)
+    const values = objective.report(runs)
     if (this.validation === null) return values
-    const measured = await objective.measure(this.validation, signal)
-    for (const [name, value] of Object.entries(measured)) values[validationName(name)] = value
-    return values
+    const measured = await objective.measure(this.validation, EVALUATION_BATCH, signal)
+    return { ...values, ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }
   }
 
   /** A new order for an epoch: a function of seed and epoch alone. */
@@ -169,7 +166,8 @@ function validationName(name: string): string {
 function trainerFor(where: string, model: Model, options: EpochOptions): Trainer {
   const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
   const objective = new Objective(where, model, options)
-  return new Trainer(model, objective, optimizer, trainers.get(model))
+  const last = trainers.get(model)
+  return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
 }
 
 function splitRows(where: string, seed: number, count: number, split: number): { training: Int32Array; validation: Int32Array } {

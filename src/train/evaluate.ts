@@ -1,6 +1,7 @@
 import { checkOptions, checkSignal, describe, OptionError } from '../errors.ts'
+import { EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
-import { Objective, type ObjectiveOptions } from './objective.ts'
+import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
 
 export interface EvaluateOptions extends ObjectiveOptions {
   /** Samples a step; default 256. The result does not depend on it, but for rounding. */
@@ -8,17 +9,13 @@ export interface EvaluateOptions extends ObjectiveOptions {
   readonly signal?: AbortSignal
 }
 
-export async function evaluate(
-  model: Model,
-  data: TrainingData,
-  options: EvaluateOptions,
-): Promise<{ loss: number } & Record<string, number>> {
+export async function evaluate(model: Model, data: TrainingData, options: EvaluateOptions): Promise<EpochValues> {
   if (options === undefined) throw new OptionError('evaluate: options are required, at least { loss }.')
   checkOptions('evaluate', options, ['loss', 'metrics', 'batchSize', 'signal'])
-  const { batchSize = 256, signal } = options
+  const { batchSize = EVALUATION_BATCH, signal } = options
   if (!Number.isSafeInteger(batchSize) || batchSize < 1)
     throw new OptionError(`evaluate: batchSize must be an integer of at least 1, got ${describe(batchSize)}.`)
   checkSignal('evaluate', signal)
   const objective = new Objective('evaluate', model, options)
-  return objective.measure(objective.toSamples('evaluate', data), signal, batchSize)
+  return objective.measure(objective.toSamples('evaluate', data), batchSize, signal)
 }

@@ -1,6 +1,7 @@
 import { checkOptions, describe, OptionError, unknownName } from '../errors.ts'
-import { type EpochOptions, Epochs, type EpochValues, epochOptionNames, type Progress } from './epochs.ts'
+import { type EpochOptions, Epochs, epochOptionNames, type Progress } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
+import type { EpochValues } from './objective.ts'
 
 export interface EarlyStopping {
   /** A value of the epoch; default "validationLoss" with validation, else "loss". */
@@ -101,10 +102,12 @@ class Watch {
     const value = values[this.monitor]
     const { mode = /accuracy|r2score/i.test(this.monitor) ? 'max' : 'min' } = this.options
     const gain = mode === 'max' ? value - this.best : this.best - value
-    if (this.bestEpoch === null || gain > this.minDelta) {
+    // A first value of NaN must not keep every later one from being better.
+    const better = !Number.isNaN(value) && (Number.isNaN(this.best) || gain > this.minDelta)
+    if (this.bestEpoch === null || better) {
       this.best = value
       this.bestEpoch = epoch
-      if (this.options.restoreBestWeights !== false) this.bestWeights = Uint8Array.from(this.model.memory.region('parameters'))
+      if (this.options.restoreBestWeights !== false) this.bestWeights = this.model.copyOfParameters()
       return false
     }
     return epoch - this.bestEpoch >= this.patience
@@ -112,6 +115,6 @@ class Watch {
 
   async restore(): Promise<void> {
     const { bestWeights } = this
-    if (bestWeights !== null) await this.model.exclusive(async () => this.model.memory.region('parameters').set(bestWeights))
+    if (bestWeights !== null) await this.model.exclusive(async () => this.model.restoreParameters(bestWeights))
   }
 }

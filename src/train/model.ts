@@ -7,15 +7,17 @@ import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
 import { batch, concrete, formatShape, sizeOf } from '../graph/shape.ts'
 import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
-import { seedVariable, stepVariable } from '../ops/random.ts'
-import { isVariable, sourceOps, type VariableAttributes } from '../ops/source.ts'
+import { seedVariable } from '../ops/random.ts'
+import { sourceOps, type VariableAttributes } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
 import { Purpose, RandomStream, seedWords } from '../random.ts'
+import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
-import { batches, SessionCache } from './sessions.ts'
+import { nameInputs, nameLayers, nameVariables } from './names.ts'
+import type { EpochValues } from './objective.ts'
 import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
 
@@ -40,9 +42,6 @@ export interface NamedVariable {
 
 const MAX_SEED = Number.MAX_SAFE_INTEGER
 
-/** Rows predicted per step. Enough to be fast, few enough that the workspace stays small. */
-const PREDICTION_BATCH = 256
-
 /**
  * A network with its parameters. Made by `sequential` or `model`. Parameters live in shared memory of the model;
  * every plan (training, evaluation, prediction, at any batch size) works on the same ones.
@@ -62,6 +61,8 @@ export class Model {
   readonly layout: VariableLayout
   private readonly predictions: SessionCache
   private queue: Promise<unknown> = Promise.resolve()
+  /** Counts calls of `initialize`: what an optimizer remembers from before one belongs to other weights. */
+  generation = 0
   private training = false
   private running = false
 
@@ -87,11 +88,21 @@ export class Model {
   /** Sets all variables to their initial values again, as the seed gives them. */
   initialize(): void {
     this.refuseWhileRunning('initialize')
+    this.generation += 1
     this.variables.forEach(({ variable }, i) => {
       const { initialize, shape } = variable.attributes as VariableAttributes
       initialize(this.values(variable), shape, new RandomStream(this.seed, Purpose.initialize, i))
     })
     this.values(seedVariable).set(seedWords(this.seed).map((word) => word | 0))
+  }
+
+  /** All parameters as bytes, for `restoreParameters`. */
+  copyOfParameters(): Uint8Array {
+    return this.memory.has('parameters') ? Uint8Array.from(this.memory.region('parameters')) : new Uint8Array(0)
+  }
+
+  restoreParameters(bytes: Uint8Array): void {
+    if (bytes.length > 0) this.memory.region('parameters').set(bytes)
   }
 
   /** The memory of a variable, not a copy. */
@@ -126,7 +137,7 @@ export class Model {
   }
 
   /** The loss and metrics over data, with dropout off. */
-  evaluate(data: TrainingData, options: EvaluateOptions): Promise<{ loss: number } & Record<string, number>> {
+  evaluate(data: TrainingData, options: EvaluateOptions): Promise<EpochValues> {
     return evaluate(this, data, options)
   }
 
@@ -149,7 +160,7 @@ export class Model {
     const { rows, count } = this.toInputRows('predict', x)
     const names = this.outputs.map((_, i) => `output${i}`)
     const parts: Float32Array[][] = names.map(() => [])
-    for (const { batchSize, steps, firstRow } of batches(count, PREDICTION_BATCH)) {
+    for (const { batchSize, steps, firstRow } of batches(count, EVALUATION_BATCH)) {
       const session = this.predictions.get(batchSize)
       const feeds = this.inputNames.map((input, i) => ({ input, values: rows[i].values }))
       const result = await this.exclusive(() => session.run({ steps, feeds, firstRow, record: names, signal: options.signal }))
@@ -184,7 +195,8 @@ export class Model {
     const checked = this.parameters
       .filter(({ name }) => weights[name] !== undefined)
       .map(({ variable, name }) => {
-        const [count, ...shape] = concrete(variable.shape)
+        // A scalar is given as one row.
+        const [count, ...shape] = variable.rank === 0 ? [1] : concrete(variable.shape)
         const rows = toRows('setWeights', weights[name], { name, shape, dtype: 'float32' })
         if (rows.count !== count)
           throw new ShapeError(`setWeights: ${name} has shape ${formatShape(variable.shape)}, got ${rows.count} rows.`)
@@ -304,50 +316,6 @@ function checkInputs(inputs: readonly Tensor[], outputs: readonly Tensor[]): rea
     if (tensor.shape[0] !== batch)
       throw new ShapeError(`model: outputs must have the batch as first dimension, got ${formatShape(tensor.shape)}.`)
   return inputs
-}
-
-/** `dense_1`, `dense_2`, … in order of use; a name of the user's own stays. */
-function nameLayers(nodes: readonly Tensor[]): Map<Scope, string> {
-  const scopes = [...new Set(nodes.map((node) => node.scope).filter((scope) => scope !== null))]
-  const taken = new Set<string>()
-  for (const { name } of scopes) {
-    if (name === undefined) continue
-    if (taken.has(name)) throw new OptionError(`model: two layers are named "${name}"; names must differ.`)
-    taken.add(name)
-  }
-  const counts = new Map<string, number>()
-  const result = new Map<Scope, string>()
-  for (const scope of scopes) {
-    let name = scope.name
-    while (name === undefined) {
-      const count = (counts.get(scope.kind) ?? 0) + 1
-      counts.set(scope.kind, count)
-      const candidate = `${scope.kind}_${count}`
-      if (!taken.has(candidate)) name = candidate
-    }
-    taken.add(name)
-    result.set(scope, name)
-  }
-  return result
-}
-
-function nameInputs(inputs: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): string[] {
-  return inputs.map(
-    (tensor, i) => (tensor.scope === null ? null : layerNames.get(tensor.scope)) ?? tensor.attributes.name ?? `input_${i + 1}`,
-  )
-}
-
-function nameVariables(nodes: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): NamedVariable[] {
-  const found = [...nodes.filter(isVariable), seedVariable, stepVariable]
-  const taken = new Map<string, number>()
-  return [...new Set(found)].map((variable) => {
-    const { name } = variable.attributes as VariableAttributes
-    const layer = variable.scope === null ? null : layerNames.get(variable.scope)
-    const full = layer === null || layer === undefined ? name : `${layer}.${name}`
-    const count = (taken.get(full) ?? 0) + 1
-    taken.set(full, count)
-    return { variable, name: count === 1 ? full : `${full}_${count}` }
-  })
 }
 
 /**

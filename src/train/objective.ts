@@ -9,8 +9,8 @@ import { add } from '../ops/elementwise.ts'
 import { mean } from '../ops/reduce.ts'
 import { expectScalar, placeholder, type VariableAttributes } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
+import { batches, SessionCache } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
-import { batches, SessionCache } from './sessions.ts'
 
 export interface ObjectiveOptions {
   /** What to make small: a name, or a function from prediction and target to the loss of each sample. */
@@ -18,6 +18,9 @@ export interface ObjectiveOptions {
   /** What else to report; default none. */
   readonly metrics?: readonly (MetricName | Metric)[]
 }
+
+/** What data measured: `loss` and each metric; after an epoch, the validation's with `validation` in front. */
+export type EpochValues = { readonly loss: number } & Readonly<Record<string, number>>
 
 /** Checked samples, ready to be fed. */
 export interface Samples {
@@ -52,6 +55,12 @@ export class Objective {
     }
     if (!Array.isArray(metrics)) throw new OptionError(`${where}: metrics must be an array of names, got ${describe(metrics)}.`)
     this.metrics = metrics.map((metric) => metricFor(where, metric))
+    const names = ['loss', ...this.metrics.map(({ name }) => name)]
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined)
+      throw new OptionError(`${where}: two values would be reported as "${twice}"; list each metric once, and give your own another name.`)
+    if (model.parameters.length === 0 && where !== 'evaluate')
+      throw new OptionError(`${where}: the model has no parameters to train; add a layer that has, such as dense(units).`)
     let targetName = 'target'
     while (model.inputNames.includes(targetName)) targetName += '_'
     this.targetName = targetName
@@ -112,7 +121,7 @@ export class Objective {
   }
 
   /** The loss and metrics over samples, with dropout off. */
-  async measure(samples: Samples, signal?: AbortSignal, batchSize = 256): Promise<{ loss: number } & Record<string, number>> {
+  async measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues> {
     const runs = []
     const feeds = this.feeds(samples)
     for (const { batchSize: size, steps, firstRow } of batches(samples.count, batchSize)) {
@@ -127,9 +136,7 @@ export class Objective {
   }
 
   /** The mean loss and each metric over runs of batches. */
-  report(
-    runs: readonly { readonly batchSize: number; readonly completed: number; readonly records: Records }[],
-  ): { loss: number } & Record<string, number> {
+  report(runs: readonly { readonly batchSize: number; readonly completed: number; readonly records: Records }[]): EpochValues {
     const collect = (names: readonly string[]): BatchStatistics[] =>
       runs.flatMap(({ batchSize, completed, records }) =>
         Array.from({ length: completed }, (_, step) => ({

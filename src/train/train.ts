@@ -1,6 +1,7 @@
-import { checkOptions, OptionError } from '../errors.ts'
-import { type EpochOptions, Epochs, type EpochValues, epochOptionNames } from './epochs.ts'
+import { checkOptions, checkSignal, OptionError } from '../errors.ts'
+import { type EpochOptions, Epochs, epochOptionNames } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
+import type { EpochValues } from './objective.ts'
 
 export type TrainOptions = EpochOptions
 
@@ -27,6 +28,7 @@ export type TrainEvent = StepEvent | EpochEvent
 export async function* train(model: Model, data: TrainingData, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
   if (options === undefined) throw new OptionError('train: options are required, at least { loss }.')
   checkOptions('train', options, epochOptionNames)
+  checkSignal('train', options.signal)
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const endTraining = model.beginTraining()

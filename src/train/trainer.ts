@@ -10,10 +10,10 @@ import type { Optimizer } from '../optim/optimizers.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
+import { SessionCache } from './batches.ts'
 import { findNonFinite } from './diagnosis.ts'
 import type { Model, NamedVariable } from './model.ts'
 import type { Objective } from './objective.ts'
-import { SessionCache } from './sessions.ts'
 
 /** The blocks and variables training adds to a model's own. */
 interface TrainingVariables {
@@ -115,7 +115,7 @@ function trainingVariables(model: Model, optimizer: Optimizer): TrainingVariable
   const steps = variable({ name: 'steps', block: 'schedule', shape: [], dtype: 'int32', initialize: () => undefined })
   return {
     gradients: beside('gradients'),
-    slots: optimizer.slots.map(beside),
+    slots: optimizer.slots.map((slot) => beside(`slots/${slot}`)),
     learningRate: { variable: learningRate, name: 'learningRate' },
     steps: { variable: steps, name: 'steps' },
   }

@@ -10,7 +10,6 @@ import {
   concat,
   constant,
   divide,
-  dropOut,
   elementCount,
   equal,
   erf,
@@ -55,6 +54,7 @@ import {
   where,
   zerosLike,
 } from '../../src/index.ts'
+import { droppedOut } from '../../src/ops/random.ts'
 import { evaluate, expectRefusal, holding, numbersOf } from './values.ts'
 
 const vector = (...values: number[]) => holding([values.length], values)
@@ -429,17 +429,17 @@ describe('softmax', () => {
   })
 })
 
-describe('dropOut', () => {
+describe('droppedOut', () => {
   const size = 20_000
   const ones = holding([size], new Array(size).fill(1))
 
   it('does nothing at inference, nor at rate 0', () => {
-    expect(numbersOf(sum(dropOut(ones, 0.4)))).toBe(size)
-    expect(dropOut(ones, 0)).toBe(ones)
+    expect(numbersOf(sum(droppedOut(ones, 0.4)))).toBe(size)
+    expect(droppedOut(ones, 0)).toBe(ones)
   })
 
   it('drops the given share while training and scales the rest, so that the mean stays', () => {
-    const [values] = evaluate([dropOut(ones, 0.2)], { mode: 'training' })
+    const [values] = evaluate([droppedOut(ones, 0.2)], { mode: 'training' })
     const kept = values.filter((value: number) => value !== 0)
     // Six standard deviations of a binomial of 20 000 draws.
     expect(Math.abs(kept.length / size - 0.8)).toBeLessThan(6 * Math.sqrt((0.8 * 0.2) / size))
@@ -447,14 +447,14 @@ describe('dropOut', () => {
   })
 
   it('drops other elements in every layer of a plan', () => {
-    const [first, second] = evaluate([dropOut(ones, 0.5), dropOut(ones, 0.5)], { mode: 'training' })
+    const [first, second] = evaluate([droppedOut(ones, 0.5), droppedOut(ones, 0.5)], { mode: 'training' })
     const agreeing = first.filter((value: number, i: number) => value === second[i]).length
     expect(Math.abs(agreeing / size - 0.5)).toBeLessThan(6 * Math.sqrt(0.25 / size))
   })
 
   it('refuses a rate outside 0 … 1', () => {
     for (const rate of [-0.1, 1, nan, '0.5' as unknown as number])
-      expectRefusal(() => dropOut(ones, rate), 'ERR_OPTION', 'dropout: ', 'rate')
+      expectRefusal(() => droppedOut(ones, rate), 'ERR_OPTION', 'dropout: ', 'rate')
   })
 })
 

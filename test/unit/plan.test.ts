@@ -14,7 +14,6 @@ import {
   constant,
   dense,
   divide,
-  dropOut,
   exp,
   gelu,
   gradients,
@@ -42,6 +41,7 @@ import {
   transpose,
   whenTraining,
 } from '../../src/index.ts'
+import { droppedOut } from '../../src/ops/random.ts'
 import { constantValue, isVariable, variable } from '../../src/ops/source.ts'
 import { assign, checkFinite, increment } from '../../src/ops/update.ts'
 import { bind } from '../../src/plan/bind.ts'
@@ -115,8 +115,8 @@ describe('bind', () => {
   it('numbers random streams in order of appearance, whatever was built before', () => {
     const make = () => {
       const x = named('x', 3)
-      const first = dropOut(x, 0.5)
-      return add(dropOut(first, 0.5), first)
+      const first = droppedOut(x, 0.5)
+      return add(droppedOut(first, 0.5), first)
     }
     const streams = (tensor: Tensor) =>
       ancestors(bind([tensor], 1, 'training'))
@@ -202,7 +202,7 @@ describe('simplify', () => {
     ],
   ])('%s', (_, make, expected) => {
     const given = make()
-    const [simplified] = simplify(bind([given], 2, 'training'), 'training')
+    const [simplified] = simplify(bind([given], 2, 'training'))
     expect(spelled(simplified)).toBe(expected)
     expect(simplified.shape).toEqual(given.shape)
     expect(simplified.dtype).toBe(given.dtype)
@@ -210,7 +210,7 @@ describe('simplify', () => {
 
   it('computes what appears twice once', () => {
     const twice = () => exp(tanh(x))
-    const [both] = simplify(bind([add(twice(), negate(twice()))], 2, 'training'), 'training')
+    const [both] = simplify(bind([add(twice(), negate(twice()))], 2, 'training'))
     expect(both.inputs[0]).toBe(both.inputs[1].inputs[0])
     expect(ancestors([both]).map(({ op }) => op.name)).toEqual(['variable', 'tanh', 'exp', 'negate', 'add'])
   })
@@ -223,14 +223,14 @@ describe('simplify', () => {
       subtract(row, x),
       ...[0, -0, 1, Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY].map((value) => maximum(x, value)),
     ]
-    const roots = simplify(bind(different, 2, 'training'), 'training')
+    const roots = simplify(bind(different, 2, 'training'))
     expect(new Set(roots).size).toBe(different.length)
   })
 
   it('never joins updates or random numbers', () => {
     const counter = variable({ name: 'counter', block: 'state', shape: [], dtype: 'int32', initialize: () => undefined })
-    const roots = [increment(counter), increment(counter), dropOut(x, 0.5), dropOut(x, 0.5)]
-    expect(new Set(simplify(bind(roots, 2, 'training'), 'training')).size).toBe(4)
+    const roots = [increment(counter), increment(counter), droppedOut(x, 0.5), droppedOut(x, 0.5)]
+    expect(new Set(simplify(bind(roots, 2, 'training'))).size).toBe(4)
   })
 })
 
@@ -620,7 +620,7 @@ describe('training plans', () => {
   })
 
   it('leave out what inference does not need', () => {
-    const net = sequential([input(6), dense(4, { activation: gelu, kernelRegularizer: l2() }), (t) => dropOut(t, 0.5), dense(2)])
+    const net = sequential([input(6), dense(4, { activation: gelu, kernelRegularizer: l2() }), (t) => droppedOut(t, 0.5), dense(2)])
     expect(instructionsOf(net.plan(3))).toEqual([
       'matmul(input_1, dense_1.kernel, dense_1.bias) {activation: gelu}',
       'matmul(%1, dense_2.kernel, dense_2.bias)',

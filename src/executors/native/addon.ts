@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { useNativeMemory } from '../../memory.ts'
 
 /** Stands in native/binding/addon.cc too. It changes with the types below, so that an old binary is recognised. */
 const interfaceVersion = 2
@@ -197,7 +198,10 @@ function findAddon(): LoadedAddon {
     const path = fileURLToPath(new URL(candidate.path, import.meta.url))
     try {
       const addon = candidate.open() as Addon
-      if (addon.interfaceVersion === interfaceVersion) return { addon }
+      if (addon.interfaceVersion === interfaceVersion) {
+        useNativeMemory(addon)
+        return { addon }
+      }
       causes.push(`${path} was built from another version of the sources (build it again: npx node-gyp rebuild)`)
     } catch (error) {
       causes.push(`${path} ${explain(error, path)}`)

@@ -1,10 +1,10 @@
 /** The native executor: hands plans to the C++ addon. */
-import { BusyError, NativeError } from '../../errors.ts'
+import { BusyError, MemoryError, NativeError } from '../../errors.ts'
 import { allocateShared, formatBytes } from '../../memory.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena } from '../arena.ts'
+import { fillConstants, recordSizes } from '../common.ts'
 import type { Executor, Records, RunRequest, RunResult, Session } from '../executor.ts'
-import { fillConstants, recordSizes } from '../session.ts'
 import type { Addon, AddonAttribute, AddonPlan, AddonRunRequest, AddonSession } from './addon.ts'
 
 export interface NativeOptions {
@@ -162,5 +162,6 @@ function translated<T>(call: () => T): T {
 function translate(error: unknown): unknown {
   const { code, message } = error as { code?: string; message: string }
   if (code === 'ERR_THALWEG_BUSY') return new BusyError(message)
+  if (code === 'ERR_THALWEG_MEMORY') return new MemoryError(`The native executor is ${message}`)
   return code?.startsWith('ERR_THALWEG_') ? new NativeError(message, { cause: error }) : error
 }

@@ -4,7 +4,7 @@ import type { Op } from '../../graph/op.ts'
 import { ops } from '../../ops/index.ts'
 import type { Executor } from '../executor.ts'
 import { elementwiseKernels } from './elementwise.ts'
-import { indexKernels } from './indexing.ts'
+import { indexingKernels } from './indexing.ts'
 import type { Kernel } from './kernel.ts'
 import { matmulKernels } from './matmul.ts'
 import { randomKernels } from './random.ts'
@@ -20,7 +20,7 @@ export const referenceKernels: Readonly<Record<string, Kernel>> = {
   ...reduceKernels,
   ...softmaxKernels,
   ...shapeKernels,
-  ...indexKernels,
+  ...indexingKernels,
   ...randomKernels,
   ...updateKernels,
 }

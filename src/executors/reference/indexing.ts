@@ -28,4 +28,4 @@ const oneHot: Kernel<{ depth: number }> = ([indices], [y], { depth }) => {
   })
 }
 
-export const indexKernels = { gather, scatterAdd, oneHot }
+export const indexingKernels = { gather, scatterAdd, oneHot }

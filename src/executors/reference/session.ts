@@ -4,8 +4,8 @@ import { assert, BusyError } from '../../errors.ts'
 import { sizeOf } from '../../graph/shape.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena, Values } from '../arena.ts'
+import { fillConstants, recordSizes } from '../common.ts'
 import type { Records, RunRequest, RunResult, Session } from '../executor.ts'
-import { fillConstants, recordSizes } from '../session.ts'
 import type { Kernel, View } from './kernel.ts'
 
 /** How long a run may hold the event loop before it lets others go first. */

@@ -1,5 +1,8 @@
 import type { Session } from '../executors/executor.ts'
 
+/** Rows a step where nothing is learned (prediction, evaluation): enough to be fast, few enough that the workspace stays small. */
+export const EVALUATION_BATCH = 256
+
 /** Steps of one batch size over neighbouring rows. */
 export interface Batches {
   readonly batchSize: number

@@ -1,0 +1,50 @@
+/** How layers, inputs and variables of a model get the names that summaries, messages and weights use. */
+import { OptionError } from '../errors.ts'
+import type { Scope, Tensor } from '../graph/tensor.ts'
+import { seedVariable, stepVariable } from '../ops/random.ts'
+import { isVariable, type VariableAttributes } from '../ops/source.ts'
+import type { NamedVariable } from './model.ts'
+
+/** `dense_1`, `dense_2`, … in order of use; a name of the user's own stays. */
+export function nameLayers(nodes: readonly Tensor[]): Map<Scope, string> {
+  const scopes = [...new Set(nodes.map((node) => node.scope).filter((scope) => scope !== null))]
+  const taken = new Set<string>()
+  for (const { name } of scopes) {
+    if (name === undefined) continue
+    if (taken.has(name)) throw new OptionError(`model: two layers are named "${name}"; names must differ.`)
+    taken.add(name)
+  }
+  const counts = new Map<string, number>()
+  const result = new Map<Scope, string>()
+  for (const scope of scopes) {
+    let name = scope.name
+    while (name === undefined) {
+      const count = (counts.get(scope.kind) ?? 0) + 1
+      counts.set(scope.kind, count)
+      const candidate = `${scope.kind}_${count}`
+      if (!taken.has(candidate)) name = candidate
+    }
+    taken.add(name)
+    result.set(scope, name)
+  }
+  return result
+}
+
+export function nameInputs(inputs: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): string[] {
+  return inputs.map(
+    (tensor, i) => (tensor.scope === null ? null : layerNames.get(tensor.scope)) ?? tensor.attributes.name ?? `input_${i + 1}`,
+  )
+}
+
+export function nameVariables(nodes: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): NamedVariable[] {
+  const found = [...nodes.filter(isVariable), seedVariable, stepVariable]
+  const taken = new Map<string, number>()
+  return [...new Set(found)].map((variable) => {
+    const { name } = variable.attributes as VariableAttributes
+    const layer = variable.scope === null ? null : layerNames.get(variable.scope)
+    const full = layer === null || layer === undefined ? name : `${layer}.${name}`
+    const count = (taken.get(full) ?? 0) + 1
+    taken.set(full, count)
+    return { variable, name: count === 1 ? full : `${full}_${count}` }
+  })
+}
