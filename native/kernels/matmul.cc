@@ -56,20 +56,24 @@ constexpr int kStripRows = 4;
 constexpr int64_t kBlockElements = 72 * 1024, kFewRows = 16;
 constexpr double kNanosecondsPerProduct = 4;
 #endif
+constexpr bool kMaskedLoads = kWidth >= 8;  // loadPartial is one instruction
 constexpr int kPanelVectors = 3;
 constexpr int kPanelColumns = kPanelVectors * kWidth;
-constexpr int64_t kFewColumns = 4 * kWidth;      // with as many, an element of a is used too rarely to pack it
-constexpr int kWideVectors = 12;                // of a tile of one row, which waits for b rather than for registers
-constexpr int64_t kDepthBlock = 384;            // a panel of this depth about fills the L1 cache
-constexpr int64_t kMostColumns = 2304;          // of a chunk: bounds the packed copy of b
-constexpr int64_t kSmallMatrix = 16 * 1024;     // elements: it stays in the L1 and L2 caches, packing is no gain
-constexpr int64_t kLargeMatrix = 256 * 1024;    // elements: it does not fit the L2 cache
-constexpr int64_t kShallowBlock = 48;           // depth of a block of a large matrix read in place
-constexpr int64_t kTinyProduct = 8 * 1024;      // multiplications, below which packing a is no gain
-constexpr int64_t kFetchStrips = 8;             // that fetch the next panel, each an eighth
-constexpr int64_t kPieceElements = 16 * 1024;   // of y, between its last sum and its activation
-constexpr double kNanosecondsPerPacked = 0.3;   // one element
-constexpr double kNanosecondsInPlace = 0.2;     // one element of a
+constexpr int kWideVectors = 12;               // of a tile of one row, which waits for b rather than for registers
+constexpr int64_t kFewColumns = 4 * kWidth;    // with as many, an element of a is used too rarely to pack it
+constexpr int64_t kDepthBlock = 384;           // of a packed panel, which should about fit the L1 cache
+constexpr int64_t kMostColumns = 2304;         // of a chunk: bounds the packed copy of b
+constexpr int64_t kSmallMatrix = 16 * 1024;    // elements: it stays in the L1 and L2 caches, packing is no gain
+constexpr int64_t kLargeMatrix = 256 * 1024;   // elements: it does not fit the L2 cache
+constexpr int64_t kShallowBlock = 48;          // depth of a block of a large matrix read in place
+constexpr int64_t kTinyProduct = 8 * 1024;     // multiplications: packing a is no gain
+constexpr int64_t kFetchStrips = 8;            // so many strips fetch the next panel, each its part of the rows
+constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and its activation
+// Estimates, per element.
+constexpr double kNanosecondsPerPacked = 0.3;
+constexpr double kNanosecondsInPlace = 0.2;    // of a
+constexpr double kNanosecondsOfLargeB = 0.08;  // in place
+constexpr double kNanosecondsTransposed = 0.07;
 
 struct Matmul {
   int64_t batch, rows, columns, depth;
@@ -111,12 +115,28 @@ struct Tiles {
 
 using TilesFunction = void (*)(const Tiles& tiles);
 
-// sum(i, v) = a(i) * b(v) + sum(i, v)
-template <bool masked, int rows, int vectors>
+// sum(i, v) = a(i) * b(v) + sum(i, v), the elements of a being aRow apart. masked: the last vector of b has lastLanes
+// elements.
+template <bool aPacked, bool masked, int rows, int vectors>
 THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int64_t aRow, const float* b, int lastLanes) {
   Float row[vectors];
   THALWEG_UNROLL for (int v = 0; v < vectors; v++)
     row[v] = masked && v == vectors - 1 ? loadPartial(b + v * kWidth, lastLanes) : load(b + v * kWidth);
+#if defined(THALWEG_ISA_NEON)
+  // The instruction takes its factor from a lane, which saves a broadcast for each element.
+  if constexpr (aPacked && rows % 4 == 0) {
+    THALWEG_UNROLL for (int i = 0; i < rows; i += 4) {
+      float32x4_t elements = vld1q_f32(a + i);
+      THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
+        sum[i][v].v = vfmaq_laneq_f32(sum[i][v].v, row[v].v, elements, 0);
+        sum[i + 1][v].v = vfmaq_laneq_f32(sum[i + 1][v].v, row[v].v, elements, 1);
+        sum[i + 2][v].v = vfmaq_laneq_f32(sum[i + 2][v].v, row[v].v, elements, 2);
+        sum[i + 3][v].v = vfmaq_laneq_f32(sum[i + 3][v].v, row[v].v, elements, 3);
+      }
+    }
+    return;
+  }
+#endif
   THALWEG_UNROLL for (int i = 0; i < rows; i++) {
     Float element = splat(a[i * aRow]);
     THALWEG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = fma(element, row[v], sum[i][v]);
@@ -124,11 +144,15 @@ THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int
 }
 
 // The same for `steps` consecutive k.
-template <int steps, bool masked, int rows, int vectors>
+template <int steps, bool aPacked, bool masked, int rows, int vectors>
 THALWEG_INLINE void addSteps(Float (&sum)[rows][vectors], const float* a, int64_t aRow, int64_t aStep, const float* b,
                              int64_t bStep, int lastLanes) {
-  addProducts<masked>(sum, a, aRow, b, lastLanes);
-  if constexpr (steps > 1) addSteps<steps - 1, masked>(sum, a + aStep, aRow, aStep, b + bStep, bStep, lastLanes);
+  addProducts<aPacked, masked>(sum, a, aRow, b, lastLanes);
+#if defined(THALWEG_ISA_NEON)
+  // NOTE: keeps g++ from loading ahead across steps, for which there are no registers left.
+  asm volatile("" ::: "memory");
+#endif
+  if constexpr (steps > 1) addSteps<steps - 1, aPacked, masked>(sum, a + aStep, aRow, aStep, b + bStep, bStep, lastLanes);
 }
 
 template <int vectors>
@@ -148,7 +172,7 @@ THALWEG_INLINE void storeColumn(float* row, int v, int lastLanes, Float x) {
 // A packed operand has its strides in the code, which saves address arithmetic in the inner loop.
 template <int rows, int vectors, bool aPacked, bool bPacked, bool masked = false>
 void computeTiles(const Tiles& t) {
-    constexpr int kSteps = aPacked && rows == kStripRows ? 8 : 2;
+  constexpr int kSteps = aPacked && rows == kStripRows ? 8 : 2;
   const int64_t aRow = aPacked ? 1 : t.aRow, aStep = aPacked ? rows : t.aStep;
   const int64_t bStep = bPacked ? vectors * kWidth : t.bStep;
   const float* strip = t.a;
@@ -179,9 +203,9 @@ void computeTiles(const Tiles& t) {
         for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(next + c, 0, 2);
         next += nextStep;
       }
-      addSteps<kSteps, masked>(sum, a, aRow, aStep, b, bStep, t.lastLanes);
+      addSteps<kSteps, aPacked, masked>(sum, a, aRow, aStep, b, bStep, t.lastLanes);
     }
-    for (; k > 0; k--, a += aStep, b += bStep) addProducts<masked>(sum, a, aRow, b, t.lastLanes);
+    for (; k > 0; k--, a += aStep, b += bStep) addProducts<aPacked, masked>(sum, a, aRow, b, t.lastLanes);
     if (t.bias != nullptr) {
       THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
         Float bias = t.oneBias ? splat(*t.bias) : loadColumn<vectors>(t.bias, v, t.lastLanes);
@@ -208,7 +232,9 @@ TilesFunction tilesFunction(int64_t rows, int64_t vectors) {
 
 TilesFunction chooseTiles(bool aInPlace, bool bInPlace, bool masked, int64_t rows, int64_t vectors) {
   if (vectors == kWideVectors) return computeTiles<1, kWideVectors, false, false>;
-  if (masked) return tilesFunction<kStripRows, false, false, true>(rows, vectors);
+  if constexpr (kMaskedLoads) {
+    if (masked) return tilesFunction<kStripRows, false, false, true>(rows, vectors);
+  }
   return aInPlace   ? tilesFunction<kStripRows, false, false>(rows, vectors)
          : bInPlace ? tilesFunction<kStripRows, true, false>(rows, vectors)
                     : tilesFunction<kStripRows, true, true>(rows, vectors);
@@ -453,7 +479,9 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const int64_t wide = single && vectors > kWideVectors ? kWideVectors : panelVectors(vectors);
     const int64_t count = lesser(columns - column, wide * kWidth);
     const float* source = b + column * m.bColumn;
-    const bool full = count == wide * kWidth, masked = !full && m.aInPlace && m.bInPlace && rows <= 2 * kStripRows;
+    // An incomplete last panel of few rows is read under a mask, and packed otherwise: reading on could leave b.
+    const bool full = count == wide * kWidth;
+    const bool masked = kMaskedLoads && !full && m.aInPlace && m.bInPlace && rows <= 2 * kStripRows;
     const bool inPlace = m.bInPlace && (full || masked);
     float* panel = allPanels ? packed + column * tiles.depth : packed;
     if (!inPlace && (firstRows || m.bInPlace)) packPanel(m, source, count, tiles.depth, wide, panel);
@@ -610,14 +638,17 @@ bool checkOperands(Preparation* preparation, bool transposeA, bool transposeB) {
 
 // One thread, nanoseconds: a rectangle of `matrices` products.
 double rectangleCost(const Matmul& m, int64_t matrices, int64_t rows, int64_t columns) {
-  // What it takes to bring an element of b to the micro-kernel: from registers, from a small cache, as packed.
-  double nanosecondsOfB = m.rows == 1 && m.bColumn != 1               ? 0.07
-                          : !m.bInPlace                               ? kNanosecondsPerPacked
-                          : m.depth * m.columns > kSmallMatrix        ? 0.08
-                                                                      : 0;
+  double nanosecondsOfA = m.aInPlace ? kNanosecondsInPlace : kNanosecondsPerPacked, nanosecondsOfB = 0;
+  if (m.rows == 1 && m.bColumn != 1) {
+    nanosecondsOfB = kNanosecondsTransposed;
+  } else if (!m.bInPlace) {
+    nanosecondsOfB = kNanosecondsPerPacked;
+  } else if (m.depth * m.columns > kSmallMatrix) {
+    nanosecondsOfB = kNanosecondsOfLargeB;
+  }
   double tiles = (double)roundedUp(rows, rows < kStripRows ? 1 : kStripRows) * (double)roundedUp(columns, kWidth);
   if (columns <= kWidth && m.columns > kWidth) tiles *= 1.5;  // too few sums at once
-  double moved = (double)rows * (m.aInPlace ? kNanosecondsInPlace : kNanosecondsPerPacked) + (double)columns * nanosecondsOfB;
+  double moved = (double)rows * nanosecondsOfA + (double)columns * nanosecondsOfB;
   return (double)matrices * ((double)m.depth * (tiles * kNanosecondsPerProduct + moved) + 30);
 }
 

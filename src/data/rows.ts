@@ -68,6 +68,7 @@ function countRows(place: string, size: number, shape: readonly number[] | null,
     if (size % width !== 0) throw new DataError(`${place}: expected ${expected}, got ${size} numbers, which is not a multiple of ${width}.`)
     return size / width
   }
+  if (shape.length === 0 && width === 1) return 1
   // [n] is taken for [n, 1] and the other way round: one number a sample either way.
   const row = shape.slice(1)
   const fits =

@@ -13,6 +13,6 @@ export type Regularizer = (parameter: Tensor) => Tensor
  */
 export function l2(strength = 0.01): Regularizer {
   if (typeof strength !== 'number' || !(strength >= 0 && strength < Number.POSITIVE_INFINITY))
-    throw new OptionError(`l2: strength must be a finite number of at least 0, got ${describe(strength)}.`)
+    throw new OptionError(`l2: strength must be a number of at least 0, got ${describe(strength)}.`)
   return (parameter) => multiply(strength, sum(square(parameter)))
 }

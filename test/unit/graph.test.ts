@@ -405,10 +405,11 @@ describe('gradients', () => {
     expect(numbersOf(gradients(largest, largest.inputs)[0])).toEqual([0, 0.5, 0.5, 0])
   })
 
-  // The start of each part is a multiple of the batch size, which the attributes of slice cannot say (src/ops/shape.ts).
-  it.fails('of a concatenation along the batch', () => {
+  it('of a concatenation along the batch are refused, and those along another axis are not', () => {
     const x = open(2)
-    const [slope] = gradients(sum(square(concat([x, multiply(3, x)], 0))), [x])
+    expectRefusal(() => gradients(sum(concat([x, x], 0)), [x]), 'ERR_GRAPH', 'batch', 'another axis')
+    expectRefusal(() => gradients(sum(concat([x, x], -2)), [x]), 'ERR_GRAPH', 'batch')
+    const [slope] = gradients(sum(square(concat([x, multiply(3, x)], 1))), [x])
     expect(numbersOf(slope, { batchSize: 1, feeds: new Map([[x, [1, 2]]]) })).toEqual([[20, 40]])
   })
 

@@ -33,7 +33,7 @@ function fill(arena: Arena, plan: Plan): void {
     const values = arena.view(tensor)
     for (let j = 0; j < values.length; j++) {
       if (tensor.dtype === 'int32') values[j] = random.below(10)
-      else values[j] = tensor.block === 'square' ? 0.01 + random.uniform() : 0.5 * (2 * random.uniform() - 1)
+      else values[j] = tensor.block === 'slots/square' ? 0.01 + random.uniform() : 0.5 * (2 * random.uniform() - 1)
     }
   })
 }

@@ -553,7 +553,7 @@ describe('training plans', () => {
     expect(updates.length).toBe(1)
     const large = updates[0].inputs.map((operand) => plan.tensors[operand]).filter(({ shape }) => shape.length > 0)
     expect(large.map(({ block, offset }) => [block, offset])).toEqual(
-      ['parameters', 'gradients', ...optimizer.slots].map((block) => [block, 0]),
+      ['parameters', 'gradients', ...optimizer.slots.map((slot) => `slots/${slot}`)].map((block) => [block, 0]),
     )
     expect(large.length).toBe(blocks)
     // From the first parameter to the end of the last one, gaps up to the cache lines between included.

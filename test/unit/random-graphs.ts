@@ -84,7 +84,7 @@ const kinds: readonly ((a: Tensor, b: Tensor, detail: number) => Tensor)[] = [
   (a) => reshape(a, [-1, a.shape[a.rank - 1] ?? 1]),
   (a) => reshape(a, [...a.shape, 1]),
   (a) => transpose(a),
-  // The gradient of a concatenation along the batch has a test of its own, in graph.test.ts.
+  // What is joined along the batch has no gradient.
   (a, b) => (typeof a.shape[a.rank - 1] === 'number' ? concat([a, b, a]) : a),
   (a, _, detail) => slice(a, [...a.shape.slice(1).map(() => null), [detail % 2, -1]]),
   (a) => broadcastTo(a, [2, ...a.shape]),
