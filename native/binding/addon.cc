@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../runtime/pool.h"
+#include "../runtime/cpu.h"
 #include "../runtime/registry.h"
 #include "arguments.h"
 #include "handle.h"

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "../runtime/cpu.h"
 #include "../runtime/pool.h"
 #include "arguments.h"
 #include "background.h"

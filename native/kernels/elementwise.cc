@@ -13,11 +13,14 @@
 #include "../simd/simd.h"
 #include "kernel.h"
 #include "steps.h"
+#include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
 
 // ---- Steps ----
+
+namespace {
 
 THALWEG_INLINE Float one(Mask m) { return select(m, splat(1.0f), splat(0.0f)); }
 
@@ -40,7 +43,7 @@ THALWEG_INLINE Float reluStep(Float x) { return select(less(x, splat(0.0f)), spl
 THALWEG_INLINE Float castStep(Float x) { return toFloat(bits(x)); }
 
 template <Float (*step)(Float)>
-static void unary(const float* const* operands, float* y, int64_t n) {
+void unary(const float* const* operands, float* y, int64_t n) {
   const float* x = operands[0];
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth) store(y + i, step(load(x + i)));
@@ -49,7 +52,7 @@ static void unary(const float* const* operands, float* y, int64_t n) {
 }
 
 template <Float (*step)(Float, Float)>
-static void binary(const float* const* operands, float* y, int64_t n) {
+void binary(const float* const* operands, float* y, int64_t n) {
   const float *a = operands[0], *b = operands[1];
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth) store(y + i, step(load(a + i), load(b + i)));
@@ -57,7 +60,7 @@ static void binary(const float* const* operands, float* y, int64_t n) {
   if (rest > 0) storePartial(y + i, step(loadPartial(a + i, rest), loadPartial(b + i, rest)), rest);
 }
 
-static void where(const float* const* operands, float* y, int64_t n) {
+void where(const float* const* operands, float* y, int64_t n) {
   const float *condition = operands[0], *a = operands[1], *b = operands[2];
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth)
@@ -70,7 +73,7 @@ static void where(const float* const* operands, float* y, int64_t n) {
 }
 
 // The arithmetic is done for a whole block, which compiles to vectors of doubles; then signs and special values.
-static void powerTile(const float* const* operands, float* y, int64_t n) {
+void powerTile(const float* const* operands, float* y, int64_t n) {
   constexpr int64_t kBlock = 64;
   float magnitudes[kBlock];
   for (int64_t begin = 0; begin < n; begin += kBlock) {
@@ -81,7 +84,7 @@ static void powerTile(const float* const* operands, float* y, int64_t n) {
   }
 }
 
-static const StepOp kSteps[] = {
+const StepOp kSteps[] = {
     {"add", 2, binary<addStep>, 0.05f, false},                    // a b -> a + b
     {"subtract", 2, binary<subtractStep>, 0.05f, false},          // a b -> a - b
     {"multiply", 2, binary<multiplyStep>, 0.05f, false},          // a b -> a b
@@ -113,7 +116,9 @@ static const StepOp kSteps[] = {
     {"geluTanh", 1, unary<geluTanh>, 0.5f, false},                // x -> its approximation by tanh
     {"cast", 1, unary<castStep>, 0.05f, true},                    // int32 x -> the nearest float
 };
-static constexpr int64_t kStepOps = sizeof kSteps / sizeof kSteps[0];
+constexpr int64_t kStepOps = sizeof kSteps / sizeof kSteps[0];
+
+}  // namespace
 
 const StepOp* allSteps(int64_t* count) {
   *count = kStepOps;
@@ -127,6 +132,8 @@ const StepOp* findStep(const char* name) {
 }
 
 // ---- The kernel ----
+
+namespace {
 
 constexpr int kMaxInputs = 16, kMaxSteps = 32, kMaxDims = 8;
 constexpr int64_t kTile = 512;
@@ -170,7 +177,7 @@ struct Chain {
 constexpr float kSlowdown = kWidth == 1 ? 20.0f : 8.0f / kWidth;
 
 // Reads "name i j": the name into `name`, the numbers into `operands`, and how many into `count`.
-static bool splitStep(const char* text, char name[32], int64_t operands[3], int32_t* count) {
+bool splitStep(const char* text, char name[32], int64_t operands[3], int32_t* count) {
   const char* space = strchr(text, ' ');
   size_t length = space ? (size_t)(space - text) : strlen(text);
   if (length == 0 || length >= 32) return false;
@@ -186,7 +193,7 @@ static bool splitStep(const char* text, char name[32], int64_t operands[3], int3
   return true;
 }
 
-static bool readSteps(Preparation* p, Chain* chain, float* cost) {
+bool readSteps(Preparation* p, Chain* chain, float* cost) {
   const Instruction& instruction = *p->instruction;
   int64_t count;
   const char* const* texts = attributeTexts(p->attributes, "steps", &count);
@@ -240,7 +247,7 @@ static bool readSteps(Preparation* p, Chain* chain, float* cost) {
 
 // Finds how each input is read, and merges neighbouring dimensions of y wherever no broadcast input tells them apart.
 // A dimension joins the one inside it when, for each such input, it continues it (same repetition, or contiguous).
-static bool mergeDimensions(Preparation* p, Chain* chain) {
+bool mergeDimensions(Preparation* p, Chain* chain) {
   const Instruction& instruction = *p->instruction;
   const Operand& y = instruction.outputs[0];
   int64_t running[kMaxInputs];  // stride of the dimension at hand, if it is not repeated
@@ -294,7 +301,7 @@ static bool mergeDimensions(Preparation* p, Chain* chain) {
 
 // Tiles of short rows hold whole rows, so that a repeated row looks the same in each tile. The number of rows is such
 // that tiles start on a cache line where possible.
-static void chooseTile(Chain* chain) {
+void chooseTile(Chain* chain) {
   chain->tile = kTile;
   bool anyExpanded = false;
   for (int64_t i = 0; i < chain->inputCount; i++) anyExpanded |= chain->inputs[i].access == kExpanded;
@@ -314,7 +321,7 @@ static void chooseTile(Chain* chain) {
 
 // Gives tiles of scratch memory to inputs (for good) and to steps (until their last use). A step may write over its
 // own operand. Returns how many tiles there are.
-static int32_t assignSlots(Chain* chain) {
+int32_t assignSlots(Chain* chain) {
   int32_t slots = 0;
   for (int64_t i = 0; i < chain->inputCount; i++)
     if (chain->inputs[i].access > kWhole) chain->inputs[i].slot = slots++;
@@ -337,7 +344,7 @@ static int32_t assignSlots(Chain* chain) {
 }
 
 // Pieces of about 16 microseconds; smaller ones, down to 4, when there are too few for the threads.
-static int64_t chooseChunk(const Chain* chain, int64_t size, double costPerElement, int64_t threads) {
+int64_t chooseChunk(const Chain* chain, int64_t size, double costPerElement, int64_t threads) {
   double ideal = 16000.0 / costPerElement, smallest = 4000.0 / costPerElement;
   double share = (double)size / (double)(4 * threads);
   if (ideal > share) ideal = share > smallest ? share : smallest;
@@ -347,7 +354,7 @@ static int64_t chooseChunk(const Chain* chain, int64_t size, double costPerEleme
   return units < 1 ? unit : units * unit;
 }
 
-static bool prepare(Preparation* p) {
+bool prepareElementwise(Preparation* p) {
   Instruction& instruction = *p->instruction;
   Chain* chain = (Chain*)instruction.parameters;
   if (instruction.inputCount > kMaxInputs || instruction.outputCount != 1) {
@@ -356,10 +363,7 @@ static bool prepare(Preparation* p) {
     return false;
   }
   const Operand& y = instruction.outputs[0];
-  if (y.dtype != Dtype::float32) {
-    snprintf(p->error, sizeof p->error, "elementwise: the output is float32, got int32");
-    return false;
-  }
+  if (y.dtype != Dtype::float32) return fail(p, "elementwise", "the output is float32, got int32");
   chain->inputCount = instruction.inputCount;
   float cost;
   if (!readSteps(p, chain, &cost) || !mergeDimensions(p, chain)) return false;
@@ -376,7 +380,7 @@ static bool prepare(Preparation* p) {
   for (int64_t i = 0; i < chain->inputCount; i++) streams += chain->inputs[i].access == kWhole;
   double costPerElement = (double)cost + 0.05 * streams;
   chain->chunk = chooseChunk(chain, y.size, costPerElement, p->threads < 1 ? 1 : p->threads);
-  instruction.chunks = (y.size + chain->chunk - 1) / chain->chunk;
+  instruction.chunks = quotientUp(y.size, chain->chunk);
   p->scratchBytes = slots * kTileStride * (int64_t)sizeof(float);
   p->nanoseconds = 20.0 + (double)y.size * costPerElement;
   return true;
@@ -396,7 +400,7 @@ THALWEG_INLINE void copyRow(float* y, const float* x, int64_t n) {
 }
 
 // The elements begin … begin+n-1 of the input as broadcast to y: in place if they are contiguous there, else in `tile`.
-static const float* expand(const Chain* chain, const Input& input, const float* x, int64_t begin, int64_t n, float* tile) {
+const float* expand(const Chain* chain, const Input& input, const float* x, int64_t begin, int64_t n, float* tile) {
   int64_t row = chain->extents[0], column = begin % row;
   int64_t index[kMaxDims];
   int64_t offset = 0, rest = begin / row;
@@ -424,7 +428,7 @@ static const float* expand(const Chain* chain, const Input& input, const float* 
   return tile;
 }
 
-static void run(const Instruction* instruction, int64_t chunkIndex, void* scratch) {
+void runElementwise(const Instruction* instruction, int64_t chunkIndex, void* scratch) {
   const Chain* chain = (const Chain*)instruction->parameters;
   const Operand& output = instruction->outputs[0];
   float* y = (float*)output.data;
@@ -477,12 +481,15 @@ static void run(const Instruction* instruction, int64_t chunkIndex, void* scratc
   }
 }
 
-static const Kernel kKernels[] = {
-    {"elementwise", sizeof(Chain), prepare, run, nullptr},  // inputs -> y
+const Kernel kernels[] = {
+    // name, parameters, prepare, run, finish
+    {"elementwise", sizeof(Chain), prepareElementwise, runElementwise, nullptr},  // inputs -> y
 };
 
+}  // namespace
+
 extern const KernelFamily elementwiseFamily;
-const KernelFamily elementwiseFamily = {kKernels, 1};
+const KernelFamily elementwiseFamily = {kernels, sizeof kernels / sizeof kernels[0]};
 
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

@@ -3,30 +3,14 @@
 // A number outside the table is no error here: it reads as a row of NaN (0 for integers) and is not written anywhere.
 #include "kernel.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "../simd/simd.h"
+#include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
-
-int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-bool fail(Preparation* preparation, const char* kernel, const char* message) {
-  snprintf(preparation->error, sizeof preparation->error, "%s: %s", kernel, message);
-  return false;
-}
-
-// Chunks of 16 to 128 thousand elements, whole cache lines, four for each thread when there is enough to do.
-int64_t chooseChunks(Preparation* preparation, int64_t elements) {
-  int64_t each = quotientUp(elements, 4 * preparation->threads);
-  each = each < 16384 ? 16384 : each > 131072 ? 131072 : (each + 15) / 16 * 16;
-  preparation->instruction->chunks = quotientUp(elements, each);
-  return each;
-}
 
 // Whether `wide` is the shape of `indices` followed by the axes of `table` after its first.
 bool isRowsOf(const Operand& wide, const Operand& indices, const Operand& table) {
@@ -65,23 +49,9 @@ bool prepareGather(Preparation* preparation) {
     return fail(preparation, "gather", "expected an output of the indices' shape followed by the shape of a table row");
   g->count = table.shape[0];
   g->row = rowOf(table);
-  g->elementsPerChunk = chooseChunks(preparation, y.size);
+  g->elementsPerChunk = chooseElementChunks(preparation, y.size);
   preparation->nanoseconds = 20 + (double)y.size * 0.12 + (double)indices.size * 1.5;
   return true;
-}
-
-THALWEG_INLINE void copyRun(int32_t* y, const int32_t* x, int64_t n) {
-  if (n >= 512) {
-    memcpy(y, x, (size_t)n * sizeof *y);
-    return;
-  }
-  int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) storeInt(y + i, loadInt(x + i));
-  if (i < n) storeIntPartial(y + i, loadIntPartial(x + i, (int)(n - i)), (int)(n - i));
-}
-
-THALWEG_INLINE void fillRun(int32_t* y, int32_t value, int64_t n) {
-  for (int64_t i = 0; i < n; i++) y[i] = value;
 }
 
 void runGather(const Instruction* instruction, int64_t chunk, void*) {
@@ -187,7 +157,7 @@ bool prepareOneHot(Preparation* preparation) {
   if (!fits) return fail(preparation, "oneHot", "expected an output of the indices' shape with one more axis");
   o->depth = y.shape[y.rank - 1];
   if (y.size == 0) return true;
-  o->rowsPerChunk = quotientUp(chooseChunks(preparation, y.size), o->depth);
+  o->rowsPerChunk = quotientUp(chooseElementChunks(preparation, y.size), o->depth);
   instruction->chunks = quotientUp(indices.size, o->rowsPerChunk);
   preparation->nanoseconds = 20 + (double)y.size * 0.1 + (double)indices.size * 2;
   return true;

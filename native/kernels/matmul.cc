@@ -20,18 +20,13 @@
 #include <stdio.h>
 
 #include "../simd/simd.h"
+#include "packing.h"
 #include "steps.h"
+#include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
-
-// For loops over the rows and vectors of a tile, whose counters must not exist at run time.
-#if defined(__clang__)
-#define THALWEG_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define THALWEG_UNROLL _Pragma("GCC unroll 16")
-#endif
 
 // --- Geometry ---
 
@@ -88,11 +83,6 @@ struct Matmul {
   int64_t packedPanels;     // where b's packed panels begin in `scratch`, in floats
 };
 
-int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t greaterOf(int64_t a, int64_t b) { return a > b ? a : b; }
-int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t roundedUp(int64_t a, int64_t multiple) { return quotientUp(a, multiple) * multiple; }
-
 // --- Micro-kernels ---
 
 // A column of tiles: `strips` strips of the same height against one panel.
@@ -118,7 +108,8 @@ using TilesFunction = void (*)(const Tiles& tiles);
 // sum(i, v) = a(i) * b(v) + sum(i, v), the elements of a being aRow apart. masked: the last vector of b has lastLanes
 // elements.
 template <bool aPacked, bool masked, int rows, int vectors>
-THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int64_t aRow, const float* b, int lastLanes) {
+THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int64_t aRow, const float* b,
+                                int lastLanes) {
   Float row[vectors];
   THALWEG_UNROLL for (int v = 0; v < vectors; v++)
     row[v] = masked && v == vectors - 1 ? loadPartial(b + v * kWidth, lastLanes) : load(b + v * kWidth);
@@ -153,20 +144,6 @@ THALWEG_INLINE void addSteps(Float (&sum)[rows][vectors], const float* a, int64_
   asm volatile("" ::: "memory");
 #endif
   if constexpr (steps > 1) addSteps<steps - 1, aPacked, masked>(sum, a + aStep, aRow, aStep, b + bStep, bStep, lastLanes);
-}
-
-template <int vectors>
-THALWEG_INLINE Float loadColumn(const float* row, int v, int lastLanes) {
-  return v < vectors - 1 || lastLanes == kWidth ? load(row + v * kWidth) : loadPartial(row + v * kWidth, lastLanes);
-}
-
-template <int vectors>
-THALWEG_INLINE void storeColumn(float* row, int v, int lastLanes, Float x) {
-  if (v < vectors - 1 || lastLanes == kWidth) {
-    store(row + v * kWidth, x);
-  } else {
-    storePartial(row + v * kWidth, x, lastLanes);
-  }
 }
 
 // A packed operand has its strides in the code, which saves address arithmetic in the inner loop.
@@ -240,170 +217,6 @@ TilesFunction chooseTiles(bool aInPlace, bool bInPlace, bool masked, int64_t row
                     : tilesFunction<kStripRows, true, true>(rows, vectors);
 }
 
-// --- Packing ---
-
-// A square of kTile x kTile elements, transposed in registers: lane i of columns[k] is source[i * sourceRow + k].
-#if defined(THALWEG_ISA_AVX2) || defined(THALWEG_ISA_AVX512)
-
-constexpr int kTile = 8;
-
-#if defined(THALWEG_ISA_AVX2)
-using TileVector = Float;
-#else
-struct TileVector { __m256 v; };
-THALWEG_INLINE void store(float* y, TileVector x) { _mm256_storeu_ps(y, x.v); }
-THALWEG_INLINE TileVector operator+(TileVector a, TileVector b) { return {_mm256_add_ps(a.v, b.v)}; }
-THALWEG_INLINE TileVector fma(TileVector a, TileVector b, TileVector c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
-#endif
-THALWEG_INLINE TileVector loadTile(const float* x) { return {_mm256_loadu_ps(x)}; }
-THALWEG_INLINE TileVector splatTile(float x) { return {_mm256_set1_ps(x)}; }
-
-// In each half of the registers: column c of the four rows becomes rows[c].
-THALWEG_INLINE void transposeHalves(__m256 (&rows)[4]) {
-  __m256 low01 = _mm256_unpacklo_ps(rows[0], rows[1]), high01 = _mm256_unpackhi_ps(rows[0], rows[1]);
-  __m256 low23 = _mm256_unpacklo_ps(rows[2], rows[3]), high23 = _mm256_unpackhi_ps(rows[2], rows[3]);
-  rows[0] = _mm256_shuffle_ps(low01, low23, 0x44);
-  rows[1] = _mm256_shuffle_ps(low01, low23, 0xee);
-  rows[2] = _mm256_shuffle_ps(high01, high23, 0x44);
-  rows[3] = _mm256_shuffle_ps(high01, high23, 0xee);
-}
-
-THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileVector (&columns)[kTile]) {
-  THALWEG_UNROLL for (int half = 0; half < 2; half++) {
-    // Rows i and i + 4 share a register, so that nothing has to cross its middle.
-    __m256 rows[4];
-    THALWEG_UNROLL for (int i = 0; i < 4; i++) {
-      const float* row = source + i * sourceRow + 4 * half;
-      rows[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)), _mm_loadu_ps(row + 4 * sourceRow), 1);
-    }
-    transposeHalves(rows);
-    THALWEG_UNROLL for (int k = 0; k < 4; k++) columns[4 * half + k] = {rows[k]};
-  }
-}
-
-#elif defined(THALWEG_ISA_NEON)
-
-constexpr int kTile = 4;
-using TileVector = Float;
-THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
-THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
-
-THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileVector (&columns)[kTile]) {
-  float32x4x2_t low = vtrnq_f32(vld1q_f32(source), vld1q_f32(source + sourceRow));
-  float32x4x2_t high = vtrnq_f32(vld1q_f32(source + 2 * sourceRow), vld1q_f32(source + 3 * sourceRow));
-  THALWEG_UNROLL for (int k = 0; k < 2; k++) {
-    columns[k] = {vcombine_f32(vget_low_f32(low.val[k]), vget_low_f32(high.val[k]))};
-    columns[k + 2] = {vcombine_f32(vget_high_f32(low.val[k]), vget_high_f32(high.val[k]))};
-  }
-}
-
-#else
-
-constexpr int kTile = 1;
-using TileVector = Float;
-THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
-THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
-
-THALWEG_INLINE void loadTransposed(const float* source, int64_t, TileVector (&columns)[kTile]) {
-  columns[0] = load(source);
-}
-
-#endif
-
-// target(k, i) = source(i, k) for k < steps and i < kTile, steps a multiple of kTile.
-THALWEG_INLINE void transposeTiles(const float* source, int64_t sourceRow, int64_t steps, float* target, int64_t targetStep) {
-  for (int64_t k = 0; k < steps; k += kTile) {
-    TileVector columns[kTile];
-    loadTransposed(source + k, sourceRow, columns);
-    THALWEG_UNROLL for (int n = 0; n < kTile; n++) store(target + (k + n) * targetStep, columns[n]);
-  }
-}
-
-#if defined(THALWEG_ISA_AVX2)
-// The same for the four rows of a strip, targetStep = 4 and steps a multiple of eight.
-void transposeStrip(const float* source, int64_t sourceRow, int64_t steps, float* target) {
-  for (int64_t k = 0; k < steps; k += 8) {
-    __m256 rows[4];
-    THALWEG_UNROLL for (int i = 0; i < 4; i++) rows[i] = _mm256_loadu_ps(source + k + i * sourceRow);
-    transposeHalves(rows);
-    THALWEG_UNROLL for (int n = 0; n < 4; n++) {
-      _mm_storeu_ps(target + (k + n) * 4, _mm256_castps256_ps128(rows[n]));
-      _mm_storeu_ps(target + (k + n + 4) * 4, _mm256_extractf128_ps(rows[n], 1));
-    }
-  }
-}
-#endif
-
-// target[k][i] = source(i, k) = source[i * sourceRow + k] for i < count, and 0 for count <= i < width.
-void packTransposed(const float* source, int64_t sourceRow, int64_t count, int64_t depth, float* target, int64_t width) {
-  int64_t steps = depth - depth % kTile, i = 0;
-#if defined(THALWEG_ISA_AVX2)
-  if (count == 4 && width == 4) {
-    transposeStrip(source, sourceRow, steps, target);
-    i = 4;
-  }
-#endif
-  // Blocks of rows of the target, so that the lines of the target stay in the L1 cache until they are full.
-  int64_t done = i;
-  for (int64_t k = 0; k < steps; k += 64) {
-    int64_t some = lesser(steps - k, 64);
-    for (i = done; i + kTile <= count; i += kTile)
-      transposeTiles(source + i * sourceRow + k, sourceRow, some, target + k * width + i, width);
-  }
-  for (int64_t k = i == width ? steps : 0; k < depth; k++) {
-    for (int64_t n = k < steps ? i : 0; n < count; n++) target[k * width + n] = source[n * sourceRow + k];
-    for (int64_t n = count; n < width; n++) target[k * width + n] = 0.0f;
-  }
-}
-
-// target[k][i] = source[k * sourceStep + i] for i < count; the rest of the last vector is 0.
-template <int vectors>
-void packRows(const float* source, int64_t sourceStep, int64_t count, int64_t depth, float* target) {
-  int lastLanes = (int)(count - (vectors - 1) * kWidth);
-  for (int64_t k = 0; k < depth; k++, source += sourceStep, target += vectors * kWidth)
-    THALWEG_UNROLL for (int v = 0; v < vectors; v++)
-      store(target + v * kWidth, loadColumn<vectors>(source, v, lastLanes));
-}
-
-// A panel of b: the columns column … column + count - 1 of the rows k … k + depth - 1, in `vectors` vectors.
-void packPanel(const Matmul& m, const float* b, int64_t count, int64_t depth, int64_t vectors, float* target) {
-  if (m.bColumn != 1) {
-    packTransposed(b, m.bColumn, count, depth, target, vectors * kWidth);
-  } else if (vectors == 1) {
-    packRows<1>(b, m.bStep, count, depth, target);
-  } else if (vectors == 2) {
-    packRows<2>(b, m.bStep, count, depth, target);
-  } else {
-    packRows<3>(b, m.bStep, count, depth, target);
-  }
-}
-
-// A block of a, in strips of kStripRows rows and a last one of what remains: target[strip][k][row].
-void packStrips(const Matmul& m, const float* a, int64_t rows, int64_t depth, float* target) {
-  int64_t row = 0;
-  if (m.aStep == 1) {
-    for (; row + kStripRows <= rows; row += kStripRows)
-      packTransposed(a + row * m.aRow, m.aRow, kStripRows, depth, target + row * depth, kStripRows);
-    if (row < rows)
-      packTransposed(a + row * m.aRow, m.aRow, rows - row, depth, target + row * depth, rows - row);
-    return;
-  }
-  // The rows of a strip are neighbours in memory. Several strips at once use whole cache lines of the source.
-  constexpr int kTogether = 32 / kStripRows;
-  for (; row + kTogether * kStripRows <= rows; row += kTogether * kStripRows) {
-    const float* source = a + row;
-    float* strips = target + row * depth;
-    for (int64_t k = 0; k < depth; k++, source += m.aStep, strips += kStripRows)
-      THALWEG_UNROLL for (int s = 0; s < kTogether; s++)
-        memcpy(strips + s * kStripRows * depth, source + s * kStripRows, kStripRows * sizeof(float));
-  }
-  for (; row < rows; row += kStripRows) {
-    int64_t count = lesser(rows - row, kStripRows);
-    for (int64_t k = 0; k < depth; k++)
-      for (int64_t i = 0; i < count; i++) target[row * depth + k * count + i] = a[k * m.aStep + row + i];
-  }
-}
-
 // --- One rectangle of one product ---
 
 // How many vectors the next panel takes of those that remain: three, but two and two rather than three and one, for
@@ -469,8 +282,8 @@ void multiplyRow(const Matmul& m, const float* a, const float* b, const float* b
 
 // One block of a, `rows` rows at `a` of which `tiles` says where and how deep, times all columns.
 // firstRows: the panels of this block of the depth are not packed yet; allPanels: they stay for other blocks of rows.
-void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* bias, float* y, int64_t rows, int64_t columns,
-                   bool firstRows, bool allPanels, bool last, float* packed) {
+void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* bias, float* y, int64_t rows,
+                   int64_t columns, bool firstRows, bool allPanels, bool last, float* packed) {
   const float* a = tiles.a;
   const int64_t strips = rows / kStripRows, rest = rows % kStripRows;
   const bool single = rows == 1 && m.aInPlace && m.bInPlace;
@@ -484,7 +297,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const bool masked = kMaskedLoads && !full && m.aInPlace && m.bInPlace && rows <= 2 * kStripRows;
     const bool inPlace = m.bInPlace && (full || masked);
     float* panel = allPanels ? packed + column * tiles.depth : packed;
-    if (!inPlace && (firstRows || m.bInPlace)) packPanel(m, source, count, tiles.depth, wide, panel);
+    if (!inPlace && (firstRows || m.bInPlace)) packPanel(source, m.bStep, m.bColumn, count, tiles.depth, wide, panel);
     tiles.b = inPlace ? source : panel;
     tiles.bStep = inPlace ? m.bStep : wide * kWidth;
     tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
@@ -529,7 +342,7 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
     for (int64_t row = 0; row < rows; row += m.rowBlock) {
       const int64_t blockRows = lesser(rows - row, m.rowBlock);
       const float* block = a + row * m.aRow + k * m.aStep;
-      if (!m.aInPlace) packStrips(m, block, blockRows, depth, scratch);
+      if (!m.aInPlace) packStrips<kStripRows>(block, m.aRow, m.aStep, blockRows, depth, scratch);
       Tiles tiles;
       tiles.a = m.aInPlace ? block : scratch;
       tiles.aStrip = kStripRows * (m.aInPlace ? m.aRow : depth);
@@ -585,11 +398,6 @@ void runMatmul(const Instruction* instruction, int64_t chunk, void* scratch) {
 
 // --- Preparation ---
 
-bool fail(Preparation* preparation, const char* message) {
-  snprintf(preparation->error, sizeof preparation->error, "matmul: %s", message);
-  return false;
-}
-
 // The product of the leading extents.
 int64_t matrices(const Operand& x) {
   int64_t count = 1;
@@ -600,13 +408,13 @@ int64_t matrices(const Operand& x) {
 bool checkOperands(Preparation* preparation, bool transposeA, bool transposeB) {
   const Instruction* instruction = preparation->instruction;
   if (instruction->inputCount < 2 || instruction->inputCount > 3 || instruction->outputCount != 1)
-    return fail(preparation, "expected two or three inputs and one output");
+    return fail(preparation, "matmul", "expected two or three inputs and one output");
   const Operand &a = instruction->inputs[0], &b = instruction->inputs[1], &y = instruction->outputs[0];
   bool floats = y.dtype == Dtype::float32;
   for (int64_t i = 0; i < instruction->inputCount; i++) floats = floats && instruction->inputs[i].dtype == Dtype::float32;
-  if (!floats) return fail(preparation, "expected float32 operands");
+  if (!floats) return fail(preparation, "matmul", "expected float32 operands");
   if (a.rank < 2 || b.rank < 2 || y.rank != greaterOf(a.rank, b.rank))
-    return fail(preparation, "expected matrices, and as many extents in y as in the longer of a and b");
+    return fail(preparation, "matmul", "expected matrices, and as many extents in y as in the longer of a and b");
   int64_t rows = a.shape[a.rank - (transposeA ? 1 : 2)], depth = a.shape[a.rank - (transposeA ? 2 : 1)];
   int64_t columns = b.shape[b.rank - (transposeB ? 2 : 1)], depthOfB = b.shape[b.rank - (transposeB ? 1 : 2)];
   int64_t rowsOfY = y.shape[y.rank - 2], columnsOfY = y.shape[y.rank - 1];

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../simd/simd.h"
+#include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
@@ -31,24 +32,17 @@ struct Bernoulli {
   int32_t stream;
 };
 
-int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-
-bool fail(Preparation* preparation, const char* message) {
-  snprintf(preparation->error, sizeof preparation->error, "bernoulli: %s", message);
-  return false;
-}
-
 bool prepareBernoulli(Preparation* preparation) {
   Instruction* instruction = preparation->instruction;
   Bernoulli* b = (Bernoulli*)instruction->parameters;
   if (instruction->inputCount != 2 || instruction->outputCount != 1)
-    return fail(preparation, "expected seed and step as inputs, and one output");
+    return fail(preparation, "bernoulli", "expected seed and step as inputs, and one output");
   const Operand& seed = instruction->inputs[0];
   const Operand& step = instruction->inputs[1];
   const Operand& y = instruction->outputs[0];
   if (seed.dtype != Dtype::int32 || seed.size != 2 || step.dtype != Dtype::int32 || step.size != 1)
-    return fail(preparation, "expected an int32 seed of two elements and an int32 step of one");
-  if (y.dtype != Dtype::float32) return fail(preparation, "expected a float32 output");
+    return fail(preparation, "bernoulli", "expected an int32 seed of two elements and an int32 step of one");
+  if (y.dtype != Dtype::float32) return fail(preparation, "bernoulli", "expected a float32 output");
   double probability = attributeNumber(preparation->attributes, "probability", 0.5);
   double stream = attributeNumber(preparation->attributes, "stream", 0);
   if (!(probability >= 0 && probability <= 1)) {

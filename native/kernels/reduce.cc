@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "../simd/simd.h"
+#include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
@@ -51,14 +52,6 @@ struct Reduction {
   int64_t tiles;   // per row of columns
   int64_t units, unitsPerChunk;
 };
-
-int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-bool fail(Preparation* preparation, const char* kernel, const char* message) {
-  snprintf(preparation->error, sizeof preparation->error, "%s: %s", kernel, message);
-  return false;
-}
 
 // Chunks of about 16 to 128 thousand elements, four for each thread when there is enough to do.
 void chooseChunks(Preparation* preparation, Reduction* reduction, int64_t unitElements) {

@@ -5,9 +5,9 @@
 #include "kernel.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "../simd/simd.h"
+#include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
@@ -27,14 +27,6 @@ struct Walk {
   int64_t offset;             // of the window's first element in the input
   int64_t elementsPerChunk;
 };
-
-int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-bool fail(Preparation* preparation, const char* kernel, const char* message) {
-  snprintf(preparation->error, sizeof preparation->error, "%s: %s", kernel, message);
-  return false;
-}
 
 bool expectOneOfEach(Preparation* preparation, const char* kernel) {
   const Instruction* instruction = preparation->instruction;
@@ -69,14 +61,6 @@ void stridesOf(const Operand& x, int64_t* strides) {
   }
 }
 
-// Chunks of 16 to 128 thousand elements, whole cache lines, four for each thread when there is enough to do.
-int64_t chooseChunks(Preparation* preparation, int64_t elements) {
-  int64_t each = quotientUp(elements, 4 * preparation->threads);
-  each = each < 16384 ? 16384 : each > 131072 ? 131072 : (each + 15) / 16 * 16;
-  preparation->instruction->chunks = quotientUp(elements, each);
-  return each;
-}
-
 // Drops and merges axes. `axis` and the one before it are one when stepping out of the first lands where the second
 // steps to, and the first is all inside its window.
 void simplify(Walk* walk) {
@@ -105,27 +89,10 @@ void simplify(Walk* walk) {
 bool prepareWalk(Preparation* preparation, Walk* walk) {
   simplify(walk);
   int64_t size = preparation->instruction->outputs[0].size;
-  walk->elementsPerChunk = chooseChunks(preparation, size);
+  walk->elementsPerChunk = chooseElementChunks(preparation, size);
   int64_t run = walk->axes[walk->rank - 1].extent;
   preparation->nanoseconds = 20 + (double)size * 0.1 + (run > 0 ? (double)(size / run) * 2 : 0);
   return true;
-}
-
-THALWEG_INLINE void copyRun(int32_t* y, const int32_t* x, int64_t n) {
-  if (n >= 512) {
-    memcpy(y, x, (size_t)n * sizeof *y);
-    return;
-  }
-  int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) storeInt(y + i, loadInt(x + i));
-  if (i < n) storeIntPartial(y + i, loadIntPartial(x + i, (int)(n - i)), (int)(n - i));
-}
-
-THALWEG_INLINE void fillRun(int32_t* y, int32_t value, int64_t n) {
-  Int values = splatInt(value);
-  int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) storeInt(y + i, values);
-  if (i < n) storeIntPartial(y + i, values, (int)(n - i));
 }
 
 // Output elements [from, to) of one run, counted from its beginning, which is `y`; the run's window begins at `x`.
@@ -367,7 +334,7 @@ bool prepareTranspose(Preparation* preparation) {
   t->columnTiles = quotientUp(t->columns, kTileColumns);
   int64_t tiles = y.size / (t->rows * t->columns) * t->rowTiles * t->columnTiles;
   int64_t perTile = quotientUp(y.size, tiles);
-  t->tilesPerChunk = quotientUp(chooseChunks(preparation, y.size), perTile);
+  t->tilesPerChunk = quotientUp(chooseElementChunks(preparation, y.size), perTile);
   preparation->instruction->chunks = quotientUp(tiles, t->tilesPerChunk);
   preparation->nanoseconds = 20 + (double)tiles * 10 + (double)y.size * (kWidth == 1 ? 0.35 : 0.25);
   return true;
@@ -445,7 +412,7 @@ bool prepareConcat(Preparation* preparation) {
   c->inner = 1;
   for (int64_t i = c->axis + 1; i < y.rank; i++) c->inner *= y.shape[i];
   c->row = extent * c->inner;
-  c->elementsPerChunk = chooseChunks(preparation, y.size);
+  c->elementsPerChunk = chooseElementChunks(preparation, y.size);
   double runs = c->row > 0 ? (double)(y.size / c->row) * (double)instruction->inputCount : 0;
   preparation->nanoseconds = 20 + (double)y.size * 0.1 + runs * 2;
   return true;

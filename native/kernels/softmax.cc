@@ -9,10 +9,9 @@
 // the work of one thread.
 #include "kernel.h"
 
-#include <stdio.h>
-
 #include "../simd/math.h"
 #include "../simd/simd.h"
+#include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
@@ -22,13 +21,6 @@ struct Rows {
   int64_t rows, columns;
   int64_t rowsPerChunk;
 };
-
-int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-
-bool fail(Preparation* preparation, const char* kernel, const char* message) {
-  snprintf(preparation->error, sizeof preparation->error, "%s: %s", kernel, message);
-  return false;
-}
 
 bool prepareRows(Preparation* preparation, const char* kernel) {
   Instruction* instruction = preparation->instruction;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../simd/simd.h"
+#include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
@@ -17,14 +18,6 @@ namespace {
 // Four arrays of this many floats are 256 KB. The ranges are the same for any number of threads, so that a range can
 // stay with the core that has it in its cache.
 constexpr int64_t kChunk = 16384;
-
-int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
-int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-bool fail(Preparation* preparation, const char* kernel, const char* message) {
-  snprintf(preparation->error, sizeof preparation->error, "%s: %s", kernel, message);
-  return false;
-}
 
 // The first `arrays` inputs are float32 arrays of one size, and the outputs are those inputs without the second, the
 // gradient.

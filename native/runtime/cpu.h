@@ -1,4 +1,4 @@
-// What the processor and the operating system let a program execute.
+// What the processor and the operating system let a program execute, and on how many threads.
 #pragma once
 
 namespace thalweg {
@@ -11,5 +11,9 @@ struct CpuFeatures {
 
 // Asked once, then remembered.
 const CpuFeatures& cpuFeatures();
+
+// How many threads this process can really run at once: the CPUs it may use (affinity), and no more than its
+// cgroup's CPU quota pays for. At least 1. Looked up once.
+int hardwareThreads();
 
 }  // namespace thalweg

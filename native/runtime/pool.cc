@@ -12,16 +12,14 @@
 // Workers are detached and the pool is never destroyed: nothing at process exit can be in the wrong order.
 #include "pool.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <new>
 #include <thread>
+
+#include "cpu.h"
 
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
@@ -30,7 +28,6 @@
 #else
 #include <dlfcn.h>
 #include <pthread.h>
-#include <sched.h>
 #include <unistd.h>
 #endif
 
@@ -50,7 +47,6 @@ namespace thalweg {
 
 namespace {
 
-constexpr int kMostThreads = 256;
 constexpr int kMostJobs = 64;                // callers beyond this many at once run alone
 constexpr int64_t kMostUnits = 65535;        // per share: positions have 16 bits
 constexpr int64_t kSpinNanoseconds = 50000;  // a worker without work looks for it this long before it sleeps
@@ -102,7 +98,7 @@ struct Job {
   std::atomic<Body> body{nullptr};
   std::atomic<void*> context{nullptr};
   alignas(64) std::atomic<int64_t> finishedByWorkers{0};  // units
-  Share shares[kMostThreads];
+  Share shares[kMaximumThreads];
 };
 
 struct Pool {
@@ -391,7 +387,7 @@ bool waitForWorkers(Job& job, int64_t units, int64_t begun, int64_t ownUnits) {
 
 void parallelFor(int64_t chunks, int threads, Body body, void* context) {
   if (chunks <= 0) return;
-  if (threads > kMostThreads) threads = kMostThreads;
+  if (threads > kMaximumThreads) threads = kMaximumThreads;
   if (threads > chunks) threads = static_cast<int>(chunks);
   if (threads <= 1) return runAlone(chunks, body, context);
   Pool& p = pool();
@@ -425,106 +421,6 @@ void parallelFor(int64_t chunks, int threads, Body body, void* context) {
   noteJob(p, stalled);
   job->sequence.store(sequence + 1, std::memory_order_release);
   job->taken.store(false, std::memory_order_release);
-}
-
-// --- How many threads are worth having ---
-
-namespace {
-
-#if defined(__linux__)
-
-// The first line of a file, or false.
-bool readLine(const char* path, char* line, size_t size) {
-  FILE* const file = fopen(path, "r");
-  if (file == nullptr) return false;
-  const bool read = fgets(line, static_cast<int>(size), file) != nullptr;
-  fclose(file);
-  return read;
-}
-
-// The CPUs that the quota of one cgroup folder pays for, or `most`. Version 2 writes "quota period" or "max period"
-// in one file, version 1 has a file for each and -1 for no limit.
-int quotaOf(const char* folder, bool version2, int most) {
-  char path[4200];
-  char line[128];
-  double quota = -1;
-  double period = 0;
-  if (version2) {
-    snprintf(path, sizeof path, "%s/cpu.max", folder);
-    if (!readLine(path, line, sizeof line) || sscanf(line, "%lf %lf", &quota, &period) != 2) return most;
-  } else {
-    snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
-    if (!readLine(path, line, sizeof line)) return most;
-    quota = atof(line);
-    snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
-    if (!readLine(path, line, sizeof line)) return most;
-    period = atof(line);
-  }
-  if (!(quota > 0 && period > 0)) return most;
-  // Rounded down: threads beyond the quota get all of them stopped for the rest of the period.
-  const int count = static_cast<int>(quota / period);
-  return count < 1 ? 1 : count < most ? count : most;
-}
-
-// Whether a list such as "cpu,cpuacct" names the controller "cpu".
-bool namesCpu(const char* list) {
-  for (;;) {
-    const size_t length = strcspn(list, ",");
-    if (length == 3 && strncmp(list, "cpu", 3) == 0) return true;
-    if (list[length] == '\0') return false;
-    list += length + 1;
-  }
-}
-
-// The tightest quota from our cgroup up to the root.
-int cgroupLimit(int most) {
-  FILE* const file = fopen("/proc/self/cgroup", "r");
-  if (file == nullptr) return most;
-  char line[2048];
-  while (fgets(line, sizeof line, file) != nullptr) {
-    line[strcspn(line, "\n")] = '\0';
-    char* const controllers = strchr(line, ':');
-    char* const group = controllers == nullptr ? nullptr : strchr(controllers + 1, ':');
-    if (group == nullptr) continue;
-    *group = '\0';
-    const bool version2 = controllers[1] == '\0';
-    if (!version2 && !namesCpu(controllers + 1)) continue;
-    char folder[4096];
-    snprintf(folder, sizeof folder, "%s%s", version2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu", group + 1);
-    const size_t root = strlen(version2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu");
-    for (;;) {
-      most = quotaOf(folder, version2, most);
-      char* const slash = strrchr(folder, '/');
-      if (strlen(folder) <= root || slash == nullptr) break;
-      *slash = '\0';
-    }
-  }
-  fclose(file);
-  return most;
-}
-
-int countThreads() {
-  int count = 0;
-  cpu_set_t allowed;
-  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) count = CPU_COUNT(&allowed);
-  if (count < 1) count = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));  // a machine too large for cpu_set_t
-  return cgroupLimit(count < 1 ? 1 : count);
-}
-
-#else
-
-int countThreads() {
-  const int count = static_cast<int>(std::thread::hardware_concurrency());
-  return count < 1 ? 1 : count;
-}
-
-#endif
-
-}  // namespace
-
-int hardwareThreads() {
-  static const int count = countThreads();
-  return count;
 }
 
 }  // namespace thalweg

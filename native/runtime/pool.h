@@ -4,9 +4,8 @@
 
 namespace thalweg {
 
-// How many threads this process can really run at once: the CPUs it may use (affinity), and no more than its
-// cgroup's CPU quota pays for. At least 1. Looked up once.
-int hardwareThreads();
+// More threads than any machine has use for: each takes its own scratch memory.
+constexpr int kMaximumThreads = 256;
 
 // Calls body(context, chunk, slot) exactly once for each chunk of 0 … chunks-1, on at most `threads` threads, and
 // returns when all calls have returned; what they wrote is then visible to the caller.

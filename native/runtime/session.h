@@ -65,9 +65,6 @@ struct RunResult {
 // it gains.
 constexpr double kSerialNanoseconds = 20e3;
 
-// More threads than any machine has use for: each takes its own scratch memory.
-constexpr int64_t kMaximumThreads = 256;
-
 struct LoadOptions {
   std::string isa;                          // may be empty: see chooseKernelSet
   int64_t threads = 1;                      // at most so many work on one instruction

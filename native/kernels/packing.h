@@ -1,0 +1,201 @@
+// Copies of matrices in the order in which the micro-kernels of matmul.cc read them, transposed in registers if need be.
+//
+// NOTE: everything is `static`, and this header is for kernel files alone: see simd.h.
+#pragma once
+#include <stdint.h>
+#include <string.h>
+
+#include "../simd/simd.h"
+#include "support.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+
+// --- Rows of `vectors` vectors, the last of which has `lastLanes` lanes ---
+
+template <int vectors>
+THALWEG_INLINE Float loadColumn(const float* row, int v, int lastLanes) {
+  return v < vectors - 1 || lastLanes == kWidth ? load(row + v * kWidth) : loadPartial(row + v * kWidth, lastLanes);
+}
+
+template <int vectors>
+THALWEG_INLINE void storeColumn(float* row, int v, int lastLanes, Float x) {
+  if (v < vectors - 1 || lastLanes == kWidth) {
+    store(row + v * kWidth, x);
+  } else {
+    storePartial(row + v * kWidth, x, lastLanes);
+  }
+}
+
+// --- Transposing ---
+
+// A square of kTile x kTile elements, transposed in registers: lane i of columns[k] is source[i * sourceRow + k].
+#if defined(THALWEG_ISA_AVX2) || defined(THALWEG_ISA_AVX512)
+
+constexpr int kTile = 8;
+
+#if defined(THALWEG_ISA_AVX2)
+using TileVector = Float;
+#else
+struct TileVector { __m256 v; };
+THALWEG_INLINE void store(float* y, TileVector x) { _mm256_storeu_ps(y, x.v); }
+THALWEG_INLINE TileVector operator+(TileVector a, TileVector b) { return {_mm256_add_ps(a.v, b.v)}; }
+THALWEG_INLINE TileVector fma(TileVector a, TileVector b, TileVector c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+#endif
+THALWEG_INLINE TileVector loadTile(const float* x) { return {_mm256_loadu_ps(x)}; }
+THALWEG_INLINE TileVector splatTile(float x) { return {_mm256_set1_ps(x)}; }
+
+// In each half of the registers: column c of the four rows becomes rows[c].
+THALWEG_INLINE void transposeHalves(__m256 (&rows)[4]) {
+  __m256 low01 = _mm256_unpacklo_ps(rows[0], rows[1]), high01 = _mm256_unpackhi_ps(rows[0], rows[1]);
+  __m256 low23 = _mm256_unpacklo_ps(rows[2], rows[3]), high23 = _mm256_unpackhi_ps(rows[2], rows[3]);
+  rows[0] = _mm256_shuffle_ps(low01, low23, 0x44);
+  rows[1] = _mm256_shuffle_ps(low01, low23, 0xee);
+  rows[2] = _mm256_shuffle_ps(high01, high23, 0x44);
+  rows[3] = _mm256_shuffle_ps(high01, high23, 0xee);
+}
+
+THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileVector (&columns)[kTile]) {
+  THALWEG_UNROLL for (int half = 0; half < 2; half++) {
+    // Rows i and i + 4 share a register, so that nothing has to cross its middle.
+    __m256 rows[4];
+    THALWEG_UNROLL for (int i = 0; i < 4; i++) {
+      const float* row = source + i * sourceRow + 4 * half;
+      rows[i] = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(row)), _mm_loadu_ps(row + 4 * sourceRow), 1);
+    }
+    transposeHalves(rows);
+    THALWEG_UNROLL for (int k = 0; k < 4; k++) columns[4 * half + k] = {rows[k]};
+  }
+}
+
+#elif defined(THALWEG_ISA_NEON)
+
+constexpr int kTile = 4;
+using TileVector = Float;
+THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
+THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
+
+THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileVector (&columns)[kTile]) {
+  float32x4x2_t low = vtrnq_f32(vld1q_f32(source), vld1q_f32(source + sourceRow));
+  float32x4x2_t high = vtrnq_f32(vld1q_f32(source + 2 * sourceRow), vld1q_f32(source + 3 * sourceRow));
+  THALWEG_UNROLL for (int k = 0; k < 2; k++) {
+    columns[k] = {vcombine_f32(vget_low_f32(low.val[k]), vget_low_f32(high.val[k]))};
+    columns[k + 2] = {vcombine_f32(vget_high_f32(low.val[k]), vget_high_f32(high.val[k]))};
+  }
+}
+
+#else
+
+constexpr int kTile = 1;
+using TileVector = Float;
+THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
+THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
+
+THALWEG_INLINE void loadTransposed(const float* source, int64_t, TileVector (&columns)[kTile]) {
+  columns[0] = load(source);
+}
+
+#endif
+
+// target(k, i) = source(i, k) for k < steps and i < kTile, steps a multiple of kTile.
+THALWEG_INLINE void transposeTiles(const float* source, int64_t sourceRow, int64_t steps, float* target,
+                                   int64_t targetStep) {
+  for (int64_t k = 0; k < steps; k += kTile) {
+    TileVector columns[kTile];
+    loadTransposed(source + k, sourceRow, columns);
+    THALWEG_UNROLL for (int n = 0; n < kTile; n++) store(target + (k + n) * targetStep, columns[n]);
+  }
+}
+
+#if defined(THALWEG_ISA_AVX2)
+// The same for the four rows of a strip, targetStep = 4 and steps a multiple of eight.
+static void transposeStrip(const float* source, int64_t sourceRow, int64_t steps, float* target) {
+  for (int64_t k = 0; k < steps; k += 8) {
+    __m256 rows[4];
+    THALWEG_UNROLL for (int i = 0; i < 4; i++) rows[i] = _mm256_loadu_ps(source + k + i * sourceRow);
+    transposeHalves(rows);
+    THALWEG_UNROLL for (int n = 0; n < 4; n++) {
+      _mm_storeu_ps(target + (k + n) * 4, _mm256_castps256_ps128(rows[n]));
+      _mm_storeu_ps(target + (k + n + 4) * 4, _mm256_extractf128_ps(rows[n], 1));
+    }
+  }
+}
+#endif
+
+// target[k][i] = source(i, k) = source[i * sourceRow + k] for i < count, and 0 for count <= i < width.
+static void packTransposed(const float* source, int64_t sourceRow, int64_t count, int64_t depth, float* target, int64_t width) {
+  int64_t steps = depth - depth % kTile, i = 0;
+#if defined(THALWEG_ISA_AVX2)
+  if (count == 4 && width == 4) {
+    transposeStrip(source, sourceRow, steps, target);
+    i = 4;
+  }
+#endif
+  // Blocks of rows of the target, so that the lines of the target stay in the L1 cache until they are full.
+  int64_t done = i;
+  for (int64_t k = 0; k < steps; k += 64) {
+    int64_t some = lesser(steps - k, 64);
+    for (i = done; i + kTile <= count; i += kTile)
+      transposeTiles(source + i * sourceRow + k, sourceRow, some, target + k * width + i, width);
+  }
+  for (int64_t k = i == width ? steps : 0; k < depth; k++) {
+    for (int64_t n = k < steps ? i : 0; n < count; n++) target[k * width + n] = source[n * sourceRow + k];
+    for (int64_t n = count; n < width; n++) target[k * width + n] = 0.0f;
+  }
+}
+
+// --- Packing ---
+
+// target[k][i] = source[k * sourceStep + i] for i < count; the rest of the last vector is 0.
+template <int vectors>
+static void packRows(const float* source, int64_t sourceStep, int64_t count, int64_t depth, float* target) {
+  int lastLanes = (int)(count - (vectors - 1) * kWidth);
+  for (int64_t k = 0; k < depth; k++, source += sourceStep, target += vectors * kWidth)
+    THALWEG_UNROLL for (int v = 0; v < vectors; v++)
+      store(target + v * kWidth, loadColumn<vectors>(source, v, lastLanes));
+}
+
+// A panel of b, whose b(k, j) is at k * bStep + j * bColumn: `count` columns of `depth` rows, in up to three vectors.
+static void packPanel(const float* b, int64_t bStep, int64_t bColumn, int64_t count, int64_t depth, int64_t vectors,
+                      float* target) {
+  if (bColumn != 1) {
+    packTransposed(b, bColumn, count, depth, target, vectors * kWidth);
+  } else if (vectors == 1) {
+    packRows<1>(b, bStep, count, depth, target);
+  } else if (vectors == 2) {
+    packRows<2>(b, bStep, count, depth, target);
+  } else {
+    packRows<3>(b, bStep, count, depth, target);
+  }
+}
+
+// A block of a, whose a(i, k) is at i * aRow + k * aStep, in strips of `stripRows` rows and a last one of what remains:
+// target[strip][k][row].
+template <int stripRows>
+static void packStrips(const float* a, int64_t aRow, int64_t aStep, int64_t rows, int64_t depth, float* target) {
+  int64_t row = 0;
+  if (aStep == 1) {
+    for (; row + stripRows <= rows; row += stripRows)
+      packTransposed(a + row * aRow, aRow, stripRows, depth, target + row * depth, stripRows);
+    if (row < rows)
+      packTransposed(a + row * aRow, aRow, rows - row, depth, target + row * depth, rows - row);
+    return;
+  }
+  // The rows of a strip are neighbours in memory. Several strips at once use whole cache lines of the source.
+  constexpr int kTogether = 32 / stripRows;
+  for (; row + kTogether * stripRows <= rows; row += kTogether * stripRows) {
+    const float* source = a + row;
+    float* strips = target + row * depth;
+    for (int64_t k = 0; k < depth; k++, source += aStep, strips += stripRows)
+      THALWEG_UNROLL for (int s = 0; s < kTogether; s++)
+        memcpy(strips + s * stripRows * depth, source + s * stripRows, stripRows * sizeof(float));
+  }
+  for (; row < rows; row += stripRows) {
+    int64_t count = lesser(rows - row, stripRows);
+    for (int64_t k = 0; k < depth; k++)
+      for (int64_t i = 0; i < count; i++) target[row * depth + k * count + i] = a[k * aStep + row + i];
+  }
+}
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg

@@ -1,0 +1,61 @@
+// What many kernel files need: arithmetic of extents, chunks, refusals, runs of elements.
+//
+// NOTE: everything is `static`, and this header is for kernel files alone: see simd.h.
+#pragma once
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../simd/simd.h"
+#include "kernel.h"
+
+// For loops over the rows and vectors of a tile, whose counters must not exist at run time.
+#if defined(__clang__)
+#define THALWEG_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define THALWEG_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+namespace thalweg {
+namespace THALWEG_ISA {
+
+THALWEG_INLINE int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+THALWEG_INLINE int64_t greaterOf(int64_t a, int64_t b) { return a > b ? a : b; }
+THALWEG_INLINE int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
+THALWEG_INLINE int64_t roundedUp(int64_t a, int64_t multiple) { return quotientUp(a, multiple) * multiple; }
+
+// For `prepare`: return fail(preparation, "softmax", "expected ...").
+static inline bool fail(Preparation* preparation, const char* kernel, const char* message) {
+  snprintf(preparation->error, sizeof preparation->error, "%s: %s", kernel, message);
+  return false;
+}
+
+// Chunks of 16 to 128 thousand elements, whole cache lines, four for each thread when there is enough to do. Returns how
+// many elements each has.
+static inline int64_t chooseElementChunks(Preparation* preparation, int64_t elements) {
+  int64_t each = quotientUp(elements, 4 * preparation->threads);
+  each = each < 16384 ? 16384 : each > 131072 ? 131072 : roundedUp(each, 16);
+  preparation->instruction->chunks = quotientUp(elements, each);
+  return each;
+}
+
+// n neighbours of 32 bits each, floats or not.
+THALWEG_INLINE void copyRun(int32_t* y, const int32_t* x, int64_t n) {
+  if (n >= 512) {
+    memcpy(y, x, (size_t)n * sizeof *y);
+    return;
+  }
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) storeInt(y + i, loadInt(x + i));
+  if (i < n) storeIntPartial(y + i, loadIntPartial(x + i, (int)(n - i)), (int)(n - i));
+}
+
+THALWEG_INLINE void fillRun(int32_t* y, int32_t value, int64_t n) {
+  Int values = splatInt(value);
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) storeInt(y + i, values);
+  if (i < n) storeIntPartial(y + i, values, (int)(n - i));
+}
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg
