@@ -101,11 +101,11 @@ if (info.native)
 else console.log(`The native addon is not available: ${info.failure}`)
 
 if (options.json) {
-  const result = (own: object, other: object | null) => ({ ...own, nativeSeconds: null, ...(other ?? {}) })
+  const result = ({ seconds: _, ...own }: { seconds: number }, times: object) => ({ ...own, ...times })
   console.log(
     JSON.stringify({
-      digits: result({ ...digits, referenceSeconds: reference.digits.seconds }, native && { nativeSeconds: native.digits.seconds }),
-      ames: result({ ...ames, referenceSeconds: reference.ames.seconds }, native && { nativeSeconds: native.ames.seconds }),
+      digits: result(digits, { nativeSeconds: native?.digits.seconds ?? null, referenceSeconds: reference.digits.seconds }),
+      ames: result(ames, { nativeSeconds: native?.ames.seconds ?? null, referenceSeconds: reference.ames.seconds }),
       instructionSet: info.instructionSets[0] ?? null,
       threads: info.hardwareThreads,
     }),
