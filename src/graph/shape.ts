@@ -32,6 +32,7 @@ export const batch = BatchDimension.of(1)
 /** One extent: a number, or a multiple of the batch size. */
 export type Dimension = number | BatchDimension
 
+/** Extents, outermost first; `[]` is a scalar. */
 export type Shape = readonly Dimension[]
 
 /** `[batch, 64]`: a shape as messages and plans print it. */

@@ -18,6 +18,7 @@ export interface Scope {
   readonly name?: string
 }
 
+/** Which part of a training step a tensor belongs to. */
 export type Phase = 'forward' | 'backward' | 'update'
 
 /**

@@ -11,6 +11,7 @@ import { oneHot } from '../ops/indexing.ts'
 import { argmax, mean, sum } from '../ops/reduce.ts'
 import { logSoftmax } from '../ops/softmax.ts'
 
+/** A loss: how a prediction is judged against a target, sample by sample, with what must be known to check data for it. */
 export interface Loss {
   readonly name: string
   /** Shape and dtype of the targets that belong to a prediction. */
@@ -89,6 +90,7 @@ const sparseCategoricalCrossentropy: Loss = {
   includes: fromLogits,
 }
 
+/** The losses by name. Each one's docstring gives its equation. */
 export const losses = { meanSquaredError, binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy }
 
 export type LossName = keyof typeof losses

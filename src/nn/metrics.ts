@@ -14,6 +14,7 @@ export interface BatchStatistics {
   readonly values: readonly (readonly number[])[]
 }
 
+/** A metric: statistics that a plan computes of each batch, and how those of all batches become one number. */
 export interface Metric {
   readonly name: string
   /** Small tensors computed from each batch. */

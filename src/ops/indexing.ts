@@ -97,12 +97,16 @@ export function gather(table: Tensor, indices: Tensor, axis = 0): Tensor {
   return transpose(rows, [...rest.slice(0, position), ...indexAxes, ...rest.slice(position)])
 }
 
-/** Zeros of [rows, …] to which the updates are added at their indices, in ascending order: the reverse of `gather`. */
+/** Zeros of [rows, ...row] (updates being [...indices, ...row]) to which the updates are added at their indices, in ascending order: the reverse of `gather`. */
 export function scatterAdd(indices: Tensor, updates: Tensor, rows: Dimension): Tensor {
   return apply(indexingOps.scatterAdd, [indices, updates], { rows })
 }
 
-/** A last axis of `depth` with 1 at the index and 0 elsewhere. */
+/**
+ * A last axis of `depth` with 1 at the index and 0 elsewhere: [...indices, depth].
+ *
+ * @throws DtypeError if the indices are not int32.
+ */
 export function oneHot(indices: Tensor, depth: number): Tensor {
   return apply(indexingOps.oneHot, [indices], { depth })
 }

@@ -127,6 +127,7 @@ function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean)
  * @param a [..., M, K], or [..., K, M] with `transposeA`.
  * @param b [..., K, N], or [..., N, K] with `transposeB`.
  * @returns [..., M, N].
+ * @throws ShapeError if K differs or the leading axes do not broadcast.
  */
 export function matmul(a: Tensor, b: Tensor, options: { transposeA?: boolean; transposeB?: boolean } = {}): Tensor {
   const { transposeA = false, transposeB = false } = options

@@ -97,6 +97,7 @@ export const reduceOps = {
   }),
 }
 
+/** What a reduction reduces. */
 export interface ReduceOptions {
   /** Axes to reduce, negative ones counting from the end; default: all. */
   readonly axes?: readonly number[]
@@ -120,17 +121,23 @@ function reduce(op: typeof reduceOps.sum, x: Tensor, { axes, keepDims = false }:
   return y
 }
 
-/** The sum over `axes` (default: all). */
+/**
+ * The sum over `axes` (default: all). The result has the other axes, or all of them with `keepDims`.
+ *
+ * @throws ShapeError for an axis out of range.
+ */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce(reduceOps.sum, x, options)
 }
 
-/** The largest element over `axes` (default: all); NaN if any element is. */
+/**
+ * The largest element over `axes` (default: all); NaN if any element is. Shapes and errors as for `sum`.
+ */
 export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce(reduceOps.max, x, options)
 }
 
-/** The arithmetic mean over `axes` (default: all). */
+/** The arithmetic mean over `axes` (default: all). Over the batch it divides by the batch size of the plan. Shapes and errors as for `sum`. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   const axes = options.axes?.map((axis) => normaliseAxis(locate('mean'), axis, x.rank))
   const counted = axes === undefined ? x.shape : x.shape.filter((_, i) => axes.includes(i))

@@ -263,7 +263,11 @@ export function transpose(x: Tensor, permutation: readonly number[] = x.shape.ma
   return apply(shapeOps.transpose, [x], { permutation: permutation.map((axis) => normaliseAxis(locate('transpose'), axis, x.rank)) })
 }
 
-/** Repeats x to a shape by numpy's rules. */
+/**
+ * Repeats x to a shape by numpy's rules.
+ *
+ * @throws ShapeError if x does not fit into it.
+ */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return apply(shapeOps.broadcastTo, [x], { shape })
 }
@@ -297,7 +301,11 @@ export function slice(x: Tensor, ranges: readonly (readonly [number, number] | n
   return apply(shapeOps.slice, [x], { starts, sizes })
 }
 
-/** Joins tensors along an axis (default: the last). */
+/**
+ * Joins tensors along an axis (default: the last): all other extents must agree.
+ *
+ * @throws ShapeError if they do not.
+ */
 export function concat(tensors: readonly Tensor[], axis = -1): Tensor {
   const rank = tensors[0] instanceof Tensor ? tensors[0].rank : 1
   return apply(shapeOps.concat, tensors, { axis: normaliseAxis(locate('concat'), axis, rank) })

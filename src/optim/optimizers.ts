@@ -17,6 +17,7 @@ export interface UpdateCall {
   readonly step: Tensor
 }
 
+/** An optimizer: what it keeps for each parameter element, and the op that updates one parameter. */
 export interface Optimizer {
   readonly name: string
   readonly learningRate: LearningRate

@@ -56,12 +56,13 @@ export class Model {
   /** All variables with their full names, parameters first in order of creation. */
   readonly variables: readonly NamedVariable[]
   readonly executor: Executor
-  /** The blocks "parameters" and "state". */
+  /** The blocks "parameters" and "state". @internal */
   readonly memory: Arena
+  /** @internal */
   readonly layout: VariableLayout
   private readonly predictions: SessionCache
   private queue: Promise<unknown> = Promise.resolve()
-  /** Counts calls of `initialize`: what an optimizer remembers from before one belongs to other weights. */
+  /** Counts calls of `initialize`: what an optimizer remembers from before one belongs to other weights. @internal */
   generation = 0
   private training = false
   private running = false
@@ -96,11 +97,12 @@ export class Model {
     this.values(seedVariable).set(seedWords(this.seed).map((word) => word | 0))
   }
 
-  /** All parameters as bytes, for `restoreParameters`. */
+  /** All parameters as bytes, for `restoreParameters`. @internal */
   copyOfParameters(): Uint8Array {
     return this.memory.has('parameters') ? Uint8Array.from(this.memory.region('parameters')) : new Uint8Array(0)
   }
 
+  /** @internal */
   restoreParameters(bytes: Uint8Array): void {
     if (bytes.length > 0) this.memory.region('parameters').set(bytes)
   }
@@ -222,16 +224,17 @@ export class Model {
     })
   }
 
-  /** Loads a plan over the model's parameters, with a workspace of its own. */
+  /** Loads a plan over the model's parameters, with a workspace of its own. @internal */
   load(plan: Plan, lender: Arena = this.memory): Session {
     return this.executor.load(plan, Arena.allocate(plan.blocks, { lender }))
   }
 
+  /** @internal */
   namedInputs(): Record<string, Tensor> {
     return Object.fromEntries(this.inputNames.map((name, i) => [name, this.inputs[i]]))
   }
 
-  /** Checks and converts features: one block of rows for each input. */
+  /** Checks and converts features: one block of rows for each input. @internal */
   toInputRows(where: string, x: Features): { rows: readonly Rows[]; count: number } {
     const given = this.featuresByName(where, x)
     const rows = this.inputs.map((tensor, i) => {
@@ -265,7 +268,7 @@ export class Model {
     return x as Readonly<Record<string, NumbersLike>>
   }
 
-  /** Runs one after the other what reads or writes the model's variables: a prediction waits for the epoch in progress. */
+  /** Runs one after the other what reads or writes the model's variables: a prediction waits for the epoch in progress. @internal */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const run = async () => {
       this.running = true
@@ -285,7 +288,7 @@ export class Model {
       throw new BusyError(`${where}: a run is reading or writing the weights; wait for it to end, or do this in onEpochEnd.`)
   }
 
-  /** Holds the model for one training run; the result ends the hold. */
+  /** Holds the model for one training run; the result ends the hold. @internal */
   beginTraining(): () => void {
     if (this.training) throw new BusyError('This model is already being trained; wait for that run to end, or build a second model.')
     this.training = true
@@ -336,7 +339,13 @@ export function sequential(layers: readonly [Tensor, ...(Layer | ((x: Tensor) =>
   return new Model([first], [output], options)
 }
 
-/** A model from symbolic inputs to symbolic outputs, with any connections between. */
+/**
+ * A model from symbolic inputs to symbolic outputs, with any connections between.
+ *
+ * @param inputs One `input(shape)` or several; their names are those data are given by.
+ * @param outputs One tensor or several of shape [batch, …].
+ * @throws OptionError if an output depends on an input that is not listed, or two layers share a name.
+ */
 export function model(inputs: Tensor | readonly Tensor[], outputs: Tensor | readonly Tensor[], options: ModelOptions = {}): Model {
   const list = (tensors: Tensor | readonly Tensor[]): readonly Tensor[] => (Array.isArray(tensors) ? tensors : [tensors as Tensor])
   return new Model(list(inputs), list(outputs), options)
