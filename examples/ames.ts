@@ -6,7 +6,19 @@
  */
 import { readFileSync } from 'node:fs'
 import { parse } from 'csv-parse/sync'
-import { adamW, add, concatenate, dense, dropout, type ExecutionOptions, input, model, type Progress, type Tensor } from '../src/index.ts'
+import {
+  adamW,
+  add,
+  concatenate,
+  dense,
+  dropout,
+  type EpochValues,
+  type ExecutionOptions,
+  input,
+  model,
+  type Progress,
+  type Tensor,
+} from '../src/index.ts'
 
 type House = Readonly<Record<string, string>>
 
@@ -115,6 +127,7 @@ function encode(houses: readonly House[], isTraining: (row: number) => boolean):
 export interface AmesOptions extends ExecutionOptions {
   readonly seed?: number
   readonly onProgress?: (progress: Progress) => void
+  readonly onEpochEnd?: (epoch: number, values: EpochValues) => void
 }
 
 export interface AmesResult {
@@ -132,7 +145,7 @@ export interface AmesResult {
 const NETWORKS = 2
 const EPOCHS = 60
 
-export async function trainAmes({ seed = 1, onProgress, ...execution }: AmesOptions = {}): Promise<AmesResult> {
+export async function trainAmes({ seed = 1, onProgress, onEpochEnd, ...execution }: AmesOptions = {}): Promise<AmesResult> {
   const all: House[] = parse(readFileSync(new URL('data/ames.csv', import.meta.url)), { columns: true })
   // The data's author advises to leave out the five houses above 4,000 square feet, three of which are true outliers.
   const houses = all.filter((house) => Number(house.Gr_Liv_Area) <= 4000)
@@ -164,6 +177,7 @@ export async function trainAmes({ seed = 1, onProgress, ...execution }: AmesOpti
       epochs: EPOCHS,
       batchSize: 32,
       onProgress,
+      onEpochEnd,
     },
   )
   const seconds = (performance.now() - start) / 1000

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
-import { adamW, dense, dropout, type ExecutionOptions, input, type Progress, sequential } from '../src/index.ts'
+import { adamW, dense, dropout, type EpochValues, type ExecutionOptions, input, type Progress, sequential } from '../src/index.ts'
 
 const PIXELS = 64
 const EPOCHS = 40
@@ -10,6 +10,7 @@ const EPOCHS = 40
 export interface DigitsOptions extends ExecutionOptions {
   readonly seed?: number
   readonly onProgress?: (progress: Progress) => void
+  readonly onEpochEnd?: (epoch: number, values: EpochValues) => void
 }
 
 export interface DigitsResult {
@@ -21,7 +22,7 @@ export interface DigitsResult {
   readonly seconds: number
 }
 
-export async function trainDigits({ seed = 1, onProgress, ...execution }: DigitsOptions = {}): Promise<DigitsResult> {
+export async function trainDigits({ seed = 1, onProgress, onEpochEnd, ...execution }: DigitsOptions = {}): Promise<DigitsResult> {
   const cells: string[][] = parse(gunzipSync(readFileSync(new URL('data/digits.csv.gz', import.meta.url))))
   const rows = cells.map((row) => row.map(Number))
   const part = (isTest: boolean) => {
@@ -49,6 +50,7 @@ export async function trainDigits({ seed = 1, onProgress, ...execution }: Digits
     epochs: EPOCHS,
     batchSize: 32,
     onProgress,
+    onEpochEnd,
   })
   const seconds = (performance.now() - start) / 1000
   const { accuracy } = await net.evaluate(test, { loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] })

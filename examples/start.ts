@@ -5,51 +5,50 @@
 import { parseArgs } from 'node:util'
 import cliProgress from 'cli-progress'
 import Table from 'cli-table3'
-import { type ExecutionOptions, executionInfo, type Progress } from '../src/index.ts'
+import { type EpochValues, type ExecutionOptions, executionInfo, type Progress } from '../src/index.ts'
 import { trainAmes } from './ames.ts'
 import { trainDigits } from './digits.ts'
 
 const { values: options } = parseArgs({ options: { json: { type: 'boolean', default: false } } })
 
+type Listeners = { onProgress(progress: Progress): void; onEpochEnd(epoch: number, values: EpochValues): void }
+
 /** One line that fills up on a terminal; a line every tenth epoch elsewhere. */
-function progressLine(title: string): { report(progress: Progress): void; end(): void } {
+function progressLine(title: string): Listeners & { end(): void } {
   if (!process.stderr.isTTY) {
-    let printed = -1
     return {
-      report({ epoch, epochs, loss }) {
-        if (epoch % 10 !== 0 || epoch === printed) return
-        printed = epoch
-        console.error(`${title}: epoch ${epoch + 1} of ${epochs}, loss ${loss.toFixed(4)}`)
+      onProgress() {},
+      onEpochEnd(epoch, { loss }) {
+        if ((epoch + 1) % 10 === 0) console.error(`${title}: epoch ${epoch + 1}, loss ${loss.toFixed(4)}`)
       },
       end() {},
     }
   }
-  const bar = new cliProgress.SingleBar(
-    { format: `${title.padEnd(26)} {bar} epoch {epoch}/{epochs}  loss {loss}`, clearOnComplete: true },
-    cliProgress.Presets.shades_classic,
-  )
+  const format = `${title.padEnd(26)} {bar} epoch {epoch}/{epochs}  loss {loss}`
+  const bar = new cliProgress.SingleBar({ format, clearOnComplete: true }, cliProgress.Presets.shades_classic)
   let started = false
   return {
-    report({ epoch, epochs, step, steps, loss }) {
+    onProgress({ epoch, epochs, step, steps, loss }) {
       const payload = { epoch: epoch + 1, epochs, loss: loss.toFixed(4) }
       if (!started) bar.start(epochs * steps, 0, payload)
       started = true
       bar.update(epoch * steps + step, payload)
     },
+    onEpochEnd() {},
     end: () => bar.stop(),
   }
 }
 
 async function timed<R>(
   title: string,
-  train: (options: ExecutionOptions & { onProgress: (progress: Progress) => void }) => Promise<R>,
+  train: (options: ExecutionOptions & Listeners) => Promise<R>,
   executor: 'native' | 'reference',
 ): Promise<R> {
-  const line = progressLine(`${title} (${executor})`)
+  const { end, ...listeners } = progressLine(`${title} (${executor})`)
   try {
-    return await train({ executor, onProgress: line.report })
+    return await train({ executor, ...listeners })
   } finally {
-    line.end()
+    end()
   }
 }
 

@@ -74,7 +74,9 @@ function countRows(place: string, size: number, shape: readonly number[] | null,
   const fits =
     sizeOf(row) === width && (row.length === spec.shape.length ? row.every((extent, i) => extent === spec.shape[i]) : width === 1)
   if (!fits)
-    throw new DataError(`${place}: expected ${expected}, got data of shape [${shape.join(', ')}]; the first dimension counts the samples.`)
+    throw new DataError(
+      `${place}: expected ${expected}, got data of shape [${shape.join(', ')}]; the first dimension counts the samples${shape.length === spec.shape.length ? ' (a single row goes into brackets of its own: [row])' : ''}.`,
+    )
   return shape[0]
 }
 

@@ -1,6 +1,6 @@
 import { NativeError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
-import { printInstruction } from '../plan/print.ts'
+import { expectPlan, printInstruction } from '../plan/print.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { Arena, type Values } from './arena.ts'
 import type { Executor } from './executor.ts'
@@ -11,7 +11,7 @@ import { referenceExecutor } from './reference/index.ts'
 export interface LockstepOptions {
   /** Fills variables and inputs of an arena before the step; default: small random values, the same on both sides. */
   readonly initialize?: (arena: Arena, plan: Plan) => void
-  /** Largest allowed |a - b| over the largest |b| of the result; default 1e-5. */
+  /** Largest allowed |a - b| over the largest magnitude among operands and result; default 1e-5. */
   readonly tolerance?: number
   /** Default: the native executor against the reference executor. */
   readonly executors?: readonly [Executor, Executor]
@@ -25,7 +25,7 @@ export interface LockstepDifference {
   readonly layer: string | null
   readonly element: number
   readonly values: readonly [number, number]
-  /** |a - b| over the largest |b| of the result. */
+  /** |a - b| over the largest magnitude among operands and result. */
   readonly error: number
 }
 
@@ -44,6 +44,7 @@ export interface LockstepReport {
  * first executor's are handed to the second, so that every instruction is judged on equal operands.
  */
 export function lockstep(plan: Plan, options: LockstepOptions = {}): LockstepReport {
+  expectPlan('lockstep', plan)
   const { initialize = fillRandomly, tolerance = 1e-5, executors = [native(), referenceExecutor] } = options
   const [first, second] = executors.map((executor) => executor.load(plan, Arena.allocate(plan.blocks)))
   initialize(first.arena, plan)
@@ -53,12 +54,13 @@ export function lockstep(plan: Plan, options: LockstepOptions = {}): LockstepRep
   let firstDifference: LockstepDifference | null = null
   let firstNonFinite: LockstepReport['firstNonFinite'] = null
   plan.instructions.forEach((instruction, index) => {
+    const operands = instruction.inputs.map((input) => largestOf(second.arena.view(plan.tensors[input])))
     first.execute(index, index + 1)
     second.execute(index, index + 1)
     for (const output of instruction.outputs) {
       const a = first.arena.view(plan.tensors[output])
       const b = second.arena.view(plan.tensors[output])
-      const found = compare(a, b)
+      const found = compare(a, b, Math.max(...operands, largestOf(b)))
       const where = { index, instruction: printInstruction(plan, instruction), layer: instruction.layer }
       if (found !== null && (worst === null || found.error > worst.error)) worst = { ...where, ...found }
       if (found !== null && found.error > tolerance) firstDifference ??= { ...where, ...found }
@@ -70,9 +72,7 @@ export function lockstep(plan: Plan, options: LockstepOptions = {}): LockstepRep
 }
 
 /** The element that differs most, or null if all are equal. NaN equals NaN. */
-function compare(a: Values, b: Values): Pick<LockstepDifference, 'element' | 'values' | 'error'> | null {
-  let scale = 1e-30
-  for (const value of b) if (Number.isFinite(value)) scale = Math.max(scale, Math.abs(value))
+function compare(a: Values, b: Values, scale: number): Pick<LockstepDifference, 'element' | 'values' | 'error'> | null {
   let worst: Pick<LockstepDifference, 'element' | 'values' | 'error'> | null = null
   for (let i = 0; i < a.length; i++) {
     if (Object.is(a[i], b[i]) || a[i] === b[i]) continue
@@ -81,6 +81,13 @@ function compare(a: Values, b: Values): Pick<LockstepDifference, 'element' | 'va
     if (worst === null || error > worst.error) worst = { element: i, values: [a[i], b[i]], error }
   }
   return worst
+}
+
+/** The largest finite magnitude; at least 1e-30, so that it can be divided by. */
+function largestOf(values: Values): number {
+  let largest = 1e-30
+  for (const value of values) if (Number.isFinite(value)) largest = Math.max(largest, Math.abs(value))
+  return largest
 }
 
 /** Small random floats in all variables and inputs; squares (second moments) must not be negative, so all are positive. Indices stay 0. */

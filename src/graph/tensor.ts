@@ -79,15 +79,16 @@ export function locate(op: string): string {
 
 /** Adds a node: infers and checks its shape. The only way a tensor is made. */
 export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {
-  for (const [i, input] of inputs.entries()) {
-    if (!(input instanceof Tensor)) {
-      throw new OptionError(
-        `${locate(op.name)}: operand ${i} must be a symbolic tensor, got ${describe(input)}; make one with input(shape).`,
-      )
-    }
-  }
+  for (const [i, input] of inputs.entries()) expectTensor(locate(op.name), input, `operand ${i}`)
   const spec = op.infer(inputs, attributes, locate(op.name))
   return new Tensor(op as Op, inputs, attributes, spec)
+}
+
+/** Throws unless the value is a symbolic tensor. */
+export function expectTensor(where: string, value: unknown, what = 'the operand'): asserts value is Tensor {
+  if (!(value instanceof Tensor)) {
+    throw new OptionError(`${where}: ${what} must be a symbolic tensor, got ${describe(value)}; make one with input(shape).`)
+  }
 }
 
 /** Throws unless the dtype is the expected one. */

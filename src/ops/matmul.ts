@@ -2,7 +2,7 @@
 import { ShapeError } from '../errors.ts'
 import { defineOp, type Op, type Sample, spec, uniform } from '../graph/op.ts'
 import { broadcastShapes, formatShape, productDimension, type Shape, sameShape } from '../graph/shape.ts'
-import { apply, expectDtype, locate, type Tensor } from '../graph/tensor.ts'
+import { apply, expectDtype, expectTensor, locate, type Tensor } from '../graph/tensor.ts'
 import { elementwiseOps } from './elementwise.ts'
 import { sumTo } from './reduce.ts'
 import { reshape, shapeOps } from './shape.ts'
@@ -131,8 +131,10 @@ function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean)
  */
 export function matmul(a: Tensor, b: Tensor, options: { transposeA?: boolean; transposeB?: boolean } = {}): Tensor {
   const { transposeA = false, transposeB = false } = options
+  expectTensor(locate('matmul'), a, 'a')
+  expectTensor(locate('matmul'), b, 'b')
   // Many matrices times one are one taller matrix times it: a single large product, and a single one for its gradient.
-  if (b.shape?.length === 2 && a.shape?.length > 2 && !transposeA) {
+  if (b.rank === 2 && a.rank > 2 && !transposeA) {
     const leading = a.shape.slice(0, -1)
     const rows = productDimension(locate('matmul'), leading)
     const flattened = product(reshape(a, [rows, a.shape[a.rank - 1]]), b, false, transposeB)

@@ -1,8 +1,8 @@
 /** Reductions. The primitives reduce one run of neighbouring axes; the functions below compose them. */
-import { OptionError, ShapeError } from '../errors.ts'
+import { checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
 import { defineOp, type Reject, type Sample, type SampleInput, spec, uniform } from '../graph/op.ts'
 import { formatShape, normaliseAxis, type Shape, sameShape } from '../graph/shape.ts'
-import { apply, expectDtype, locate, type Spec, type Tensor } from '../graph/tensor.ts'
+import { apply, expectDtype, expectTensor, locate, type Spec, type Tensor } from '../graph/tensor.ts'
 import { divide, equal, multiply, square, subtract } from './elementwise.ts'
 import { broadcastTo, reshape } from './shape.ts'
 import { elementCount } from './source.ts'
@@ -105,10 +105,19 @@ export interface ReduceOptions {
   readonly keepDims?: boolean
 }
 
+function checkReduction(where: string, x: Tensor, options: ReduceOptions): void {
+  expectTensor(where, x)
+  checkOptions(where, options, ['axes', 'keepDims'])
+  if (options.axes !== undefined && !Array.isArray(options.axes)) {
+    throw new OptionError(`${where}: axes must be an array of integers, got ${describe(options.axes)}; try [${options.axes}].`)
+  }
+}
+
 /** Splits the axes into runs of neighbours and reduces them from the right, so that the numbers of the others stay valid. */
-function reduce(op: typeof reduceOps.sum, x: Tensor, { axes, keepDims = false }: ReduceOptions): Tensor {
+function reduce(op: typeof reduceOps.sum, x: Tensor, options: ReduceOptions): Tensor {
   const where = locate(op.name)
-  if (axes !== undefined && !Array.isArray(axes)) throw new OptionError(`${where}: axes must be an array of integers, got ${axes}.`)
+  checkReduction(where, x, options)
+  const { axes, keepDims = false } = options
   const all = axes === undefined ? x.shape.map((_, i) => i) : axes.map((axis) => normaliseAxis(where, axis, x.rank))
   const sorted = [...new Set(all)].sort((a, b) => b - a)
   let y = x
@@ -139,6 +148,7 @@ export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
 
 /** The arithmetic mean over `axes` (default: all). Over the batch it divides by the batch size of the plan. Shapes and errors as for `sum`. */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
+  checkReduction(locate('mean'), x, options)
   const axes = options.axes?.map((axis) => normaliseAxis(locate('mean'), axis, x.rank))
   const counted = axes === undefined ? x.shape : x.shape.filter((_, i) => axes.includes(i))
   return divide(sum(x, options), elementCount(counted))

@@ -244,6 +244,7 @@ function inverse(permutation: readonly number[]): number[] {
  * @param shape Extents; one of them may be -1, it is then found from the others.
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
+  if (!Array.isArray(shape)) throw new OptionError(`${locate('reshape')}: shape must be an array, got ${describe(shape)}.`)
   const open = shape.indexOf(-1)
   if (open < 0) return apply(shapeOps.reshape, [x], { shape })
   const where = locate('reshape')
@@ -307,6 +308,7 @@ export function slice(x: Tensor, ranges: readonly (readonly [number, number] | n
  * @throws ShapeError if they do not.
  */
 export function concat(tensors: readonly Tensor[], axis = -1): Tensor {
+  if (!Array.isArray(tensors)) throw new OptionError(`${locate('concat')}: expected an array of tensors, got ${describe(tensors)}.`)
   const rank = tensors[0] instanceof Tensor ? tensors[0].rank : 1
   return apply(shapeOps.concat, tensors, { axis: normaliseAxis(locate('concat'), axis, rank) })
 }

@@ -1,3 +1,4 @@
+import { describe, OptionError } from '../errors.ts'
 import type { Instruction, Plan, PlanTensor } from './plan.ts'
 
 /**
@@ -6,12 +7,22 @@ import type { Instruction, Plan, PlanTensor } from './plan.ts'
  *     %7 [32, 64] workspace+128 = matmul(x, dense_1.kernel, dense_1.bias) {activation: relu}   # dense_1
  */
 export function printPlan(plan: Plan): string {
+  expectPlan('printPlan', plan)
   const blocks = Object.entries(plan.blocks).map(([name, bytes]) => `${name} ${bytes}`)
   const lines = [`plan for ${plan.mode}, batch ${plan.batchSize}`, `blocks in bytes: ${blocks.join(', ')}`]
   for (const [name, tensor] of Object.entries(plan.inputs)) lines.push(`input ${name} ${spell(plan.tensors[tensor])}`)
   for (const instruction of plan.instructions) lines.push(printInstruction(plan, instruction))
   for (const [name, tensor] of Object.entries(plan.outputs)) lines.push(`output ${name} = ${plan.tensors[tensor].label}`)
   return `${lines.join('\n')}\n`
+}
+
+/** Throws unless the value is a plan: a model is easily given in its place. */
+export function expectPlan(where: string, value: unknown): asserts value is Plan {
+  if (!Array.isArray((value as Plan | null)?.instructions)) {
+    throw new OptionError(
+      `${where}: expected a plan, got ${describe(value)}; a model gives one by plan(batchSize) or trainingPlan(batchSize, { loss }).`,
+    )
+  }
 }
 
 /** One instruction, as `printPlan` and error messages show it. */

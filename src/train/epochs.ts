@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
 import { AbortError, checkSignal, DataError, describe, OptionError } from '../errors.ts'
 import { sizeOf } from '../graph/shape.ts'
@@ -67,7 +68,8 @@ export class Epochs {
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
-  /** Rows to train on, in the order of the next epoch. */
+  /** Rows to train on, ascending, and in the order of this epoch. */
+  private readonly rows: Int32Array
   private readonly order: Int32Array
 
   constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
@@ -95,7 +97,8 @@ export class Epochs {
         : held.validation.length > 0
           ? pick(this.trainer, this.samples, held.validation)
           : null
-    this.order = held.training
+    this.rows = held.training
+    this.order = held.training.slice()
     this.batchSize = Math.min(batchSize, this.order.length)
     this.stepsPerEpoch = Math.ceil(this.order.length / this.batchSize)
     // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
@@ -111,7 +114,7 @@ export class Epochs {
   /** Runs one epoch and measures it. */
   async run(epoch: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues> {
     this.trainer.learningRate = rateAt(this.learningRate, epoch)
-    if (this.shuffle) this.reorder(epoch)
+    if (this.shuffle) await this.reorder(epoch)
     const { objective } = this.trainer
     const feeds = objective.feeds(this.samples)
     const runs = []
@@ -151,9 +154,9 @@ export class Epochs {
   }
 
   /** A new order for an epoch: a function of seed and epoch alone. */
-  private reorder(epoch: number): void {
-    this.order.sort()
-    new RandomStream(this.model.seed, Purpose.shuffle, epoch).shuffle(this.order)
+  private async reorder(epoch: number): Promise<void> {
+    this.order.set(this.rows)
+    for (const _ of new RandomStream(this.model.seed, Purpose.shuffle, epoch).shuffleInSlices(this.order)) await setImmediate()
   }
 }
 

@@ -35,6 +35,8 @@ export interface History {
 
 export async function fit(model: Model, data: TrainingData, options: FitOptions): Promise<History> {
   if (options === undefined) throw new OptionError('fit: options are required, at least { loss }.')
+  if (Array.isArray(options) || ArrayBuffer.isView(options))
+    throw new OptionError('fit: expected fit({ x, y }, options), got the targets as second argument.')
   checkOptions('fit', options, [...epochOptionNames, 'earlyStopping', 'onProgress', 'onEpochEnd'])
   for (const name of ['onProgress', 'onEpochEnd'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function')

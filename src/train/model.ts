@@ -9,6 +9,7 @@ import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
 import { seedVariable } from '../ops/random.ts'
 import { sourceOps, type VariableAttributes } from '../ops/source.ts'
+import { type Optimizer, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
@@ -17,9 +18,10 @@ import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import { nameInputs, nameLayers, nameVariables } from './names.ts'
-import type { EpochValues } from './objective.ts'
+import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
+import { Trainer } from './trainer.ts'
 
 export interface ModelOptions extends ExecutionOptions {
   /** Decides initial weights, shuffling and dropout: an integer of 0 … 2^53 - 1. Default 0. The same seed gives the same bits. */
@@ -210,6 +212,18 @@ export class Model {
   /** A table of layers with output shapes and numbers of parameters. */
   summary(): string {
     return summarize(this)
+  }
+
+  /**
+   * The plan of a whole training step at a batch size: forward, loss, gradients, update. `printPlan` shows it, `lockstep` checks it.
+   *
+   * @param options `loss`, and if wanted `metrics` and `optimizer` (default adam), as for `fit`.
+   */
+  trainingPlan(batchSize: number, options: ObjectiveOptions & { readonly optimizer?: Optimizer | OptimizerName }): Plan {
+    checkOptions('trainingPlan', options, ['loss', 'metrics', 'optimizer'])
+    return new Trainer(this, new Objective('trainingPlan', this, options), optimizerFor('trainingPlan', options.optimizer ?? 'adam')).plan(
+      batchSize,
+    )
   }
 
   /** The plan for prediction at a batch size. `printPlan` shows it. */

@@ -70,7 +70,9 @@ export class Objective {
       const target = placeholder(spec.shape.slice(1), { name: 'target', dtype: spec.dtype })
       const losses = this.loss.compute(prediction, target)
       if (!sameShape(losses.shape, [batch]))
-        throw new OptionError(`${where}: the loss must give one number a sample, shape [batch], got ${formatShape(losses.shape)}.`)
+        throw new OptionError(
+          `${where}: the loss must give one number a sample, shape [batch], got ${formatShape(losses.shape)}; reduce the other axes with mean(x, { axes: [1] }).`,
+        )
       const penalties = model.parameters.flatMap(({ variable }) => {
         const { regularize } = variable.attributes as VariableAttributes
         return regularize === undefined ? [] : [regularize(variable)]
@@ -143,7 +145,7 @@ export class Objective {
           samples: batchSize,
           values: names.map((name) => {
             const size = records[name].length / completed
-            return Array.from(records[name].subarray(step * size, (step + 1) * size))
+            return size === 1 ? [records[name][step]] : Array.from(records[name].subarray(step * size, (step + 1) * size))
           }),
         })),
       )

@@ -13,6 +13,7 @@ it('weights cannot be set while a run uses them, but can between epochs', async 
     {
       loss: 'meanSquaredError',
       epochs: 2,
+      shuffle: false,
       onEpochEnd: () => {
         net.setWeights(weights)
         steps.push('set between epochs')

@@ -143,7 +143,7 @@ class Recorder {
         const values = integer ? new Int32Array(size * steps) : new Float32Array(size * steps)
         for (let step = 0; step < steps; step++) {
           const from = (first + step) * this.stride + start
-          values.set(source.subarray(from, from + size), step * size)
+          for (let i = 0; i < size; i++) values[step * size + i] = source[from + i]
         }
         return [name, values]
       }),
