@@ -6,19 +6,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { parse } from 'csv-parse/sync'
-import {
-  adamW,
-  add,
-  concatenate,
-  dense,
-  dropout,
-  type EpochValues,
-  type ExecutionOptions,
-  input,
-  model,
-  type Progress,
-  type Tensor,
-} from '../src/index.ts'
+import { adamW, add, concatenate, dense, dropout, input, model, type Tensor } from '../src/index.ts'
+import type { ExampleOptions } from './options.ts'
 
 type House = Readonly<Record<string, string>>
 
@@ -124,12 +113,6 @@ function encode(houses: readonly House[], isTraining: (row: number) => boolean):
   return houses.map((_, row) => columns.map((column) => column[row]))
 }
 
-export interface AmesOptions extends ExecutionOptions {
-  readonly seed?: number
-  readonly onProgress?: (progress: Progress) => void
-  readonly onEpochEnd?: (epoch: number, values: EpochValues) => void
-}
-
 export interface AmesResult {
   readonly trainingRows: number
   readonly testRows: number
@@ -145,7 +128,7 @@ export interface AmesResult {
 const NETWORKS = 2
 const EPOCHS = 60
 
-export async function trainAmes({ seed = 1, onProgress, onEpochEnd, ...execution }: AmesOptions = {}): Promise<AmesResult> {
+export async function trainAmes({ seed = 1, onProgress, onEpochEnd, ...execution }: ExampleOptions = {}): Promise<AmesResult> {
   const all: House[] = parse(readFileSync(new URL('data/ames.csv', import.meta.url)), { columns: true })
   // The data's author advises to leave out the five houses above 4,000 square feet, three of which are true outliers.
   const houses = all.filter((house) => Number(house.Gr_Liv_Area) <= 4000)

@@ -2,16 +2,11 @@
 import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
-import { adamW, dense, dropout, type EpochValues, type ExecutionOptions, input, type Progress, sequential } from '../src/index.ts'
+import { adamW, dense, dropout, input, sequential } from '../src/index.ts'
+import type { ExampleOptions } from './options.ts'
 
 const PIXELS = 64
 const EPOCHS = 40
-
-export interface DigitsOptions extends ExecutionOptions {
-  readonly seed?: number
-  readonly onProgress?: (progress: Progress) => void
-  readonly onEpochEnd?: (epoch: number, values: EpochValues) => void
-}
 
 export interface DigitsResult {
   readonly trainingRows: number
@@ -22,7 +17,7 @@ export interface DigitsResult {
   readonly seconds: number
 }
 
-export async function trainDigits({ seed = 1, onProgress, onEpochEnd, ...execution }: DigitsOptions = {}): Promise<DigitsResult> {
+export async function trainDigits({ seed = 1, onProgress, onEpochEnd, ...execution }: ExampleOptions = {}): Promise<DigitsResult> {
   const cells: string[][] = parse(gunzipSync(readFileSync(new URL('data/digits.csv.gz', import.meta.url))))
   const rows = cells.map((row) => row.map(Number))
   const part = (isTest: boolean) => {

@@ -28,7 +28,7 @@ export function chooseExecutor({ executor = 'auto', threads }: ExecutionOptions)
   if (!warned) {
     warned = true
     emitWarning(
-      `The native addon is not available, so thalweg runs on its reference executor: same results within rounding, many times slower. ${failure}`,
+      `The native addon is not available, so thalweg runs on its reference executor: same results within rounding, many times slower. ${failure}. In a clone, npm run build:native builds it (a C++17 compiler, make and python3 are needed).`,
       { code: 'THALWEG_NO_NATIVE' },
     )
   }
