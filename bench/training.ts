@@ -117,7 +117,9 @@ const contestants = [
 function makeData({ features, outputs, loss, batchSize }: Case, steps: number) {
   const random = new RandomStream(1, Purpose.sample)
   const count = batchSize * steps
-  const x = Float32Array.from({ length: count * features }, () => random.uniform())
+  // In shared memory, so that fit uses it without a copy.
+  const x = new Float32Array(new SharedArrayBuffer(count * features * 4))
+  for (let i = 0; i < x.length; i++) x[i] = random.uniform()
   const y =
     loss === 'meanSquaredError'
       ? Float32Array.from({ length: count * outputs }, () => random.uniform())
@@ -132,13 +134,17 @@ class Runner {
   private readonly definition: Case
   private epochs = 1
   private readonly data: ReturnType<typeof makeData>
-  private static readonly batches = 64
+  private readonly batches: number
 
   constructor(definition: Case, execution: object) {
     this.definition = definition
     this.net = definition.build({ seed: 1, ...execution })
     this.optimizer = definition.optimizer()
-    this.data = makeData(definition, Runner.batches)
+    // At least two batches, at most 64, and by a rough guess of the executor's speed no more than fill a window.
+    const multiplications = 3 * this.net.parameterCount * definition.batchSize
+    const perSecond = this.net.executor.name === 'native' ? 5e10 : 5e8
+    this.batches = Math.max(2, Math.min(64, Math.round((windowSeconds * perSecond) / multiplications)))
+    this.data = makeData(definition, this.batches)
   }
 
   private async fit(): Promise<number> {
@@ -156,7 +162,7 @@ class Runner {
   }
 
   async stepsPerSecond(): Promise<number> {
-    return (this.epochs * Runner.batches) / (await this.fit())
+    return (this.epochs * this.batches) / (await this.fit())
   }
 }
 
