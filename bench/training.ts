@@ -1,7 +1,7 @@
 /**
  * Training steps per second through the public API: the native executor on one thread and on all of them, and the reference executor.
  *
- *     npm run bench                       all cases, about a minute
+ *     npm run bench                       all cases, about two minutes
  *     npm run bench -- --case c --rounds 9
  *     npm run bench -- --json
  *
@@ -127,12 +127,12 @@ function makeData({ features, outputs, loss, batchSize }: Case, steps: number) {
   return { x, y }
 }
 
-/** Seconds that `fit` takes for a number of steps; its data are at most a few hundred batches, gone through again and again. */
+/** A network in training through `fit`, over a few batches that it goes through again and again. */
 class Runner {
   private readonly net: Model
   private readonly optimizer: Optimizer
   private readonly definition: Case
-  private epochs = 1
+  private epochs = 3
   private readonly data: ReturnType<typeof makeData>
   private readonly batches: number
 
@@ -147,22 +147,21 @@ class Runner {
     this.data = makeData(definition, this.batches)
   }
 
-  private async fit(): Promise<number> {
+  /** Steps per second from the end of the first epoch to the end of the last: what `fit` prepares once is not counted. */
+  async stepsPerSecond(): Promise<number> {
     const { loss, batchSize } = this.definition
-    const start = performance.now()
-    await this.net.fit(this.data, { loss, batchSize, optimizer: this.optimizer, epochs: this.epochs })
-    return (performance.now() - start) / 1000
+    const ends: number[] = []
+    const onEpochEnd = () => {
+      ends.push(performance.now())
+    }
+    await this.net.fit(this.data, { loss, batchSize, optimizer: this.optimizer, epochs: this.epochs, onEpochEnd })
+    return ((ends.length - 1) * this.batches * 1000) / (ends[ends.length - 1] - ends[0])
   }
 
   /** Warms up, and finds how many epochs fill a window. */
   async prepare(): Promise<void> {
-    await this.fit()
-    const seconds = await this.fit()
-    this.epochs = Math.max(1, Math.round(windowSeconds / seconds))
-  }
-
-  async stepsPerSecond(): Promise<number> {
-    return (this.epochs * this.batches) / (await this.fit())
+    const rate = await this.stepsPerSecond()
+    this.epochs = 1 + Math.max(1, Math.round((windowSeconds * rate) / this.batches))
   }
 }
 
