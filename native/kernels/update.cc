@@ -114,7 +114,7 @@ void runSgd(const Instruction* instruction, int64_t chunk, void*) {
     updateSgd<false>(p, g, nullptr, *(const float*)inputs[2].data, s, n);
 }
 
-// adam: p g m v lr[] step int32[] -> p m v, with t = step + 1
+// adam: p g m v lr[] step int32[] -> p m v, with t = step + 1; m and v below 2^-110 become 0
 //   p = p - (lr weightDecay) p                    (left out when weightDecay is 0)
 //   m = m + (1 - beta1) (g - m)
 //   v = v + (1 - beta2) (g g - v)
@@ -163,11 +163,15 @@ struct AdamElement {
   Float p, m, v;
 };
 
+// Moments below 2^-110 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
+// (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing.
+THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(0x1p-110f)), splat(0.0f), x); }
+
 template <bool hasDecay>
 THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const AdamScalars& s) {
   if (hasDecay) p = p - s.decay * p;
-  m = m + s.oneMinusBeta1 * (g - m);
-  v = v + s.oneMinusBeta2 * (g * g - v);
+  m = withoutRemnant(m + s.oneMinusBeta1 * (g - m));
+  v = withoutRemnant(v + s.oneMinusBeta2 * (g * g - v));
   return {p - s.rate * m / (squareRoot(v * s.correction) + s.epsilon), m, v};
 }
 

@@ -18,6 +18,11 @@ const sgd: Kernel<SgdAttributes> = (inputs, [parameter], { momentum, nesterov, w
   }
 }
 
+/** 0 for what is below 2^-110: next to epsilon it means nothing, and left alone it decays into denormals, which are slow. */
+function withoutRemnant(x: number): number {
+  return Math.abs(x) < 2 ** -110 ? 0 : x
+}
+
 /** See ops/update.ts for the equations. */
 const adam: Kernel<AdamAttributes> = ([parameter, gradient, mean, square, rateView, step], _, { beta1, beta2, epsilon, weightDecay }) => {
   const [p, g, m, v] = [parameter.values, gradient.values, mean.values, square.values]
@@ -26,8 +31,8 @@ const adam: Kernel<AdamAttributes> = ([parameter, gradient, mean, square, rateVi
   const correction1 = 1 - beta1 ** t
   const correction2 = 1 - beta2 ** t
   for (let i = 0; i < p.length; i++) {
-    m[i] += (1 - beta1) * (g[i] - m[i])
-    v[i] += (1 - beta2) * (g[i] * g[i] - v[i])
+    m[i] = withoutRemnant(m[i] + (1 - beta1) * (g[i] - m[i]))
+    v[i] = withoutRemnant(v[i] + (1 - beta2) * (g[i] * g[i] - v[i]))
     p[i] -= rate * weightDecay * p[i] + (rate * (m[i] / correction1)) / (Math.sqrt(v[i] / correction2) + epsilon)
   }
 }
