@@ -23,12 +23,12 @@ export interface Metric {
   result(batches: readonly BatchStatistics[]): number
 }
 
-/** Σ samples · value / Σ samples: the mean over samples of a mean over each batch. */
-export function weightedMean(batches: readonly BatchStatistics[], statistic = 0): number {
+/** Σ samples · value / Σ samples over the first statistic: the mean over samples of a mean over each batch. */
+export function weightedMean(batches: readonly BatchStatistics[]): number {
   let total = 0
   let samples = 0
   for (const batch of batches) {
-    total += batch.samples * batch.values[statistic][0]
+    total += batch.samples * batch.values[0][0]
     samples += batch.samples
   }
   return total / samples

@@ -86,10 +86,7 @@ describe.skipIf(addon === undefined)('native kernels', () => {
   })
 
   it.each(isas)('run on %s when it is asked for', (isa) => {
-    const made = planOf(cases[cases.length - 1])
-    const session = addon?.load({ blocks: [], tensors: [], instructions: [] }, [], { isa })
-    expect(made.plan.instructions.length).toBeGreaterThan(0)
-    expect(session?.isa).toBe(isa)
+    expect(addon?.load({ blocks: [], tensors: [], instructions: [] }, [], { isa }).isa).toBe(isa)
   })
 
   it.each(cases.map((subject) => [subject.name, subject] as const))('%s agrees with the reference', (_, subject) => {
