@@ -258,7 +258,7 @@ void runIncrement(const Instruction* instruction, int64_t, void*) {
 
 // checkFinite: x0 … xn -> y int32[], 1 when no element is NaN or infinite, else 0, and the step stops here.
 // Chunks are ranges of all the inputs' elements laid end to end; each leaves one flag in `shared`. Integers are finite.
-constexpr int64_t kCheckChunk = 65536;
+constexpr int64_t kCheckChunk = kChunk;
 
 bool prepareCheckFinite(Preparation* preparation) {
   Instruction* instruction = preparation->instruction;

@@ -385,6 +385,11 @@ bool waitForWorkers(Job& job, int64_t units, int64_t begun, int64_t ownUnits) {
 
 }  // namespace
 
+bool poolIsAwake(int threads) {
+  Pool& p = pool();
+  return p.workers.load(std::memory_order_relaxed) >= threads - 1 && p.sleepers.load(std::memory_order_relaxed) == 0 && !pausing(p);
+}
+
 void parallelFor(int64_t chunks, int threads, Body body, void* context) {
   if (chunks <= 0) return;
   if (threads > kMaximumThreads) threads = kMaximumThreads;

@@ -42,7 +42,8 @@ class AlignedMemory {
 struct Step {
   void (*run)(const Instruction*, int64_t chunk, void* scratch);
   bool (*finish)(const Instruction*);
-  int32_t threads;  // 1: stays on the calling thread
+  bool shared;         // its chunks go to several threads
+  bool sharedIfAwake;  // the same, as long as these are awake
   Instruction instruction;
 };
 
@@ -223,8 +224,9 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
 
     step.run = kernel.run;
     step.finish = kernel.finish;
-    const bool worthSharing = preparation.nanoseconds >= serialBelow && step.instruction.chunks > 1;
-    step.threads = worthSharing ? static_cast<int32_t>(threads) : 1;
+    const bool divisible = threads > 1 && step.instruction.chunks > 1;
+    step.shared = divisible && preparation.nanoseconds >= serialBelow;
+    step.sharedIfAwake = divisible && preparation.nanoseconds >= serialBelow * kAwakePart;
   }
 
   scratchStride = roundedUp(scratchBytes);
@@ -382,14 +384,15 @@ void runChunk(void* context, int64_t chunk, int slot) {
 
 // Runs instructions [first, end). Returns -1, or the number of the one that ended the step.
 int64_t Session::State::runInstructions(int64_t first, int64_t end) {
+  const int workers = static_cast<int>(threads);
   for (int64_t index = first; index < end; index++) {
     const Step& step = steps[index];
     const int64_t chunks = step.instruction.chunks;
-    if (step.threads == 1) {
-      for (int64_t chunk = 0; chunk < chunks; chunk++) step.run(&step.instruction, chunk, scratch.data());
-    } else {
+    if (step.shared || (step.sharedIfAwake && poolIsAwake(workers))) {
       SharedWork work = {&step, scratch.data(), scratchStride};
-      parallelFor(chunks, step.threads, runChunk, &work);
+      parallelFor(chunks, workers, runChunk, &work);
+    } else {
+      for (int64_t chunk = 0; chunk < chunks; chunk++) step.run(&step.instruction, chunk, scratch.data());
     }
     if (step.finish && !step.finish(&step.instruction)) return index;
   }

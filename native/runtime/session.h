@@ -60,10 +60,11 @@ struct RunResult {
   int64_t instruction;  // the one that stopped the run (Stop::nonFinite), else -1
 };
 
-// An instruction whose kernel estimates less work than this stays on the calling thread. Handing chunks to a pool thread that
-// spins costs 1 to 2 microseconds, and waking one that sleeps 50 to 100, so sharing out less work than this loses more than
-// it gains.
+// An instruction whose kernel estimates less work than this stays on the calling thread while the pool's threads sleep, and
+// less than a fifth of it always: waking a thread costs 50 to 100 microseconds, but only once a step, and handing chunks to
+// one that is awake 1 to 2.
 constexpr double kSerialNanoseconds = 20e3;
+constexpr double kAwakePart = 0.2;
 
 struct LoadOptions {
   std::string isa;                          // may be empty: see chooseKernelSet

@@ -1,6 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
 import { AbortError, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import type { Records } from '../executors/executor.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
@@ -8,7 +9,7 @@ import { optimizerFor } from '../optim/optimizers.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
-import { type EpochValues, Objective, type ObjectiveOptions, type Samples } from './objective.ts'
+import { type EpochValues, Objective, type ObjectiveOptions, type Run, type Samples } from './objective.ts'
 import { Trainer } from './trainer.ts'
 
 export interface EpochOptions extends ObjectiveOptions {
@@ -39,8 +40,13 @@ export interface Progress {
   readonly loss: number
 }
 
-/** Steps that have just been completed: the first of them and the loss of each. */
-export type OnSteps = (firstStep: number, losses: Float32Array) => void
+/** Steps of an epoch that have just been completed: the first of them and the loss of each. */
+export type OnSteps = (epoch: number, firstStep: number, losses: Float32Array) => void
+
+/** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
+const MILLISECONDS_TOGETHER = 25
+/** Of the orders of epochs that are run together. */
+const MOST_ROWS_TOGETHER = 1 << 20
 
 export const epochOptionNames = [
   'loss',
@@ -68,9 +74,12 @@ export class Epochs {
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
-  /** Rows to train on, ascending, and in the order of this epoch. */
+  /** Rows to train on, ascending. */
   private readonly rows: Int32Array
-  private readonly order: Int32Array
+  /** Orders that have been made ahead: those of epochs `first` … `first + count - 1`, one after the other. */
+  private ahead: { readonly first: number; readonly count: number; readonly order: Promise<Int32Array> } | null = null
+  /** What the last epochs took, each. */
+  private millisecondsEach = Number.POSITIVE_INFINITY
 
   constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
     const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
@@ -98,9 +107,8 @@ export class Epochs {
           ? pick(this.trainer, this.samples, held.validation)
           : null
     this.rows = held.training
-    this.order = held.training.slice()
-    this.batchSize = Math.min(batchSize, this.order.length)
-    this.stepsPerEpoch = Math.ceil(this.order.length / this.batchSize)
+    this.batchSize = Math.min(batchSize, this.rows.length)
+    this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
     // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
     trainers.set(model, { trainer: this.trainer, generation: model.generation })
   }
@@ -111,53 +119,110 @@ export class Epochs {
     return this.validation === null ? names : [...names, ...names.map(validationName)]
   }
 
-  /** Runs one epoch and measures it. */
-  async run(epoch: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues> {
+  /**
+   * How many epochs from this one on may run in one crossing into the executor: as many as take no time worth speaking of,
+   * if nothing has to be done between them.
+   */
+  together(epoch: number): number {
+    const divisible = this.rows.length % this.batchSize === 0
+    if (!divisible || this.validation !== null || typeof this.learningRate !== 'number') return 1
+    const most = Math.min(this.epochs - epoch, MOST_ROWS_TOGETHER / this.rows.length, MILLISECONDS_TOGETHER / this.millisecondsEach)
+    return Math.max(1, Math.floor(most))
+  }
+
+  /** Runs an epoch, or several in one crossing (see `together`), and measures each. */
+  async run(epoch: number, count: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues[]> {
+    const begun = performance.now()
     this.trainer.learningRate = rateAt(this.learningRate, epoch)
-    if (this.shuffle) await this.reorder(epoch)
+    const order = await this.orderOf(epoch, count)
     const { objective } = this.trainer
     const feeds = objective.feeds(this.samples)
-    const runs = []
+    const runs: Run[] = []
     let before = 0
-    for (const { batchSize, steps, firstRow } of batches(this.order.length, this.batchSize)) {
+    for (const { batchSize, steps, firstRow } of batches(order.length, this.batchSize)) {
       const session = this.trainer.session(batchSize)
       const stepsBefore = before
       let reported = 0
       const report = (first: number, losses: Float32Array) => {
-        onSteps?.(stepsBefore + first, losses)
+        if (onSteps !== undefined) this.reportByEpoch(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
       }
-      const result = await this.model.exclusive(() =>
-        session.run({
+      const result = await this.model.exclusive(() => {
+        const running = session.run({
           steps,
           feeds,
-          order: this.order.subarray(firstRow, firstRow + steps * batchSize),
+          order: order.subarray(firstRow, firstRow + steps * batchSize),
           record: objective.recorded,
           signal,
           onProgress: onSteps === undefined ? undefined : (first, records) => report(first, records.loss as Float32Array),
-        }),
-      )
+        })
+        this.orderAhead(epoch + count, count)
+        return running
+      })
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
       if (result.stopped === 'nonFinite') throw this.trainer.nonFinite(session, epoch * this.stepsPerEpoch + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
-          `Training was stopped in epoch ${epoch + 1}, after ${before} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
+          `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
           signal?.reason,
         )
       runs.push({ batchSize, completed: result.completed, records: result.records })
     }
+    this.millisecondsEach = (performance.now() - begun) / count
+    if (count > 1) return byEpoch(runs[0], count).map((part) => objective.report([part]))
     const values = objective.report(runs)
-    if (this.validation === null) return values
+    if (this.validation === null) return [values]
     const measured = await objective.measure(this.validation, EVALUATION_BATCH, signal)
-    return { ...values, ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }
+    return [{ ...values, ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }]
   }
 
-  /** A new order for an epoch: a function of seed and epoch alone. */
-  private async reorder(epoch: number): Promise<void> {
-    this.order.set(this.rows)
-    for (const _ of new RandomStream(this.model.seed, Purpose.shuffle, epoch).shuffleInSlices(this.order)) await setImmediate()
+  /** Passes steps of several epochs on, an epoch at a time. */
+  private reportByEpoch(epoch: number, first: number, losses: Float32Array, onSteps: OnSteps): void {
+    for (let done = 0; done < losses.length; ) {
+      const step = (first + done) % this.stepsPerEpoch
+      const some = losses.subarray(done, done + this.stepsPerEpoch - step)
+      onSteps(epoch + Math.floor((first + done) / this.stepsPerEpoch), step, some)
+      done += some.length
+    }
   }
+
+  /** The rows of some epochs in the order in which they are trained on: for each a function of seed and epoch alone. */
+  private async orderOf(epoch: number, count: number): Promise<Int32Array> {
+    const { ahead } = this
+    this.ahead = null
+    return ahead !== null && ahead.first === epoch && ahead.count >= count
+      ? (await ahead.order).subarray(0, count * this.rows.length)
+      : this.shuffled(epoch, count)
+  }
+
+  /** Makes the next orders while the executor is at work. */
+  private orderAhead(first: number, epochs: number): void {
+    const count = Math.min(epochs, this.epochs - first)
+    if (count > 0 && this.ahead === null) this.ahead = { first, count, order: this.shuffled(first, count) }
+  }
+
+  private async shuffled(first: number, count: number): Promise<Int32Array> {
+    const { length } = this.rows
+    const order = new Int32Array(count * length)
+    for (let i = 0; i < count; i++) {
+      const part = order.subarray(i * length, (i + 1) * length)
+      part.set(this.rows)
+      if (!this.shuffle) continue
+      for (const _ of new RandomStream(this.model.seed, Purpose.shuffle, first + i).shuffleInSlices(part)) await setImmediate()
+    }
+    return order
+  }
+}
+
+/** A run of several epochs as one run for each. */
+function byEpoch({ batchSize, completed, records }: Run, count: number): Run[] {
+  const part = (values: Records[string], i: number) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)
+  return Array.from({ length: count }, (_, i) => ({
+    batchSize,
+    completed: completed / count,
+    records: Object.fromEntries(Object.entries(records).map(([name, values]) => [name, part(values, i)])),
+  }))
 }
 
 /** `loss` gives `validationLoss`. */

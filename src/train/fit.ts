@@ -1,5 +1,5 @@
 import { checkOptions, describe, OptionError, unknownName } from '../errors.ts'
-import { type EpochOptions, Epochs, epochOptionNames, type Progress } from './epochs.ts'
+import { type EpochOptions, Epochs, epochOptionNames, type OnSteps, type Progress } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
 
@@ -49,9 +49,12 @@ export async function fit(model: Model, data: TrainingData, options: FitOptions)
     const epochs: EpochValues[] = []
     let stopped: History['stopped'] = 'completed'
     try {
-      for (let epoch = 0; epoch < run.epochs && stopped === 'completed'; epoch++) {
-        const values = await run.run(epoch, options.signal, progressOf(run, epoch, options.onProgress))
-        epochs.push(values)
+      const listens = watch !== null || options.onEpochEnd !== undefined
+      while (epochs.length < run.epochs && stopped === 'completed') {
+        const epoch = epochs.length
+        const count = listens ? 1 : run.together(epoch)
+        const [values, ...more] = await run.run(epoch, count, options.signal, progressOf(run, options.onProgress))
+        epochs.push(values, ...more)
         if (watch?.isOver(epoch, values)) stopped = 'earlyStopping'
         if ((await options.onEpochEnd?.(epoch, values)) === false) stopped = 'onEpochEnd'
       }
@@ -64,9 +67,9 @@ export async function fit(model: Model, data: TrainingData, options: FitOptions)
   }
 }
 
-function progressOf(run: Epochs, epoch: number, report: FitOptions['onProgress']) {
+function progressOf(run: Epochs, report: FitOptions['onProgress']): OnSteps | undefined {
   if (report === undefined) return undefined
-  return (firstStep: number, losses: Float32Array) =>
+  return (epoch, firstStep, losses) =>
     report({ epoch, epochs: run.epochs, step: firstStep + losses.length, steps: run.stepsPerEpoch, loss: losses[losses.length - 1] })
 }
 

@@ -39,7 +39,7 @@ export async function* train(model: Model, data: TrainingData, options: TrainOpt
       let wake = () => {}
       let over = false
       const finished = run
-        .run(epoch, signal, (first, losses) => {
+        .run(epoch, 1, signal, (_, first, losses) => {
           groups.push({ first, losses })
           wake()
         })
@@ -60,7 +60,7 @@ export async function* train(model: Model, data: TrainingData, options: TrainOpt
               wake = resolve
             })
         }
-        yield { type: 'epoch', epoch, values: await finished }
+        yield { type: 'epoch', epoch, values: (await finished)[0] }
       } finally {
         // Only a loop that was left early finds the epoch still running.
         if (!over) stop.abort()
