@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <utility>
 
@@ -71,6 +72,8 @@ struct Session::State {
   void feed(const RunRequest& request, const Feed& feed, int64_t step) const;
   void record(const RunRequest& request, int64_t step) const;
   int64_t runInstructions(int64_t first, int64_t end);
+  int64_t runStep(const RunRequest& request, int64_t step, int64_t end);
+  int64_t runProfiledStep(const RunRequest& request, int64_t step, int64_t end, std::chrono::steady_clock::time_point began);
 };
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -248,6 +251,10 @@ std::string Session::check(const RunRequest& request) const {
     return "instructions: expected a range within 0 to " + text(instructionCount) + ", got " + text(request.firstInstruction) +
            " to " + text(end) + ".";
   }
+  const int64_t parts = end - request.firstInstruction + 2;
+  if (request.profile && request.profileLength < parts) {
+    return "profile: expected room for " + text(parts) + " numbers, got " + text(request.profileLength) + ".";
+  }
   std::string problem = checkFeeds(request);
   if (problem.empty()) problem = checkRows(request);
   if (problem.empty()) problem = checkRecords(request);
@@ -396,8 +403,52 @@ int64_t Session::State::runInstructions(int64_t first, int64_t end) {
   return -1;
 }
 
+// Returns what runInstructions returns.
+int64_t Session::State::runStep(const RunRequest& request, int64_t step, int64_t end) {
+  for (const Feed& feed : request.feeds) this->feed(request, feed, step);
+  const int64_t stoppedAt = runInstructions(request.firstInstruction, end);
+  // A step that stopped is recorded too: its loss says what happened.
+  if (!request.records.empty()) record(request, step);
+  return stoppedAt;
+}
+
+// The same, with a look at the clock between its parts.
+int64_t Session::State::runProfiledStep(const RunRequest& request, int64_t step, int64_t end,
+                                        std::chrono::steady_clock::time_point began) {
+  const auto now = [began] {
+    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began).count();
+  };
+  const int64_t parts = end - request.firstInstruction + 2;
+  const int64_t markedSteps = (request.profileLength - parts) / (parts + 1);
+  double* total = request.profile;
+  double* mark = step < markedSteps ? request.profile + parts + step * (parts + 1) : nullptr;
+  double last = now();
+  if (mark) *mark++ = last;
+  const auto partEnded = [&] {
+    const double time = now();
+    *total++ += time - last;
+    if (mark) *mark++ = time;
+    last = time;
+  };
+
+  for (const Feed& feed : request.feeds) this->feed(request, feed, step);
+  partEnded();
+  for (int64_t index = request.firstInstruction; index < end; index++) {
+    const int64_t stoppedAt = runInstructions(index, index + 1);
+    partEnded();
+    if (stoppedAt < 0) continue;
+    record(request, step);
+    return stoppedAt;
+  }
+  record(request, step);
+  partEnded();
+  return -1;
+}
+
 RunResult Session::run(const RunRequest& request) {
   State& state = *state_;
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point began = request.profile ? Clock::now() : Clock::time_point();
   const int64_t end = request.endInstruction < 0 ? static_cast<int64_t>(state.steps.size()) : request.endInstruction;
   if (request.control) __atomic_store_n(&request.control[1], 0, __ATOMIC_RELEASE);
   for (int64_t step = 0; step < request.steps; step++) {
@@ -405,10 +456,8 @@ RunResult Session::run(const RunRequest& request) {
                       (request.cancelled && request.cancelled->load(std::memory_order_acquire));
     if (stop) return {step, Stop::aborted, -1};
 
-    for (const Feed& feed : request.feeds) state.feed(request, feed, step);
-    const int64_t stoppedAt = state.runInstructions(request.firstInstruction, end);
-    // A step that stopped is recorded too: its loss says what happened.
-    if (!request.records.empty()) state.record(request, step);
+    const int64_t stoppedAt =
+        request.profile ? state.runProfiledStep(request, step, end, began) : state.runStep(request, step, end);
     if (stoppedAt >= 0) return {step, Stop::nonFinite, stoppedAt};
 
     if (request.control) __atomic_store_n(&request.control[1], static_cast<int32_t>(step + 1), __ATOMIC_RELEASE);

@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
 import { AbortError, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import type { RunProfile } from '../executors/executor.ts'
+import { joinProfiles, Profile } from '../executors/profile.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
@@ -71,6 +73,7 @@ export class Epochs {
   /** Rows to train on, ascending, and in the order of this epoch. */
   private readonly rows: Int32Array
   private readonly order: Int32Array
+  private measured: RunProfile | null = null
 
   constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
     const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
@@ -111,8 +114,13 @@ export class Epochs {
     return this.validation === null ? names : [...names, ...names.map(validationName)]
   }
 
-  /** Runs one epoch and measures it. */
-  async run(epoch: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues> {
+  /** Where the time of full batches went, in the epochs that were profiled; null if none was. */
+  get profile(): Profile | null {
+    return this.measured === null ? null : new Profile(this.trainer.session(this.batchSize).plan, this.measured)
+  }
+
+  /** Runs one epoch and measures it; with `profile` its time as well. */
+  async run(epoch: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues> {
     this.trainer.learningRate = rateAt(this.learningRate, epoch)
     if (this.shuffle) await this.reorder(epoch)
     const { objective } = this.trainer
@@ -134,6 +142,8 @@ export class Epochs {
           order: this.order.subarray(firstRow, firstRow + steps * batchSize),
           record: objective.recorded,
           signal,
+          // A smaller last batch has another plan; its time would not be that of a step.
+          profile: profile && batchSize === this.batchSize,
           onProgress: onSteps === undefined ? undefined : (first, records) => report(first, records.loss as Float32Array),
         }),
       )
@@ -145,6 +155,7 @@ export class Epochs {
           `Training was stopped in epoch ${epoch + 1}, after ${before} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
           signal?.reason,
         )
+      if (result.profile !== undefined) this.measured = joinProfiles(this.measured, result.profile)
       runs.push({ batchSize, completed: result.completed, records: result.records })
     }
     const values = objective.report(runs)
