@@ -17,6 +17,7 @@ export {
 } from './errors.ts'
 export { type ExecutionOptions, executionInfo } from './executors/index.ts'
 export { type LockstepOptions, type LockstepReport, lockstep } from './executors/lockstep.ts'
+export type { Profile, ProfiledInstruction } from './executors/profile.ts'
 export type { Mode } from './graph/op.ts'
 export { BatchDimension, batch, type Dimension, type Shape } from './graph/shape.ts'
 export { type Dtype, type Phase, type Scope, type Spec, Tensor } from './graph/tensor.ts'

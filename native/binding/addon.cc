@@ -16,7 +16,7 @@ namespace {
 
 // The same number stands in src/executors/native/addon.ts. It changes with what the two say to each other, so that a binary
 // which is older than the sources is recognised.
-constexpr int kInterfaceVersion = 2;
+constexpr int kInterfaceVersion = 3;
 
 // Keeps this library in memory for as long as the process lives. Node.js closes an addon with the last worker thread that
 // loaded it, but the pool's threads still stand in its code.

@@ -88,7 +88,7 @@ Napi::Value thrown(Napi::Env env, const Napi::Error& error) {
 
 Napi::Function SessionHandle::define(Napi::Env env) {
   return DefineClass(env, "NativeSession",
-                     {InstanceMethod<&SessionHandle::run>("run"), InstanceMethod<&SessionHandle::runSync>("runSync")});
+                     {InstanceMethod<&SessionHandle::run>("run"), InstanceMethod<&SessionHandle::execute>("execute")});
 }
 
 Napi::Value SessionHandle::load(const Napi::CallbackInfo& info) {
@@ -135,14 +135,20 @@ SessionHandle::~SessionHandle() {
   if (loaded_) Napi::MemoryManagement::AdjustExternalMemory(Env(), -loaded_->session->ownedBytes());
 }
 
-Napi::Value SessionHandle::runSync(const Napi::CallbackInfo& info) {
+// For small work that must answer at once, so two numbers are all there is to read.
+Napi::Value SessionHandle::execute(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   try {
     Arguments arguments(env);
-    const ReadRequest read = readRequest(arguments, info[0], *loaded_->session, Where::here);
-    checkReady(arguments, *loaded_, running_);  // after the request is read, which may run JavaScript
+    RunRequest request;
+    request.firstInstruction = arguments.wholeNumber(info[0], "execute: first");
+    request.endInstruction = arguments.wholeNumber(info[1], "execute: end");
+    checkReady(arguments, *loaded_, running_);
     if (arguments.failed()) return thrown(env, arguments.error());
-    return resultObject(env, loaded_->session->run(read.request));
+    const std::string problem = loaded_->session->check(request);
+    if (!problem.empty()) return thrown(env, makeError(env, kBadArgument, "execute: " + problem));
+    loaded_->session->run(request);
+    return env.Undefined();
   } catch (const std::bad_alloc&) {
     return thrown(env, outOfMemory(env));
   }
@@ -153,12 +159,12 @@ Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
   bool started = false;
   try {
     Arguments arguments(env);
-    ReadRequest read = readRequest(arguments, info[0], *loaded_->session, Where::background);
+    ReadRequest read = readRequest(arguments, info[0], *loaded_->session);
     checkReady(arguments, *loaded_, running_);  // after the request is read, which may run JavaScript
     if (!loaded_->allShared) {
       arguments.fail(kNotShared,
-                     "run: expected a session over SharedArrayBuffers, because an ArrayBuffer can be detached while the run uses "
-                     "it; use runSync, or load the plan over shared memory.");
+                     "run: expected a session over SharedArrayBuffers, because an ArrayBuffer can be detached while the run "
+                     "uses it; load the plan over shared memory, or use execute.");
     }
     if (arguments.failed()) return rejected(env, arguments.error());
 

@@ -35,7 +35,7 @@ class SessionHandle : public Napi::ObjectWrap<SessionHandle> {
 
  private:
   Napi::Value run(const Napi::CallbackInfo& info);
-  Napi::Value runSync(const Napi::CallbackInfo& info);
+  Napi::Value execute(const Napi::CallbackInfo& info);
 
   std::unique_ptr<LoadedSession> loaded_;
   bool running_ = false;

@@ -79,16 +79,16 @@ struct Source {
 };
 
 // Refuses memory that the run would write into and that could go away meanwhile.
-void requireStable(Arguments& arguments, const Memory& memory, const std::string& path, Where where) {
-  if (where == Where::here || memory.shared) return;
-  arguments.fail(kNotShared, path + ": expected an array over a SharedArrayBuffer, because a background run writes into it.");
+void requireStable(Arguments& arguments, const Memory& memory, const std::string& path) {
+  if (memory.shared) return;
+  arguments.fail(kNotShared, path + ": expected an array over a SharedArrayBuffer, because the run writes into it.");
 }
 
 const char* nameOf(Dtype dtype) { return dtype == Dtype::float32 ? "Float32Array" : "Int32Array"; }
 napi_typedarray_type typeOf(Dtype dtype) { return dtype == Dtype::float32 ? napi_float32_array : napi_int32_array; }
 
 // Fills in where the feed's data lies, and how many pieces there are.
-void placeFeed(Arguments& arguments, const Source& source, const Session& session, Where where, Feed* feed, ReadRequest* read) {
+void placeFeed(Arguments& arguments, const Source& source, const Session& session, Feed* feed, ReadRequest* read) {
   const TensorDescription& tensor = session.plan().tensors[feed->tensor];
   const Memory memory = memoryOf(source.array);
   if (memory.type != typeOf(tensor.dtype)) {
@@ -105,7 +105,7 @@ void placeFeed(Arguments& arguments, const Source& source, const Session& sessio
   feed->count = elements == 0 ? 0 : memory.length / elements;
   feed->countBytes = elements * kElementBytes;
   feed->source = memory.data;
-  if (where == Where::background && !memory.shared && memory.bytes > 0) {
+  if (!memory.shared && memory.bytes > 0) {
     read->copies.emplace_back(new uint8_t[static_cast<size_t>(memory.bytes)]);
     memcpy(read->copies.back().get(), memory.data, static_cast<size_t>(memory.bytes));
     feed->source = read->copies.back().get();
@@ -137,7 +137,7 @@ PlanDescription readPlan(Arguments& arguments, const Napi::Value& value) {
   return plan;
 }
 
-ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Session& session, Where where) {
+ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Session& session) {
   ReadRequest read;
   RunRequest& request = read.request;
   const int64_t tensorCount = static_cast<int64_t>(session.plan().tensors.size());
@@ -157,7 +157,8 @@ ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Se
     }
   }
 
-  Source order = {"run.order", {}}, recordsInto = {"run.records.into", {}}, control = {"run.control", {}};
+  Source order = {"run.order", {}}, recordsInto = {"run.records.into", {}}, profile = {"run.profile", {}};
+  Source control = {"run.control", {}};
   if (const Napi::Value given = arguments.member(object, "order"); !arguments.failed() && !given.IsUndefined()) {
     order.array = arguments.typedArray(given, order.path);
   }
@@ -169,27 +170,20 @@ ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Se
     request.records = arguments.wholeNumbers(arguments.member(records, "tensors"), "run.records.tensors");
     recordsInto.array = arguments.typedArray(arguments.member(records, "into"), recordsInto.path);
   }
-  if (const Napi::Value given = arguments.member(object, "instructions"); !arguments.failed() && !given.IsUndefined()) {
-    const std::vector<int64_t> range = arguments.wholeNumbers(given, "run.instructions");
-    if (range.size() == 2) {
-      request.firstInstruction = range[0];
-      request.endInstruction = range[1];
-    } else {
-      arguments.unexpected("run.instructions", "two numbers, the first instruction and the one after the last", given);
-    }
+  if (const Napi::Value given = arguments.member(object, "profile"); !arguments.failed() && !given.IsUndefined()) {
+    profile.array = arguments.typedArray(given, profile.path);
   }
   if (const Napi::Value given = arguments.member(object, "control"); !arguments.failed() && !given.IsUndefined()) {
     control.array = arguments.typedArray(given, control.path);
   }
   if (const Napi::Value given = arguments.member(object, "onProgress"); !arguments.failed() && !given.IsUndefined()) {
     read.onProgress = arguments.function(given, "run.onProgress");
-    if (where == Where::here) arguments.unexpected("run.onProgress", "none, because only run() reports progress", given);
   }
   if (arguments.failed()) return read;
 
   // From here on no JavaScript runs, so addresses stay what they are.
   for (size_t i = 0; i < sources.size() && !arguments.failed(); i++) {
-    placeFeed(arguments, sources[i], session, where, &request.feeds[i], &read);
+    placeFeed(arguments, sources[i], session, &request.feeds[i], &read);
     read.arrays.push_back(sources[i].array);
   }
   if (!order.array.IsEmpty()) {
@@ -207,17 +201,25 @@ ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Se
     if (memory.type != napi_float32_array && memory.type != napi_int32_array) {
       arguments.fail(kBadArgument, "run.records.into: expected a Float32Array or an Int32Array.");
     }
-    requireStable(arguments, memory, recordsInto.path, where);
+    requireStable(arguments, memory, recordsInto.path);
     request.recordBuffer = memory.data;
     request.recordBufferBytes = memory.bytes;
     read.arrays.push_back(recordsInto.array);
+  }
+  if (!profile.array.IsEmpty()) {
+    const Memory memory = memoryOf(profile.array);
+    if (memory.type != napi_float64_array) arguments.fail(kBadArgument, "run.profile: expected a Float64Array.");
+    requireStable(arguments, memory, profile.path);
+    request.profile = static_cast<double*>(memory.data);
+    request.profileLength = memory.length;
+    read.arrays.push_back(profile.array);
   }
   if (!control.array.IsEmpty()) {
     const Memory memory = memoryOf(control.array);
     if (memory.type != napi_int32_array || memory.length < 2) {
       arguments.fail(kBadArgument, "run.control: expected an Int32Array of 2 elements.");
     }
-    requireStable(arguments, memory, control.path, where);
+    requireStable(arguments, memory, control.path);
     request.control = static_cast<int32_t*>(memory.data);
     read.arrays.push_back(control.array);
   }

@@ -12,16 +12,10 @@ namespace thalweg {
 
 PlanDescription readPlan(Arguments& arguments, const Napi::Value& value);
 
-// Where a run takes place decides which memory it may rely on.
-enum class Where {
-  here,        // on the calling thread, which then cannot detach an array at the same time
-  background,  // on another thread: see below
-};
-
 // A run request with everything it points to.
 //
-// While a run is in the background, JavaScript goes on and may transfer an ArrayBuffer away, which frees or moves memory that
-// the run reads; Node-API has no way to pin it. A SharedArrayBuffer cannot be detached. So a background run writes only into
+// A run has its own thread. Meanwhile JavaScript goes on and may transfer an ArrayBuffer away, which frees or moves memory that
+// the run reads; Node-API has no way to pin it. A SharedArrayBuffer cannot be detached. So a run writes only into
 // shared memory, reads shared sources in place, and copies the others (and the order, whose numbers must stay as they were
 // when they were checked).
 struct ReadRequest {
@@ -32,6 +26,6 @@ struct ReadRequest {
   std::vector<std::unique_ptr<uint8_t[]>> copies;
 };
 
-ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Session& session, Where where);
+ReadRequest readRequest(Arguments& arguments, const Napi::Value& value, const Session& session);
 
 }  // namespace thalweg

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <chrono>
 #include <new>
 #include <utility>
 
@@ -38,6 +39,9 @@ class AlignedMemory {
   int64_t bytes_ = 0;
 };
 
+// Batches of as many bytes are fed by several threads.
+constexpr int64_t kSharedFeedBytes = 32 * 1024;
+
 // What the step loop needs of one instruction.
 struct Step {
   void (*run)(const Instruction*, int64_t chunk, void* scratch);
@@ -70,8 +74,11 @@ struct Session::State {
   int64_t batchOf(int64_t tensor) const { return tensors[tensor].shape[0]; }
 
   void feed(const RunRequest& request, const Feed& feed, int64_t step) const;
+  void feedRows(const RunRequest& request, const Feed& feed, int64_t step, int64_t first, int64_t end) const;
   void record(const RunRequest& request, int64_t step) const;
   int64_t runInstructions(int64_t first, int64_t end);
+  int64_t runStep(const RunRequest& request, int64_t step, int64_t end);
+  int64_t runProfiledStep(const RunRequest& request, int64_t step, int64_t end, std::chrono::steady_clock::time_point began);
 };
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -250,6 +257,10 @@ std::string Session::check(const RunRequest& request) const {
     return "instructions: expected a range within 0 to " + text(instructionCount) + ", got " + text(request.firstInstruction) +
            " to " + text(end) + ".";
   }
+  const int64_t parts = end - request.firstInstruction + 2;
+  if (request.profile && request.profileLength < parts) {
+    return "profile: expected room for " + text(parts) + " numbers, got " + text(request.profileLength) + ".";
+  }
   std::string problem = checkFeeds(request);
   if (problem.empty()) problem = checkRows(request);
   if (problem.empty()) problem = checkRecords(request);
@@ -336,23 +347,69 @@ std::string Session::checkRecords(const RunRequest& request) const {
 
 // ---- Running ----
 
-// memmove, because nothing keeps a caller from feeding or recording into memory that overlaps the source.
-void Session::State::feed(const RunRequest& request, const Feed& feed, int64_t step) const {
-  if (feed.countBytes == 0 || (feed.pace == Pace::run && step > 0)) return;
+namespace {
+
+// A row is often a few numbers, for which a call takes longer than the copy. Nothing keeps a caller from feeding memory that
+// overlaps the source: then the rows are undefined, but the behaviour is not.
+inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
+  struct Piece {
+    uint64_t words[2];
+  };
+  if (bytes > 256) {
+    memmove(target, source, static_cast<size_t>(bytes));
+  } else if (bytes < static_cast<int64_t>(sizeof(Piece))) {
+    for (int64_t i = 0; i < bytes; i += kElementBytes) memcpy(target + i, source + i, kElementBytes);
+  } else {
+    Piece piece;
+    for (int64_t i = 0; i + static_cast<int64_t>(sizeof piece) <= bytes; i += sizeof piece) {
+      memcpy(&piece, source + i, sizeof piece);
+      memcpy(target + i, &piece, sizeof piece);
+    }
+    // The last piece overlaps the one before it.
+    memcpy(&piece, source + bytes - sizeof piece, sizeof piece);
+    memcpy(target + bytes - sizeof piece, &piece, sizeof piece);
+  }
+}
+
+}  // namespace
+
+// Rows first … end-1 of a step's batch.
+void Session::State::feedRows(const RunRequest& request, const Feed& feed, int64_t step, int64_t first, int64_t end) const {
   uint8_t* target = static_cast<uint8_t*>(tensors[feed.tensor].data);
   const uint8_t* source = static_cast<const uint8_t*>(feed.source);
-  const size_t bytes = static_cast<size_t>(feed.countBytes);
+  const int64_t bytes = feed.countBytes, batch = batchOf(feed.tensor);
+  if (request.order) {
+    const int32_t* rows = request.order + step * batch;
+    for (int64_t i = first; i < end; i++) copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
+  } else {
+    const int64_t from = request.firstRow + step * batch + first;
+    memmove(target + first * bytes, source + from * bytes, static_cast<size_t>((end - first) * bytes));
+  }
+}
+
+void Session::State::feed(const RunRequest& request, const Feed& feed, int64_t step) const {
+  const int64_t bytes = feed.countBytes;
+  if (bytes == 0 || (feed.pace == Pace::run && step > 0)) return;
   if (feed.pace != Pace::row) {
-    memmove(target, source + step * feed.countBytes, bytes);
+    memmove(tensors[feed.tensor].data, static_cast<const uint8_t*>(feed.source) + step * bytes, static_cast<size_t>(bytes));
     return;
   }
   const int64_t batch = batchOf(feed.tensor);
-  if (!request.order) {
-    memmove(target, source + (request.firstRow + step * batch) * feed.countBytes, bytes * static_cast<size_t>(batch));
-    return;
-  }
-  const int32_t* rows = request.order + step * batch;
-  for (int64_t i = 0; i < batch; i++) memmove(target + i * feed.countBytes, source + rows[i] * feed.countBytes, bytes);
+  if (batch * bytes < kSharedFeedBytes || !poolIsAwake(static_cast<int>(threads))) return feedRows(request, feed, step, 0, batch);
+  const int64_t rowsPerChunk = std::max<int64_t>(1, batch / (4 * threads));
+  struct SharedFeed {
+    const State* state;
+    const RunRequest* request;
+    const Feed* feed;
+    int64_t step, batch, rowsPerChunk;
+  };
+  SharedFeed work = {this, &request, &feed, step, batch, rowsPerChunk};
+  const auto feedChunk = [](void* context, int64_t chunk, int) {
+    const SharedFeed& f = *static_cast<const SharedFeed*>(context);
+    const int64_t first = chunk * f.rowsPerChunk;
+    f.state->feedRows(*f.request, *f.feed, f.step, first, std::min(first + f.rowsPerChunk, f.batch));
+  };
+  parallelFor((batch + rowsPerChunk - 1) / rowsPerChunk, static_cast<int>(threads), feedChunk, &work);
 }
 
 void Session::State::record(const RunRequest& request, int64_t step) const {
@@ -399,8 +456,52 @@ int64_t Session::State::runInstructions(int64_t first, int64_t end) {
   return -1;
 }
 
+// Returns what runInstructions returns.
+int64_t Session::State::runStep(const RunRequest& request, int64_t step, int64_t end) {
+  for (const Feed& feed : request.feeds) this->feed(request, feed, step);
+  const int64_t stoppedAt = runInstructions(request.firstInstruction, end);
+  // A step that stopped is recorded too: its loss says what happened.
+  if (!request.records.empty()) record(request, step);
+  return stoppedAt;
+}
+
+// The same, with a look at the clock between its parts.
+int64_t Session::State::runProfiledStep(const RunRequest& request, int64_t step, int64_t end,
+                                        std::chrono::steady_clock::time_point began) {
+  const auto now = [began] {
+    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began).count();
+  };
+  const int64_t parts = end - request.firstInstruction + 2;
+  const int64_t markedSteps = (request.profileLength - parts) / (parts + 1);
+  double* total = request.profile;
+  double* mark = step < markedSteps ? request.profile + parts + step * (parts + 1) : nullptr;
+  double last = now();
+  if (mark) *mark++ = last;
+  const auto partEnded = [&] {
+    const double time = now();
+    *total++ += time - last;
+    if (mark) *mark++ = time;
+    last = time;
+  };
+
+  for (const Feed& feed : request.feeds) this->feed(request, feed, step);
+  partEnded();
+  for (int64_t index = request.firstInstruction; index < end; index++) {
+    const int64_t stoppedAt = runInstructions(index, index + 1);
+    partEnded();
+    if (stoppedAt < 0) continue;
+    record(request, step);
+    return stoppedAt;
+  }
+  record(request, step);
+  partEnded();
+  return -1;
+}
+
 RunResult Session::run(const RunRequest& request) {
   State& state = *state_;
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point began = request.profile ? Clock::now() : Clock::time_point();
   const int64_t end = request.endInstruction < 0 ? static_cast<int64_t>(state.steps.size()) : request.endInstruction;
   if (request.control) __atomic_store_n(&request.control[1], 0, __ATOMIC_RELEASE);
   for (int64_t step = 0; step < request.steps; step++) {
@@ -408,10 +509,8 @@ RunResult Session::run(const RunRequest& request) {
                       (request.cancelled && request.cancelled->load(std::memory_order_acquire));
     if (stop) return {step, Stop::aborted, -1};
 
-    for (const Feed& feed : request.feeds) state.feed(request, feed, step);
-    const int64_t stoppedAt = state.runInstructions(request.firstInstruction, end);
-    // A step that stopped is recorded too: its loss says what happened.
-    if (!request.records.empty()) state.record(request, step);
+    const int64_t stoppedAt =
+        request.profile ? state.runProfiledStep(request, step, end, began) : state.runStep(request, step, end);
     if (stoppedAt >= 0) return {step, Stop::nonFinite, stoppedAt};
 
     if (request.control) __atomic_store_n(&request.control[1], static_cast<int32_t>(step + 1), __ATOMIC_RELEASE);

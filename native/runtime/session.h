@@ -44,6 +44,11 @@ struct RunRequest {
   std::vector<int64_t> records;  // tensors copied after each step, one after the other, into recordBuffer
   void* recordBuffer = nullptr;  // steps × (bytes of all records)
   int64_t recordBufferBytes = 0;
+  // Null, or where the nanoseconds go of each part of a step: the feeds, each instruction that runs, the records. First a sum
+  // over all steps for each part; then, for as many of the first steps as there is room for, 1 + parts times since the run
+  // began: when the step began, and when each part ended.
+  double* profile = nullptr;
+  int64_t profileLength = 0;
   int64_t firstInstruction = 0;  // only the instructions from here …
   int64_t endInstruction = -1;   // … to before this one run in each step; -1: to the last
   int32_t* control = nullptr;    // null, or two words shared with other threads: [stop when not 0, completed steps]

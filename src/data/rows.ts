@@ -15,32 +15,37 @@ export interface RowSpec {
   readonly range?: Range
 }
 
-/** Checked rows in shared memory, ready to be fed to a plan. */
+/** Checked rows, ready to be fed to a plan. */
 export interface Rows {
   readonly values: Float32Array | Int32Array
   readonly count: number
 }
 
 /**
- * Converts and checks data: the shape, that every number is finite, that indices are integers and labels in range.
- * Copies into shared memory, where nobody can detach it while a run on another thread reads it; typed
- * arrays that already are of the right type and in shared memory are used as they are.
+ * Where rows must lie. "shared": in shared memory, where nobody can detach them while a run on another thread reads them. "any": they are
+ * read before the caller's code goes on.
  */
-export function toRows(where: string, data: NumbersLike, spec: RowSpec): Rows {
+export type RowMemory = 'shared' | 'any'
+
+/**
+ * Converts and checks data: the shape, that every number is finite, that indices are integers and labels in range.
+ * Typed arrays that already are of the right type, and lie where they must, are used as they are; all else is copied.
+ */
+export function toRows(where: string, data: NumbersLike, spec: RowSpec, memory: RowMemory = 'shared'): Rows {
   const place = `${where}: ${spec.name}`
   const width = sizeOf(spec.shape)
   const { size, shape, read } = flatten(place, data)
   const count = countRows(place, size, shape, spec, width)
-  const ready = shared(data, spec.dtype)
+  const ready = usable(data, spec.dtype, memory)
   if (ready !== null) {
     check(place, ready, spec, width)
     return { values: ready, count }
   }
-  const buffer = allocateShared(
-    size * 4,
-    `${place}: its ${size} numbers need ${formatBytes(size * 4)}`,
-    'Train on a part of the data at a time.',
-  )
+  const bytes = size * 4
+  const buffer =
+    memory === 'any'
+      ? new ArrayBuffer(bytes)
+      : allocateShared(bytes, `${place}: its ${size} numbers need ${formatBytes(bytes)}`, 'Train on a part of the data at a time.')
   if (spec.dtype === 'float32') {
     const values = new Float32Array(buffer)
     read(values)
@@ -56,9 +61,10 @@ export function toRows(where: string, data: NumbersLike, spec: RowSpec): Rows {
   return { values, count }
 }
 
-function shared(data: NumbersLike, dtype: Dtype): Float32Array | Int32Array | null {
+function usable(data: NumbersLike, dtype: Dtype, memory: RowMemory): Float32Array | Int32Array | null {
   const typed = data instanceof (dtype === 'float32' ? Float32Array : Int32Array)
-  return typed && (data.buffer as ArrayBufferLike) instanceof SharedArrayBuffer ? (data as Float32Array | Int32Array) : null
+  if (!typed || (memory === 'shared' && !((data.buffer as ArrayBufferLike) instanceof SharedArrayBuffer))) return null
+  return data as Float32Array | Int32Array
 }
 
 function countRows(place: string, size: number, shape: readonly number[] | null, spec: RowSpec, width: number): number {
@@ -83,6 +89,7 @@ function countRows(place: string, size: number, shape: readonly number[] | null,
 /** One pass over the values: finite, and within what the loss or the dtype allows. */
 function check(place: string, values: Float32Array | Float64Array | Int32Array, spec: RowSpec, width: number): void {
   const { range, dtype } = spec
+  if (values instanceof Float32Array && (range === undefined || range.kind === 'any') && allFinite(values)) return
   const fail = (i: number, expected: string, advice = ''): never => {
     const where = width === 1 ? `row ${i}` : `row ${Math.floor(i / width)}, column ${i % width}`
     throw new DataError(`${place}: expected ${expected}, got ${values[i]} at ${where}.${advice}`)
@@ -96,4 +103,18 @@ function check(place: string, values: Float32Array | Float64Array | Int32Array, 
       fail(i, `class numbers of 0 … ${range.count - 1}`, ` The model's output has ${range.count} classes.`)
     if (range?.kind === 'probabilities' && (value < 0 || value > 1)) fail(i, 'targets of 0 … 1')
   }
+}
+
+/** x · 0 is NaN for NaN and infinities alone. Four sums, because each addition of one would wait for the one before. */
+function allFinite(values: Float32Array): boolean {
+  let [a, b, c, d] = [0, 0, 0, 0]
+  const whole = values.length - (values.length % 4)
+  for (let i = 0; i < whole; i += 4) {
+    a += values[i] * 0
+    b += values[i + 1] * 0
+    c += values[i + 2] * 0
+    d += values[i + 3] * 0
+  }
+  for (let i = whole; i < values.length; i++) a += values[i] * 0
+  return a + b + c + d === 0
 }

@@ -18,6 +18,8 @@ export interface RunRequest {
   readonly firstRow?: number
   /** Outputs to keep from every step. */
   readonly record: readonly string[]
+  /** Whether to measure where the time goes; default false. */
+  readonly profile?: boolean
   /** Stops the run after the step in progress. */
   readonly signal?: AbortSignal
   /** Called now and then (at most every 50 ms) with the steps completed since the last call: the first of them, and what they recorded. */
@@ -27,11 +29,25 @@ export interface RunRequest {
 /** By output name: the values of every step, one step after the other. */
 export type Records = Readonly<Record<string, Float32Array | Float64Array | Int32Array>>
 
+/**
+ * Where the time of a run went, in nanoseconds. A step has these parts, in order: the feeds (copying the batch), each instruction, the
+ * records. They follow each other without a gap, so the end of one is the beginning of the next.
+ */
+export interface RunProfile {
+  readonly steps: number
+  /** Of each part, over all steps. */
+  readonly totals: Float64Array
+  /** Of the first few steps, one after the other, since the run began: when the step began and when each part ended (parts + 1 numbers). */
+  readonly marks: Float64Array
+}
+
 export interface RunResult {
   readonly completed: number
   /** Why the run ended early: it was aborted, or checkFinite found NaN or infinity; null if it did not. */
   readonly stopped: 'aborted' | 'nonFinite' | null
   readonly records: Records
+  /** Of a run that was to be profiled; if a step stopped it, the totals hold the time of that step too. */
+  readonly profile?: RunProfile
 }
 
 /** A plan loaded for execution in an arena. One run at a time. */
@@ -40,9 +56,10 @@ export interface Session {
   readonly arena: Arena
   /** Runs without blocking the event loop. */
   run(request: RunRequest): Promise<RunResult>
-  /** Runs on the calling thread: for small work that must answer at once. */
-  runSync(request: RunRequest): RunResult
-  /** Runs instructions first … last-1 once, over what the arena holds. */
+  /**
+   * Runs instructions first … last-1 once, over what the arena holds, on the calling thread: to look at results one by one, or for
+   * small work that must answer at once.
+   */
   execute(first: number, last: number): void
 }
 

@@ -45,6 +45,11 @@ export interface Op<A extends object = any> {
   lower?(call: RewriteCall<A> & { readonly mode: Mode }): Tensor
   /** A simpler tensor of the same value, or null. */
   simplify?(call: RewriteCall<A>): Tensor | null
+  /**
+   * Floating-point operations of one call, for profiles. Declared where arithmetic and not memory sets the time (products); for all
+   * other ops bytes say more. Shapes are concrete.
+   */
+  flops?(inputs: readonly Spec[], attributes: A, output: Spec): number
   /** Inputs for the tests. Every generic test runs over all of them. */
   readonly samples: readonly Sample<A>[]
   /** Calls that must be refused, with what the message must say. */

@@ -1,7 +1,7 @@
 /** Matrix products. */
 import { ShapeError } from '../errors.ts'
 import { defineOp, type Op, type Sample, spec, uniform } from '../graph/op.ts'
-import { broadcastShapes, formatShape, productDimension, type Shape, sameShape } from '../graph/shape.ts'
+import { broadcastShapes, concrete, formatShape, productDimension, type Shape, sameShape, sizeOf } from '../graph/shape.ts'
 import { apply, expectDtype, expectTensor, locate, type Tensor } from '../graph/tensor.ts'
 import { elementwiseOps } from './elementwise.ts'
 import { sumTo } from './reduce.ts'
@@ -56,6 +56,8 @@ export const matmulOps = {
         throw new ShapeError(`${where}: the bias must have shape ${formatShape([n])}, got ${formatShape(bias.shape)}.`)
       return { shape: [...broadcastShapes(where, a.shape.slice(0, -2), b.shape.slice(0, -2)), m, n], dtype: 'float32' }
     },
+    // A multiplication and an addition for each element of the result and each element of the depth.
+    flops: ([a], { transposeA }, output) => 2 * sizeOf(concrete(output.shape)) * (lastTwo(a.shape, transposeA)[1] as number),
     gradient({ inputs: [a, b, bias], output, attributes, dy: dOutput }): readonly (Tensor | null)[] {
       const { transposeA, transposeB } = attributes
       const dy = throughActivation([a, b, bias], output, attributes, dOutput)

@@ -28,13 +28,14 @@ export function expectPlan(where: string, value: unknown): asserts value is Plan
 /** One instruction, as `printPlan` and error messages show it. */
 export function printInstruction(plan: Plan, instruction: Instruction): string {
   const results = instruction.outputs.map((output) => `${plan.tensors[output].label} ${spell(plan.tensors[output])}`)
-  const operands = instruction.inputs.map((input) => plan.tensors[input].label)
   const where = [instruction.layer, instruction.phase === 'forward' ? null : instruction.phase].filter((part) => part !== null)
   const remark = where.length === 0 ? '' : `   # ${where.join(' ')}`
-  return `${results.join(', ')} = ${expression(instruction, operands)}${remark}`
+  return `${results.join(', ')} = ${printExpression(plan, instruction)}${remark}`
 }
 
-function expression(instruction: Instruction, operands: readonly string[]): string {
+/** What an instruction computes: the right-hand side of `printInstruction`. */
+export function printExpression(plan: Plan, instruction: Instruction): string {
+  const operands = instruction.inputs.map((input) => plan.tensors[input].label)
   if (Array.isArray(instruction.attributes.steps)) return chain(instruction.attributes.steps, operands)
   const shown = Object.entries(instruction.attributes).filter(([name, value]) => name !== 'shape' && value !== false && value !== '')
   const attributes = shown.map(([name, value]) => `${name}: ${Array.isArray(value) ? `[${value.join(', ')}]` : value}`)

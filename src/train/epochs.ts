@@ -1,7 +1,8 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
 import { AbortError, checkSignal, DataError, describe, OptionError } from '../errors.ts'
-import type { Records } from '../executors/executor.ts'
+import type { Records, RunProfile } from '../executors/executor.ts'
+import { joinProfiles, Profile } from '../executors/profile.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
@@ -80,6 +81,7 @@ export class Epochs {
   private ahead: { readonly first: number; readonly count: number; readonly order: Promise<Int32Array> } | null = null
   /** What the last epochs took, each. */
   private millisecondsEach = Number.POSITIVE_INFINITY
+  private measured: RunProfile | null = null
 
   constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
     const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
@@ -119,6 +121,11 @@ export class Epochs {
     return this.validation === null ? names : [...names, ...names.map(validationName)]
   }
 
+  /** Where the time of full batches went, in the epochs that were profiled; null if none was. */
+  get profile(): Profile | null {
+    return this.measured === null ? null : new Profile(this.trainer.session(this.batchSize).plan, this.measured)
+  }
+
   /**
    * How many epochs from this one on may run in one crossing into the executor: as many as take no time worth speaking of,
    * if nothing has to be done between them.
@@ -130,8 +137,8 @@ export class Epochs {
     return Math.max(1, Math.floor(most))
   }
 
-  /** Runs an epoch, or several in one crossing (see `together`), and measures each. */
-  async run(epoch: number, count: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues[]> {
+  /** Runs an epoch, or several in one crossing (see `together`), and measures each; with `profile` its time as well. */
+  async run(epoch: number, count: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
     const begun = performance.now()
     this.trainer.learningRate = rateAt(this.learningRate, epoch)
     const order = await this.orderOf(epoch, count)
@@ -154,6 +161,8 @@ export class Epochs {
           order: order.subarray(firstRow, firstRow + steps * batchSize),
           record: objective.recorded,
           signal,
+          // A smaller last batch has another plan; its time would not be that of a step.
+          profile: profile && batchSize === this.batchSize,
           onProgress: onSteps === undefined ? undefined : (first, records) => report(first, records.loss as Float32Array),
         })
         this.orderAhead(epoch + count, count)
@@ -167,6 +176,7 @@ export class Epochs {
           `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
           signal?.reason,
         )
+      if (result.profile !== undefined) this.measured = joinProfiles(this.measured, result.profile)
       runs.push({ batchSize, completed: result.completed, records: result.records })
     }
     this.millisecondsEach = (performance.now() - begun) / count

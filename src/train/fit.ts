@@ -1,4 +1,5 @@
 import { checkOptions, describe, OptionError, unknownName } from '../errors.ts'
+import type { Profile } from '../executors/profile.ts'
 import { type EpochOptions, Epochs, epochOptionNames, type OnSteps, type Progress } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
@@ -18,6 +19,8 @@ export interface EarlyStopping {
 
 export interface FitOptions extends EpochOptions {
   readonly earlyStopping?: EarlyStopping
+  /** Whether to measure where the time of the steps goes, for `history.profile`; default false. */
+  readonly profile?: boolean
   /** Called every 50 ms or so while steps run. */
   readonly onProgress?: (progress: Progress) => void
   /** Called (and awaited) after each epoch; return false to stop. */
@@ -31,17 +34,21 @@ export interface History {
   readonly stopped: 'completed' | 'earlyStopping' | 'onEpochEnd'
   /** With early stopping: the best epoch, from 0. */
   readonly bestEpoch: number | null
+  /** With `profile`: where the time of a step went. Of full batches, without a smaller last one and without validation. */
+  readonly profile?: Profile
 }
 
 export async function fit(model: Model, data: TrainingData, options: FitOptions): Promise<History> {
   if (options === undefined) throw new OptionError('fit: options are required, at least { loss }.')
   if (Array.isArray(options) || ArrayBuffer.isView(options))
     throw new OptionError('fit: expected fit({ x, y }, options), got the targets as second argument.')
-  checkOptions('fit', options, [...epochOptionNames, 'earlyStopping', 'onProgress', 'onEpochEnd'])
+  checkOptions('fit', options, [...epochOptionNames, 'earlyStopping', 'profile', 'onProgress', 'onEpochEnd'])
   for (const name of ['onProgress', 'onEpochEnd'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function')
       throw new OptionError(`fit: ${name} must be a function, got ${describe(options[name])}.`)
   }
+  const { profile = false } = options
+  if (typeof profile !== 'boolean') throw new OptionError(`fit: profile must be true or false, got ${describe(profile)}.`)
   const endTraining = model.beginTraining()
   try {
     const run = new Epochs('fit', model, data, options)
@@ -53,15 +60,16 @@ export async function fit(model: Model, data: TrainingData, options: FitOptions)
       while (epochs.length < run.epochs && stopped === 'completed') {
         const epoch = epochs.length
         const count = listens ? 1 : run.together(epoch)
-        const [values, ...more] = await run.run(epoch, count, options.signal, progressOf(run, options.onProgress))
-        epochs.push(values, ...more)
+        const measured = await run.run(epoch, count, options.signal, progressOf(run, options.onProgress), profile)
+        for (const values of measured) epochs.push(values)
+        const [values] = measured
         if (watch?.isOver(epoch, values)) stopped = 'earlyStopping'
         if ((await options.onEpochEnd?.(epoch, values)) === false) stopped = 'onEpochEnd'
       }
     } finally {
       await watch?.restore()
     }
-    return { epochs, stopped, bestEpoch: watch?.bestEpoch ?? null }
+    return { epochs, stopped, bestEpoch: watch?.bestEpoch ?? null, ...(run.profile && { profile: run.profile }) }
   } finally {
     endTraining()
   }

@@ -1,5 +1,5 @@
 import { NdArray, type NumbersLike } from '../data/ndarray.ts'
-import { type Rows, toRows } from '../data/rows.ts'
+import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
 import { AbortError, BusyError, checkOptions, checkSignal, describe, OptionError, ShapeError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Executor, Session } from '../executors/executor.ts'
@@ -181,6 +181,43 @@ export class Model {
     })
   }
 
+  /**
+   * As `predict`, but on the calling thread, and done when it returns: for one row or a few, where a thread and a promise would cost more
+   * than the prediction. The first call with a number of rows is slower: it makes their plan. A Float32Array is the fastest input.
+   *
+   * @throws BusyError while a run of this model is in progress (`predict` waits for it); otherwise what `predict` rejects with.
+   */
+  predictSync(x: Features): NdArray {
+    if (this.outputs.length > 1) throw new OptionError(`predictSync: this model has ${this.outputs.length} outputs; use predictAllSync(x).`)
+    return this.predictAllSync(x)[0]
+  }
+
+  /** As `predictSync`, for a model of several outputs. */
+  predictAllSync(x: Features): NdArray[] {
+    const { rows, count } = this.toInputRows('predictSync', x, 'any')
+    this.refuseWhileRunning('predictSync', 'use predict, which waits for it to end.')
+    const predictions = this.outputs.map((output) => {
+      const shape = [count, ...concrete(output.shape.slice(1))]
+      return new NdArray(new Float32Array(sizeOf(shape)), shape)
+    })
+    for (const { batchSize, steps, firstRow } of batches(count, EVALUATION_BATCH)) {
+      const session = this.predictions.get(batchSize)
+      const { plan, arena } = session
+      const inputs = this.inputNames.map((name) => arena.view(plan.tensors[plan.inputs[name]]))
+      const outputs = this.outputs.map((_, i) => arena.view(plan.tensors[plan.outputs[`output${i}`]]))
+      for (let step = 0; step < steps; step++) {
+        const row = firstRow + step * batchSize
+        inputs.forEach((input, i) => {
+          const start = row * (input.length / batchSize)
+          input.set(rows[i].values.subarray(start, start + input.length))
+        })
+        session.execute(0, plan.instructions.length)
+        outputs.forEach((output, i) => predictions[i].data.set(output, row * (output.length / batchSize)))
+      }
+    }
+    return predictions
+  }
+
   /** A copy of all weights, by name. */
   weights(): Record<string, NdArray> {
     return Object.fromEntries(
@@ -249,11 +286,12 @@ export class Model {
   }
 
   /** Checks and converts features: one block of rows for each input. @internal */
-  toInputRows(where: string, x: Features): { rows: readonly Rows[]; count: number } {
+  toInputRows(where: string, x: Features, memory?: RowMemory): { rows: readonly Rows[]; count: number } {
     const given = this.featuresByName(where, x)
     const rows = this.inputs.map((tensor, i) => {
       const name = this.inputNames[i]
-      return toRows(where, given[name], { name: `input "${name}"`, shape: concrete(tensor.shape.slice(1)), dtype: tensor.dtype })
+      const spec = { name: `input "${name}"`, shape: concrete(tensor.shape.slice(1)), dtype: tensor.dtype }
+      return toRows(where, given[name], spec, memory)
     })
     const [{ count }] = rows
     rows.forEach((other, i) => {
@@ -297,9 +335,8 @@ export class Model {
     return result
   }
 
-  private refuseWhileRunning(where: string): void {
-    if (this.running)
-      throw new BusyError(`${where}: a run is reading or writing the weights; wait for it to end, or do this in onEpochEnd.`)
+  private refuseWhileRunning(where: string, advice = 'wait for it to end, or do this in onEpochEnd.'): void {
+    if (this.running) throw new BusyError(`${where}: a run is reading or writing the weights; ${advice}`)
   }
 
   /** Holds the model for one training run; the result ends the hold. @internal */

@@ -48,7 +48,7 @@ function tampered(position: number, tamper: (values: Float32Array) => void): Exe
         session.execute(first, last)
         if (first <= position && position < last) tamper(arena.view(plan.tensors[plan.instructions[position].outputs[0]]) as Float32Array)
       }
-      return { plan, arena, execute, run: (request) => session.run(request), runSync: (request) => session.runSync(request) }
+      return { plan, arena, execute, run: (request) => session.run(request) }
     },
   }
 }

@@ -315,9 +315,11 @@ describe.each(executors)('dropout on the %s executor', (executor) => {
       batchSize: ones.length,
       mode: 'training',
     })
-    const values = new Float32Array(new SharedArrayBuffer(ones.length * width * 4)).fill(1)
-    const feeds = [{ input: net.inputNames[0], values }]
-    return net.load(plan).runSync({ steps: 1, feeds, record: ['y'] }).records.y as Float32Array
+    const session = net.load(plan)
+    const { arena } = session
+    arena.view(plan.tensors[plan.inputs[net.inputNames[0]]]).fill(1)
+    session.execute(0, plan.instructions.length)
+    return arena.view(plan.tensors[plan.outputs.y]) as Float32Array
   }
 
   it.each([0.1, 0.25, 0.5, 0.9])('drops a part of %d and scales the rest', (rate) => {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { useNativeMemory } from '../../memory.ts'
 
 /** Stands in native/binding/addon.cc too. It changes with the types below, so that an old binary is recognised. */
-const interfaceVersion = 2
+const interfaceVersion = 3
 
 export type AddonAttribute = number | boolean | string | readonly number[] | readonly string[]
 
@@ -75,15 +75,19 @@ export interface AddonRunRequest {
    * as Int32Array for int32. Includes a step that stopped at `nonFinite`.
    */
   readonly records?: { readonly tensors: readonly number[]; readonly into: Float32Array | Int32Array }
-  /** Only instructions `first` … `end - 1`, in each step: with 1 step, one instruction at a time. */
-  readonly instructions?: readonly [first: number, end: number]
+  /**
+   * Where the nanoseconds go of each part of a step: the feeds, each instruction, the records. First a sum over all steps for
+   * each part (added to what is there); then, for as many of the first steps as there is room for, 1 + parts times since the run
+   * began: when the step began, and when each part ended.
+   */
+  readonly profile?: Float64Array
   /**
    * Two numbers shared with the run: `[0]` stops it before its next step when it is not 0 (`Atomics.store`); in `[1]` the run
    * counts the steps it has completed (`Atomics.load`).
    */
   readonly control?: Int32Array
   /**
-   * `run` only: called about every 50 ms, and at the end, with the number of steps completed. What it throws stops the run and
+   * Called about every 50 ms, and at the end, with the number of steps completed. What it throws stops the run and
    * rejects its promise.
    */
   readonly onProgress?: (completedSteps: number) => void
@@ -104,12 +108,12 @@ export interface AddonSession {
   readonly isa: string
   readonly threads: number
   /**
-   * Runs on a thread of its own. The regions, `records.into` and `control` must be over SharedArrayBuffers (an ArrayBuffer can
+   * Runs on a thread of its own. The regions, `records.into`, `profile` and `control` must be over SharedArrayBuffers (an ArrayBuffer can
    * be detached while the run uses it). Everything wrong with the request rejects the promise, and so does a run in progress.
    */
   run(request: AddonRunRequest): Promise<AddonRunResult>
-  /** Runs on the calling thread. Until it returns, only `control` stops it: not even `worker.terminate()` does. */
-  runSync(request: AddonRunRequest): AddonRunResult
+  /** Runs instructions `first` … `end - 1` once, on the calling thread, over what the regions hold. */
+  execute(first: number, end: number): void
 }
 
 /** The codes of the errors that the addon throws, or rejects a run with. */

@@ -3,7 +3,7 @@ import { BusyError, MemoryError, NativeError } from '../../errors.ts'
 import { allocateShared, formatBytes } from '../../memory.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena } from '../arena.ts'
-import { fillConstants, recordSizes } from '../common.ts'
+import { fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
 import type { Executor, Records, RunRequest, RunResult, Session } from '../executor.ts'
 import type { Addon, AddonAttribute, AddonPlan, AddonRunRequest, AddonSession } from './addon.ts'
 
@@ -57,6 +57,7 @@ class NativeSession implements Session {
 
   async run(request: RunRequest): Promise<RunResult> {
     const recorder = new Recorder(this.plan, request)
+    const profile = request.profile ? profileMemory(this.plan, request.steps) : undefined
     const control = new Int32Array(new SharedArrayBuffer(8))
     const abort = () => Atomics.store(control, 0, 1)
     if (request.signal?.aborted) abort()
@@ -70,10 +71,16 @@ class NativeSession implements Session {
       }
       const result = await this.session.run({
         ...this.translate(request, recorder),
+        profile,
         control,
         onProgress: onProgress === undefined ? undefined : report,
       })
-      return this.result(result, recorder)
+      return {
+        completed: result.completedSteps,
+        stopped: result.stopped === 'none' ? null : result.stopped,
+        records: recorder.read(0, result.completedSteps),
+        ...(profile && { profile: readProfile(this.plan, profile, result.completedSteps) }),
+      }
     } catch (error) {
       throw translate(error)
     } finally {
@@ -81,16 +88,8 @@ class NativeSession implements Session {
     }
   }
 
-  runSync(request: RunRequest): RunResult {
-    const recorder = new Recorder(this.plan, request)
-    return this.result(
-      translated(() => this.session.runSync(this.translate(request, recorder))),
-      recorder,
-    )
-  }
-
   execute(first: number, last: number): void {
-    translated(() => this.session.runSync({ steps: 1, instructions: [first, last] }))
+    translated(() => this.session.execute(first, last))
   }
 
   private translate(request: RunRequest, recorder: Recorder): AddonRunRequest {
@@ -101,14 +100,6 @@ class NativeSession implements Session {
       order,
       firstRow,
       records: { tensors: request.record.map((name) => this.plan.outputs[name]), into: recorder.memory },
-    }
-  }
-
-  private result({ completedSteps, stopped }: { completedSteps: number; stopped: string }, recorder: Recorder): RunResult {
-    return {
-      completed: completedSteps,
-      stopped: stopped === 'none' ? null : (stopped as 'aborted' | 'nonFinite'),
-      records: recorder.read(0, completedSteps),
     }
   }
 }

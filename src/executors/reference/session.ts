@@ -4,7 +4,7 @@ import { assert, BusyError } from '../../errors.ts'
 import { sizeOf } from '../../graph/shape.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena, Values } from '../arena.ts'
-import { fillConstants, recordSizes } from '../common.ts'
+import { fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
 import type { Records, RunRequest, RunResult, Session } from '../executor.ts'
 import type { Kernel, View } from './kernel.ts'
 
@@ -58,24 +58,19 @@ export class ReferenceSession implements Session {
     }
   }
 
-  runSync(request: RunRequest): RunResult {
-    const steps = this.begin(request)
-    try {
-      while (!request.signal?.aborted && steps.next());
-      return steps.result(request.signal)
-    } finally {
-      this.busy = false
-    }
-  }
-
   execute(first: number, last: number): void {
+    this.refuseWhileBusy()
     for (let i = first; i < last; i++) this.calls[i]()
   }
 
   private begin(request: RunRequest): Steps {
-    if (this.busy) throw new BusyError('This session is already running; wait for the run in progress, or load the plan a second time.')
+    this.refuseWhileBusy()
     this.busy = true
     return new Steps(this.plan, this.views, this.calls, request)
+  }
+
+  private refuseWhileBusy(): void {
+    if (this.busy) throw new BusyError('This session is already running; wait for the run in progress, or load the plan a second time.')
   }
 }
 
@@ -87,6 +82,7 @@ class Steps {
   private readonly views: readonly View[]
   private readonly calls: readonly (() => undefined | false)[]
   private readonly request: RunRequest
+  private readonly watch: Stopwatch | null
   private nonFinite = false
   private reported = 0
 
@@ -95,6 +91,7 @@ class Steps {
     this.views = views
     this.calls = calls
     this.request = request
+    this.watch = request.profile ? new Stopwatch(plan, request.steps) : null
     const sizes = recordSizes(plan, request.record)
     this.records = Object.fromEntries(
       request.record.map((name) => {
@@ -107,9 +104,13 @@ class Steps {
   /** Runs the next step; false when there is none, or when a kernel stopped it. */
   next(): boolean {
     if (this.completed === this.request.steps) return false
+    this.watch?.stepBegins(this.completed)
     this.feed()
+    this.watch?.partEnds()
     for (const call of this.calls) {
-      if (call() === false) {
+      const result = call()
+      this.watch?.partEnds()
+      if (result === false) {
         this.nonFinite = true
         return false
       }
@@ -118,6 +119,7 @@ class Steps {
       const { values } = this.views[this.plan.outputs[name]]
       ;(this.records[name] as Float32Array).set(values as Float32Array, this.completed * values.length)
     }
+    this.watch?.partEnds()
     this.completed += 1
     return true
   }
@@ -146,6 +148,7 @@ class Steps {
       completed: this.completed,
       stopped: this.nonFinite ? 'nonFinite' : aborted ? 'aborted' : null,
       records: this.recorded(0, this.completed),
+      ...(this.watch && { profile: readProfile(this.plan, this.watch.memory, this.completed) }),
     }
   }
 
@@ -161,6 +164,41 @@ class Steps {
         copyRow(values, row * width, target.values, i * width, width)
       }
     }
+  }
+}
+
+/** Writes the times of a profiled run. */
+class Stopwatch {
+  readonly memory: Float64Array
+  private readonly parts: number
+  private readonly began = performance.now()
+  private last = 0
+  private part = 0
+  private mark = 0
+
+  constructor(plan: Plan, steps: number) {
+    this.memory = profileMemory(plan, steps)
+    this.parts = plan.instructions.length + 2
+  }
+
+  stepBegins(step: number): void {
+    this.last = this.now()
+    this.part = 0
+    this.mark = this.parts + step * (this.parts + 1)
+    this.memory[this.mark++] = this.last
+  }
+
+  partEnds(): void {
+    const now = this.now()
+    this.memory[this.part++] += now - this.last
+    // NOTE: past the steps whose marks are kept this lies outside the array, where writing does nothing.
+    this.memory[this.mark++] = now
+    this.last = now
+  }
+
+  /** Nanoseconds since the run began. */
+  private now(): number {
+    return (performance.now() - this.began) * 1e6
   }
 }
 
