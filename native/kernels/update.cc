@@ -15,13 +15,18 @@ namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
 
-// Four arrays of this many floats are 256 KB. The ranges are the same for any number of threads, so that a range can
-// stay with the core that has it in its cache.
-constexpr int64_t kChunk = 16384;
+// At most 16384 elements, of which four arrays are 256 KB, and four chunks for each thread where there is enough to do: then
+// all threads end together, and each meets the same elements in every step and every pass over them.
+constexpr int64_t kChunk = 16384, kLeastChunk = 2048;
+
+int64_t chunkOf(int64_t size, int64_t threads) {
+  int64_t each = roundedUp(quotientUp(size, 4 * threads), 16);
+  return each < kLeastChunk ? kLeastChunk : each > kChunk ? kChunk : each;
+}
 
 // The first `arrays` inputs are float32 arrays of one size, and the outputs are those inputs without the second, the
-// gradient.
-bool expectArrays(Preparation* preparation, const char* kernel, int64_t inputs, int64_t arrays) {
+// gradient. Sets the number of chunks, and their size.
+bool expectArrays(Preparation* preparation, const char* kernel, int64_t inputs, int64_t arrays, int64_t* chunk) {
   const Instruction* instruction = preparation->instruction;
   if (instruction->inputCount != inputs || instruction->outputCount != arrays - 1) {
     snprintf(preparation->error, sizeof preparation->error, "%s: expected %lld inputs and %lld outputs, got %lld and %lld", kernel,
@@ -37,7 +42,8 @@ bool expectArrays(Preparation* preparation, const char* kernel, int64_t inputs, 
   }
   const Operand& rate = instruction->inputs[arrays];
   if (rate.dtype != Dtype::float32 || rate.size != 1) return fail(preparation, kernel, "expected a float32 learning rate of one element");
-  preparation->instruction->chunks = quotientUp(size, kChunk);
+  *chunk = chunkOf(size, preparation->threads);
+  preparation->instruction->chunks = quotientUp(size, *chunk);
   return true;
 }
 
@@ -52,6 +58,7 @@ bool expectRange(Preparation* preparation, const char* kernel, const char* name,
 //   v = momentum v + d
 //   p = p - lr (nesterov ? d + momentum v : v)
 struct Sgd {
+  int64_t chunk;  // elements
   float momentum, weightDecay;
   bool hasMomentum, nesterov;
 };
@@ -64,7 +71,7 @@ bool prepareSgd(Preparation* preparation) {
   s->nesterov = attributeNumber(preparation->attributes, "nesterov", 0) != 0;
   if (!expectRange(preparation, "sgd", "momentum", momentum, __builtin_inf())) return false;
   if (!expectRange(preparation, "sgd", "weightDecay", weightDecay, __builtin_inf())) return false;
-  if (!expectArrays(preparation, "sgd", s->hasMomentum ? 4 : 3, s->hasMomentum ? 3 : 2)) return false;
+  if (!expectArrays(preparation, "sgd", s->hasMomentum ? 4 : 3, s->hasMomentum ? 3 : 2, &s->chunk)) return false;
   s->momentum = (float)momentum;
   s->weightDecay = (float)weightDecay;
   preparation->nanoseconds = 20 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 0.7 : s->hasMomentum ? 0.3 : 0.2);
@@ -105,7 +112,7 @@ void updateSgd(float* p, const float* g, float* v, float learningRate, const Sgd
 void runSgd(const Instruction* instruction, int64_t chunk, void*) {
   const Sgd& s = *(const Sgd*)instruction->parameters;
   const Operand* inputs = instruction->inputs;
-  int64_t from = chunk * kChunk, n = lesser(kChunk, inputs[0].size - from);
+  int64_t from = chunk * s.chunk, n = lesser(s.chunk, inputs[0].size - from);
   float* p = (float*)inputs[0].data + from;
   const float* g = (const float*)inputs[1].data + from;
   if (s.hasMomentum)
@@ -122,6 +129,7 @@ void runSgd(const Instruction* instruction, int64_t chunk, void*) {
 // 1 - beta, rate and correction are computed in double and rounded to float once.
 // Kingma and Ba, "Adam", 2015, algorithm 1; the decay is Loshchilov and Hutter's (AdamW, 2019).
 struct Adam {
+  int64_t chunk;  // elements
   double beta1, beta2;
   float epsilon, weightDecay;
 };
@@ -137,7 +145,7 @@ bool prepareAdam(Preparation* preparation) {
   if (!expectRange(preparation, "adam", "beta2", a->beta2, 1)) return false;
   if (!expectRange(preparation, "adam", "epsilon", epsilon, __builtin_inf())) return false;
   if (!expectRange(preparation, "adam", "weightDecay", weightDecay, __builtin_inf())) return false;
-  if (!expectArrays(preparation, "adam", 6, 4)) return false;
+  if (!expectArrays(preparation, "adam", 6, 4, &a->chunk)) return false;
   const Operand& step = preparation->instruction->inputs[5];
   if (step.dtype != Dtype::int32 || step.size != 1) return fail(preparation, "adam", "expected an int32 step of one element");
   a->epsilon = (float)epsilon;
@@ -197,7 +205,7 @@ void updateAdam(float* p, const float* g, float* m, float* v, const AdamScalars&
 void runAdam(const Instruction* instruction, int64_t chunk, void*) {
   const Adam& a = *(const Adam*)instruction->parameters;
   const Operand* inputs = instruction->inputs;
-  int64_t from = chunk * kChunk, n = lesser(kChunk, inputs[0].size - from);
+  int64_t from = chunk * a.chunk, n = lesser(a.chunk, inputs[0].size - from);
   float* p = (float*)inputs[0].data + from;
   const float* g = (const float*)inputs[1].data + from;
   float* m = (float*)inputs[2].data + from;
@@ -258,7 +266,9 @@ void runIncrement(const Instruction* instruction, int64_t, void*) {
 
 // checkFinite: x0 … xn -> y int32[], 1 when no element is NaN or infinite, else 0, and the step stops here.
 // Chunks are ranges of all the inputs' elements laid end to end; each leaves one flag in `shared`. Integers are finite.
-constexpr int64_t kCheckChunk = kChunk;
+struct CheckFinite {
+  int64_t chunk;  // elements
+};
 
 bool prepareCheckFinite(Preparation* preparation) {
   Instruction* instruction = preparation->instruction;
@@ -267,7 +277,9 @@ bool prepareCheckFinite(Preparation* preparation) {
   if (y.dtype != Dtype::int32 || y.size != 1) return fail(preparation, "checkFinite", "expected an int32 output of one element");
   int64_t elements = 0;
   for (int64_t i = 0; i < instruction->inputCount; i++) elements += instruction->inputs[i].size;
-  instruction->chunks = quotientUp(elements, kCheckChunk);
+  CheckFinite* c = (CheckFinite*)instruction->parameters;
+  c->chunk = chunkOf(elements, preparation->threads);
+  instruction->chunks = quotientUp(elements, c->chunk);
   if (instruction->chunks == 0) instruction->chunks = 1;  // so that `finish` runs
   preparation->sharedBytes = instruction->chunks * (int64_t)sizeof(float);
   preparation->nanoseconds = 20 + (double)instruction->inputCount * 3 + (double)elements * (kWidth == 1 ? 0.1 : 0.06);
@@ -290,7 +302,8 @@ float differenceFromItself(const float* x, int64_t n) {
 }
 
 void runCheckFinite(const Instruction* instruction, int64_t chunk, void*) {
-  int64_t from = chunk * kCheckChunk, left = kCheckChunk;
+  const int64_t each = ((const CheckFinite*)instruction->parameters)->chunk;
+  int64_t from = chunk * each, left = each;
   float total = 0;
   for (int64_t i = 0; i < instruction->inputCount && left > 0; i++) {
     const Operand& x = instruction->inputs[i];
@@ -319,7 +332,7 @@ const Kernel kernels[] = {
     {"sgd", sizeof(Sgd), prepareSgd, runSgd, nullptr},                            // p g v lr -> p v, or p g lr -> p
     {"adam", sizeof(Adam), prepareAdam, runAdam, nullptr},                        // p g m v lr step -> p m v
     {"increment", 0, prepareIncrement, runIncrement, nullptr},                    // counter -> counter
-    {"checkFinite", 0, prepareCheckFinite, runCheckFinite, finishCheckFinite},    // x0 x1 … -> y
+    {"checkFinite", sizeof(CheckFinite), prepareCheckFinite, runCheckFinite, finishCheckFinite},    // x0 x1 … -> y
 };
 
 }  // namespace

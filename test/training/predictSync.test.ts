@@ -14,7 +14,7 @@ import {
   subtract,
   sum,
 } from '../../src/index.ts'
-import { executors, expectRefusal, numbers, rows } from './support.ts'
+import { executors, expectRefusal, hasBegun, numbers, rows } from './support.ts'
 
 const bits = ({ data }: NdArray) => [...new Uint32Array(data.buffer)]
 
@@ -95,7 +95,7 @@ describe.each(executors)('predictSync on the %s executor', (executor) => {
       { x: samples(64), y: rows(64, 3) },
       { loss: 'meanSquaredError', epochs: 2, shuffle: false, onEpochEnd: () => void between.push(net.predictSync(samples(1)).shape[1]) },
     )
-    await Promise.resolve()
+    await hasBegun()
     await expectRefusal(() => net.predictSync(samples(1)), 'ERR_BUSY', 'predictSync', 'use predict')
     await training
     expect(between).toEqual([3, 3])

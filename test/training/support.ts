@@ -25,6 +25,11 @@ export async function expectRefusal(call: () => unknown, code: string, ...parts:
   return thrown as ThalwegError
 }
 
+/** Lets a run that was just asked for begin. It cannot end before the event loop turns. */
+export async function hasBegun(): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve()
+}
+
 /** The weights bit by bit, so that 0 and -0 differ and NaN equals itself. */
 export function bitsOf(net: Model): Record<string, number[]> {
   return Object.fromEntries(Object.entries(net.weights()).map(([name, { data }]) => [name, [...new Uint32Array(data.buffer)]]))
