@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { activation, adam, constant, dense, executionInfo, input, sequential } from '../../src/index.ts'
+import { hasBegun } from './support.ts'
 
 const x = Array.from({ length: 4000 }, (_, i) => [i / 4000, 1 - i / 4000])
 const y = x.map(([a, b]) => [a * b])
@@ -20,8 +21,7 @@ it('weights cannot be set while a run uses them, but can between epochs', async 
       },
     },
   )
-  // Until the run has begun; it cannot end before the event loop turns.
-  for (let i = 0; i < 20; i++) await Promise.resolve()
+  await hasBegun()
   for (const change of [() => net.setWeights(weights), () => net.initialize()]) {
     expect(change).toThrow(expect.objectContaining({ code: 'ERR_BUSY', message: expect.stringContaining('onEpochEnd') }))
   }
