@@ -136,8 +136,8 @@ double seconds(int threads, const std::vector<int>& pinned, const std::function<
 double rate(int threads, const std::vector<int>& pinned, double units, const std::function<void(int, long)>& work) {
   constexpr double kWindow = 0.015;
   long times = 1;
-  for (;;) {  // warms up as well
-    double took = seconds(threads, pinned, [&](int i) { work(i, times); });
+  for (;;) {  // in CPU time, for a disturbed window must not look like a full one
+    double took = seconds(1, pinned, [&](int i) { work(i, times); });
     if (took > kWindow / 2) {
       times = std::max(1L, (long)((double)times * kWindow / took));
       break;

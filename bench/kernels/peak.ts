@@ -5,7 +5,6 @@
  */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
 import Table from 'cli-table3'
 import { compile } from './compile.ts'
@@ -103,4 +102,4 @@ async function main(): Promise<void> {
   console.log(table.toString())
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await main()
+if (import.meta.filename === process.argv[1]) await main()
