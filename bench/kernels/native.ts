@@ -1,4 +1,4 @@
-/** One instruction of the addon on its own, over memory that the caller can fill and read. */
+/** One instruction of the addon on its own, over memory that the caller can read. */
 import { type Addon, type AddonAttribute, type AddonSession, loadAddon } from '../../src/executors/native/addon.ts'
 
 export function requireAddon(): Addon {
@@ -10,6 +10,9 @@ export function requireAddon(): Addon {
 export interface Operand {
   readonly shape: readonly number[]
   readonly dtype?: 'float32' | 'int32'
+  /** What all its elements are at first, instead of the numbers that `seed` gives. */
+  readonly value?: number
+  readonly seed?: number
 }
 
 export interface InstructionDescription {
@@ -22,58 +25,68 @@ export interface InstructionDescription {
 
 export interface LoadedInstruction {
   readonly session: AddonSession
-  /** The memory of an operand, zeroed at first. */
   values(operand: Operand): Float32Array | Int32Array
   /** A step takes about 3 ns more than its instruction, and a call about 2 µs more than its steps. */
   run(times: number): void
 }
 
-/** Every operand has a block of memory of its own. */
+/** Bytes that start at an aligned address. */
+export type Memory = Uint8Array<SharedArrayBuffer>
+
+export function memoryOf(addon: Addon, bytes: number): Memory {
+  const buffer = new SharedArrayBuffer(bytes + addon.alignment)
+  return new Uint8Array(buffer, addon.bytesToAlignment(new Uint8Array(buffer)), bytes)
+}
+
+const elements = (shape: readonly number[]) => shape.reduce((product, extent) => product * extent, 1)
+
+/** Loads a plan of one instruction. Its operands lie in `memory` one after the other, or in memory of their own. */
 export function loadInstruction(
   addon: Addon,
   { op, inputs, outputs, attributes }: InstructionDescription,
   options: { threads: number; isa?: string },
+  memory?: Memory,
 ): LoadedInstruction {
   const operands = [...new Set([...inputs, ...outputs])]
-  const memory = operands.map(({ shape, dtype }) => allocate(addon, elements(shape), dtype ?? 'float32'))
+  const offsets: number[] = []
+  let bytes = 0
+  for (const { shape } of operands) {
+    offsets.push(bytes)
+    bytes += Math.ceil((4 * elements(shape)) / addon.alignment) * addon.alignment
+  }
+  const region = memory ?? memoryOf(addon, bytes)
+  const values = operands.map(({ shape, dtype, value, seed = 1 }, i) => {
+    const place = [region.buffer, region.byteOffset + offsets[i], elements(shape)] as const
+    const array = dtype === 'int32' ? new Int32Array(...place) : new Float32Array(...place)
+    return value === undefined ? fill(array, seed) : array.fill(value)
+  })
+  const numbers = (list: readonly Operand[]) => list.map((operand) => operands.indexOf(operand))
   const session = addon.load(
     {
-      blocks: memory.map(({ byteLength }) => byteLength),
-      tensors: operands.map(({ shape, dtype }, block) => ({ block, offset: 0, shape, dtype: dtype ?? 'float32' })),
-      instructions: [
-        {
-          op,
-          inputs: inputs.map((operand) => operands.indexOf(operand)),
-          outputs: outputs.map((operand) => operands.indexOf(operand)),
-          attributes,
-        },
-      ],
+      blocks: [bytes],
+      tensors: operands.map(({ shape, dtype = 'float32' }, i) => ({ block: 0, offset: offsets[i], shape, dtype })),
+      instructions: [{ op, inputs: numbers(inputs), outputs: numbers(outputs), attributes }],
     },
-    memory,
+    [region],
     options,
   )
   return {
     session,
-    values: (operand) => memory[operands.indexOf(operand)],
+    values: (operand) => values[operands.indexOf(operand)],
     run: (times) => {
       if (session.runSync({ steps: times }).stopped !== 'none') throw new Error(`${op} stopped: its data are not finite`)
     },
   }
 }
 
-export const elements = (shape: readonly number[]) => shape.reduce((product, extent) => product * extent, 1)
-
-function allocate(addon: Addon, count: number, dtype: 'float32' | 'int32'): Float32Array | Int32Array {
-  const buffer = new SharedArrayBuffer(4 * count + addon.alignment)
-  const offset = addon.bytesToAlignment(new Uint8Array(buffer))
-  return dtype === 'int32' ? new Int32Array(buffer, offset, count) : new Float32Array(buffer, offset, count)
-}
-
-/** Numbers of -0.5 … 0.5, the same as `fill` in rivals.cc makes of the same seed. */
-export function fill(values: Float32Array | Int32Array, seed: number): void {
+/** Numbers of -0.5 … 0.5, the same as `fill` in rivals.cc makes of the same seed. They repeat, for the sake of large arrays. */
+function fill<Values extends Float32Array | Int32Array>(values: Values, seed: number): Values {
+  const period = Math.min(values.length, 2 ** 20)
   let state = seed
-  for (let i = 0; i < values.length; i++) {
+  for (let i = 0; i < period; i++) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     values[i] = (state >>> 8) / 2 ** 24 - 0.5
   }
+  for (let filled = period; filled < values.length; filled *= 2) values.copyWithin(filled, 0, Math.min(filled, values.length - filled))
+  return values
 }

@@ -6,15 +6,14 @@
  * For the layer of a network with B rows, K inputs and N outputs: y = X W, dX = dY Wᵀ and dW = Xᵀ dY, with all operands contiguous
  * as a network has them. How the windows are taken is in README.md.
  */
-import { writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
-import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import type { Addon } from '../../src/executors/native/addon.ts'
-import { fill, type LoadedInstruction, loadInstruction, type Operand, requireAddon } from './native.ts'
+import { type Options, runCommand } from './command.ts'
+import { type LoadedInstruction, loadInstruction, type Operand, requireAddon } from './native.ts'
 import { measurePeak } from './peak.ts'
 import { type Multiplier, type Product, startRivals } from './rivals.ts'
-import { guessSeconds, median, pinToOneCore, repetitions, type Spread, secondsOf, sleep, spread, takeTurns } from './timing.ts'
+import { guessSeconds, median, repetitions, type Spread, secondsOf, sleep, spread, takeTurns } from './timing.ts'
 
 /** B, K, N. */
 const shapes: readonly (readonly [number, number, number])[] = [
@@ -68,14 +67,11 @@ class Ours implements Multiplier {
   }
 
   async prepare({ rows, columns, depth, transposeA, transposeB, seedA, seedB }: Product): Promise<void> {
-    const a = { shape: transposeA ? [depth, rows] : [rows, depth] }
-    const b = { shape: transposeB ? [columns, depth] : [depth, columns] }
+    const a = { shape: transposeA ? [depth, rows] : [rows, depth], seed: seedA }
+    const b = { shape: transposeB ? [columns, depth] : [depth, columns], seed: seedB }
     const y = { shape: [rows, columns] }
     const description = { op: 'matmul', inputs: [a, b], outputs: [y], attributes: { transposeA, transposeB } }
-    const instruction = loadInstruction(this.addon, description, this.options)
-    fill(instruction.values(a), seedA)
-    fill(instruction.values(b), seedB)
-    this.loaded = { instruction, y }
+    this.loaded = { instruction: loadInstruction(this.addon, description, this.options), y }
   }
 
   async seconds(calls: number): Promise<number> {
@@ -117,19 +113,13 @@ async function compare(ours: Multiplier, rival: Multiplier, depth: number): Prom
   return error
 }
 
-interface Settings {
-  readonly threads: number
-  readonly rounds: number
-  readonly windowSeconds: number
-}
-
 async function measureRow(
   ours: Ours,
   rivals: readonly Multiplier[],
   shape: Row['shape'],
   name: string,
   product: Product,
-  { threads, rounds, windowSeconds }: Settings,
+  { threads, rounds, windowSeconds }: Options,
 ): Promise<Omit<Row, 'shareOfPeak'>> {
   const all = [ours, ...rivals]
   for (const multiplier of all) await multiplier.prepare(product)
@@ -202,22 +192,11 @@ function printSummary(rows: readonly Row[]): void {
   for (const { shape, product, best, ratio } of lost) console.log(`  ${shape.join(',')}  ${product}  ${ratio.toFixed(2)} × ${best}`)
 }
 
-export interface ProductOptions {
-  readonly threads: number
-  readonly isa?: string
-  readonly quick?: boolean
-  readonly rounds?: number
-  /** Only the shape written like this: `B,K,N`. */
-  readonly only?: string
-}
-
 /** Measures and prints all products, and returns what JSON should hold. */
-export async function benchProducts({ threads, isa, quick = false, rounds = quick ? 3 : 7, only }: ProductOptions): Promise<object> {
-  const addon = requireAddon()
-  if (threads === 1) pinToOneCore()
-  const ours = new Ours(addon, { threads, isa })
+export async function benchProducts(options: Options): Promise<object> {
+  const { threads, isa, rounds, only } = options
+  const ours = new Ours(requireAddon(), { threads, isa })
   const rivals = await startRivals(threads, ours.description)
-  const settings = { threads, rounds, windowSeconds: quick ? 0.008 : 0.02 }
   const rows: Row[] = []
   const peaks: number[] = []
   try {
@@ -226,7 +205,7 @@ export async function benchProducts({ threads, isa, quick = false, rounds = quic
       const peak = await measurePeak(threads, ours.description)
       if (peak !== null) peaks.push(peak)
       for (const [name, product] of Object.entries(productsOf(...shape))) {
-        const row = await measureRow(ours, rivals, shape, name, product, settings)
+        const row = await measureRow(ours, rivals, shape, name, product, options)
         rows.push({ ...row, shareOfPeak: peak === null ? null : row.gflops.thalweg.median / peak })
       }
       if (process.stderr.isTTY) console.error(`${shape.join(',')} done`)
@@ -247,18 +226,4 @@ export async function benchProducts({ threads, isa, quick = false, rounds = quic
   return { ...context, libraries: Object.fromEntries(rivals.map(({ name, description }) => [name, description])), rows }
 }
 
-if (import.meta.filename === process.argv[1]) {
-  const { values } = parseArgs({
-    options: {
-      threads: { type: 'string', default: '1' },
-      isa: { type: 'string' },
-      quick: { type: 'boolean', default: false },
-      rounds: { type: 'string' },
-      only: { type: 'string' },
-      json: { type: 'string' },
-    },
-  })
-  const { threads, rounds, json, ...rest } = values
-  const result = await benchProducts({ ...rest, threads: Number(threads), rounds: rounds === undefined ? undefined : Number(rounds) })
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 1)}\n`)
-}
+if (import.meta.filename === process.argv[1]) await runCommand(benchProducts)

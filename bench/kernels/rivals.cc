@@ -102,12 +102,13 @@ constexpr std::align_val_t kLine{64};
 float* allocate(int64_t n) { return new (kLine) float[(size_t)n](); }
 void release(float* memory) { operator delete[](memory, kLine); }
 
-// The same numbers as `fill` in native.ts.
+// The same numbers as `fill` in native.ts, which repeat.
 void fill(float* values, int64_t n, uint32_t seed) {
+  constexpr int64_t kPeriod = 1 << 20;
   uint32_t state = seed;
   for (int64_t i = 0; i < n; i++) {
     state = state * 1664525u + 1013904223u;
-    values[i] = (float)(state >> 8) / 16777216.0f - 0.5f;
+    values[i] = i < kPeriod ? (float)(state >> 8) / 16777216.0f - 0.5f : values[i - kPeriod];
   }
 }
 
