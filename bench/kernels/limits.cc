@@ -58,7 +58,11 @@ struct VectorOf<64> {
 };
 using Widest = VectorOf<kWidest>::type;
 
-std::atomic<float> sink;  // results end here, so that they must be computed
+// Results end here, so that they must be computed.
+template <typename Vector>
+void consume(const Vector& value) {
+  asm volatile("" : : "m"(value) : "memory");
+}
 
 double now(clockid_t clock) {
   timespec t;
@@ -136,7 +140,7 @@ double seconds(int threads, const std::vector<int>& pinned, const std::function<
 double rate(int threads, const std::vector<int>& pinned, double units, const std::function<void(int, long)>& work) {
   constexpr double kWindow = 0.015;
   long times = 1;
-  for (;;) {  // in CPU time, for a disturbed window must not look like a full one
+  while (times < 1L << 40) {  // in CPU time, for a disturbed window must not look like a full one
     double took = seconds(1, pinned, [&](int i) { work(i, times); });
     if (took > kWindow / 2) {
       times = std::max(1L, (long)((double)times * kWindow / took));
@@ -172,7 +176,7 @@ void multiplyAdd(long times) {
   }
   Vector total = Vector{};
   for (int i = 0; i < kChains; i++) total += sum[i];
-  sink = total[0];
+  consume(total);
 }
 
 double multiplyAddRate(int threads, const std::vector<int>& pinned, int bytes) {
@@ -201,7 +205,7 @@ void readAll(const float* x, size_t n) {
   }
   Widest total = {};
   for (size_t s = 0; s < kSums; s++) total += sum[s];
-  sink = total[0];
+  consume(total);
 }
 
 void writeAll(float* y, size_t n) {
@@ -241,7 +245,10 @@ void printBandwidth(int threads, const std::vector<int>& pinned, const std::vect
   double half = (double)arrays[0].n * sizeof(float);
   auto each = [&](double units, const std::function<void(const Arrays&)>& pass) {
     return rate(threads, pinned, units, [&](int i, long times) {
-      for (long n = 0; n < times; n++) pass(arrays[(size_t)i]);
+      for (long n = 0; n < times; n++) {
+        pass(arrays[(size_t)i]);
+        asm volatile("" ::: "memory");  // NOTE: otherwise one pass of many could do, for the next would not change a thing
+      }
     }) * 1e-9;
   };
   // x and y are neighbours, so that 2 n floats from x on are the whole piece.

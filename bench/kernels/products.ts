@@ -6,7 +6,7 @@
  * For the layer of a network with B rows, K inputs and N outputs: y = X W, dX = dY Wᵀ and dW = Xᵀ dY, with all operands contiguous
  * as a network has them. How the windows are taken is in README.md.
  */
-import { cpus } from 'node:os'
+import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
 import type { Addon } from '../../src/executors/native/addon.ts'
 import { type Options, runCommand } from './command.ts'
@@ -130,7 +130,8 @@ async function measureRow(
   const calls = [repetitions(windowSeconds, guess)]
   for (const rival of rivals) {
     const tried = Math.max(1, Math.round(calls[0] / 16))
-    calls.push(repetitions(windowSeconds, (await rival.seconds(tried)) / tried))
+    const shortest = Math.min(await rival.seconds(tried), await rival.seconds(tried))
+    calls.push(repetitions(windowSeconds, shortest / tried))
   }
   const work = 2e-9 * product.rows * product.columns * product.depth
   const rates = await takeTurns(all.length, rounds, async (i) => {
@@ -195,13 +196,15 @@ function printSummary(rows: readonly Row[]): void {
 /** Measures and prints all products, and returns what JSON should hold. */
 export async function benchProducts(options: Options): Promise<object> {
   const { threads, isa, rounds, only } = options
+  const chosen = shapes.filter((shape) => only === undefined || only === shape.join(','))
+  if (chosen.length === 0) throw new Error(`There is no shape "${only}"; there are ${shapes.map(String).join('  ')}.`)
+  const load = loadavg()[0]
   const ours = new Ours(requireAddon(), { threads, isa })
   const rivals = await startRivals(threads, ours.description)
   const rows: Row[] = []
   const peaks: number[] = []
   try {
-    for (const shape of shapes) {
-      if (only !== undefined && only !== shape.join(',')) continue
+    for (const shape of chosen) {
       const peak = await measurePeak(threads, ours.description)
       if (peak !== null) peaks.push(peak)
       for (const [name, product] of Object.entries(productsOf(...shape))) {
@@ -213,13 +216,21 @@ export async function benchProducts(options: Options): Promise<object> {
   } finally {
     for (const rival of rivals) rival.close()
   }
-  const context = { cpu: cpus()[0].model, instructionSet: ours.description, threads, rounds, peak: peaks.length > 0 ? spread(peaks) : null }
+  const context = {
+    cpu: cpus()[0].model,
+    instructionSet: ours.description,
+    threads,
+    rounds,
+    load,
+    peak: peaks.length > 0 ? spread(peaks) : null,
+  }
   console.log(`Products, GFLOP/s. ${context.cpu}, ${context.instructionSet}, ${threads} thread(s), medians of ${rounds} rounds.`)
   if (context.peak !== null) {
     const { lowest, highest } = context.peak
     console.log(`Peak of fused multiply-add: ${lowest.toFixed(1)} … ${highest.toFixed(1)}; shares are of the one before a shape.`)
   }
   for (const { name, description } of rivals) console.log(`${name}: ${description}`)
+  if (load > 0.5) console.log(`The machine was not idle: a load average of ${load.toFixed(1)} before the first window.`)
   if (rivals.length === 0) console.log('No library was found to compare with.')
   printTable(rows, rivals)
   printSummary(rows)

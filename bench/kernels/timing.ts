@@ -39,12 +39,13 @@ export function secondsOf(threads: number, work: () => void): number {
 /** How often to repeat what takes `seconds` in order to fill a window. */
 export const repetitions = (windowSeconds: number, seconds: number) => Math.max(1, Math.round(windowSeconds / Math.max(seconds, 1e-9)))
 
-/** A rough guess of the seconds that one repetition of `work` takes, which grows until the clock can tell. */
+/** The seconds that one repetition of `work` takes, roughly. The shortest of three tries: others can only make it longer. */
 export function guessSeconds(threads: number, work: (times: number) => void): number {
-  for (let times = 1; ; times *= 4) {
-    const seconds = secondsOf(threads, () => work(times))
-    if (seconds > 0.002) return seconds / times
-  }
+  let times = 1
+  // So many that the clock can tell.
+  while (secondsOf(threads, () => work(times)) < 0.002) times *= 4
+  const tries = [1, 2, 3].map(() => secondsOf(threads, () => work(times)))
+  return Math.min(...tries) / times
 }
 
 /**
