@@ -1,0 +1,287 @@
+// What the machine can do at most: fused multiply-adds, and bytes a second from a level of memory.
+//
+//     limits THREADS VECTOR_BYTES [BYTES …]
+//
+// Prints one JSON object: GFLOP/s of multiply-adds in registers of VECTOR_BYTES (0: the widest there are), and for
+// each of BYTES, the working set of all threads together, GB/s of four ways to go through it. Threads are pinned to
+// distinct cores. One thread is measured in CPU time of its own, several in wall time. Each figure is the best of its
+// windows: a limit can be missed by a disturbed window, but not exceeded.
+//
+// Compiled for the processor it runs on, so that the compiler chooses the instructions: peak.ts does that.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+#include <new>
+#include <set>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kWidest = 64;
+constexpr const char* kInstructionSet = "avx512";
+#elif defined(__AVX2__) && defined(__FMA__)
+constexpr int kWidest = 32;
+constexpr const char* kInstructionSet = "avx2";
+#elif defined(__ARM_NEON)
+constexpr int kWidest = 16;
+constexpr const char* kInstructionSet = "neon";
+#else
+constexpr int kWidest = 16;
+constexpr const char* kInstructionSet = "portable";
+#endif
+
+template <int bytes>
+struct VectorOf;
+template <>
+struct VectorOf<16> {
+  typedef float type __attribute__((vector_size(16)));
+};
+template <>
+struct VectorOf<32> {
+  typedef float type __attribute__((vector_size(32)));
+};
+template <>
+struct VectorOf<64> {
+  typedef float type __attribute__((vector_size(64)));
+};
+using Widest = VectorOf<kWidest>::type;
+
+// Results end here, so that they must be computed.
+template <typename Vector>
+void consume(const Vector& value) {
+  asm volatile("" : : "m"(value) : "memory");
+}
+
+double now(clockid_t clock) {
+  timespec t;
+  clock_gettime(clock, &t);
+  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+// ---- Threads ----
+
+// One processor of each core that this process may use.
+std::vector<int> cores() {
+  std::vector<int> found;
+#if defined(__linux__)
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return found;
+  std::set<std::vector<char>> seen;
+  for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    char path[96], siblings[256] = "";
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
+    if (FILE* file = fopen(path, "r")) {
+      if (!fgets(siblings, sizeof siblings, file)) siblings[0] = 0;
+      fclose(file);
+    }
+    // Without that file each processor counts as a core.
+    if (siblings[0] == 0) snprintf(siblings, sizeof siblings, "%d", cpu);
+    if (seen.insert(std::vector<char>(siblings, siblings + strlen(siblings))).second) found.push_back(cpu);
+  }
+#endif
+  return found;
+}
+
+// Elsewhere than on Linux threads run where the system puts them.
+void pin(const std::vector<int>& to, int thread) {
+#if defined(__linux__)
+  if (to.empty()) return;
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(to[(size_t)thread % to.size()], &one);
+  sched_setaffinity(0, sizeof one, &one);
+#else
+  (void)to, (void)thread;
+#endif
+}
+
+// Seconds for all threads to do `work`, from a common start to the end of the last.
+double seconds(int threads, const std::vector<int>& pinned, const std::function<void(int)>& work) {
+  if (threads == 1) {
+    double start = now(CLOCK_THREAD_CPUTIME_ID);
+    work(0);
+    return now(CLOCK_THREAD_CPUTIME_ID) - start;
+  }
+  std::atomic<int> ready{0};
+  std::atomic<bool> go{false};
+  std::vector<double> ends((size_t)threads);
+  std::vector<std::thread> running;
+  for (int i = 0; i < threads; i++) {
+    running.emplace_back([&, i] {
+      pin(pinned, i);
+      ready++;
+      while (!go) {
+      }
+      work(i);
+      ends[(size_t)i] = now(CLOCK_MONOTONIC);
+    });
+  }
+  while (ready < threads) std::this_thread::yield();
+  double start = now(CLOCK_MONOTONIC);
+  go = true;
+  for (std::thread& thread : running) thread.join();
+  return *std::max_element(ends.begin(), ends.end()) - start;
+}
+
+// Work a second, where `work(thread, times)` does `units` of it `times` over in each thread.
+double rate(int threads, const std::vector<int>& pinned, double units, const std::function<void(int, long)>& work) {
+  constexpr double kWindow = 0.015;
+  long times = 1;
+  while (times < 1L << 40) {  // in CPU time, for a disturbed window must not look like a full one
+    double took = seconds(1, pinned, [&](int i) { work(i, times); });
+    if (took > kWindow / 2) {
+      times = std::max(1L, (long)((double)times * kWindow / took));
+      break;
+    }
+    times *= took < kWindow / 40 ? 16 : 2;
+  }
+  double best = 1e9;
+  for (int window = 0; window < 7; window++) {
+    best = std::min(best, seconds(threads, pinned, [&](int i) { work(i, times); }));
+  }
+  return threads * units * (double)times / best;
+}
+
+// ---- Multiply-adds ----
+
+// So many chains at once hide the latency of an instruction: 4 cycles and two a cycle need eight, and slower or wider
+// processors more. They and their two operands fit the registers.
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr int kChains = 24;
+#else
+constexpr int kChains = 12;
+#endif
+
+template <int bytes>
+void multiplyAdd(long times) {
+  using Vector = typename VectorOf<bytes>::type;
+  Vector sum[kChains], factor = Vector{} + 0.999999f, addend = Vector{} + 1e-6f;
+  for (int i = 0; i < kChains; i++) sum[i] = Vector{} + (float)i;
+  for (long n = 0; n < times * 1000; n++) {
+#pragma GCC unroll 32
+    for (int i = 0; i < kChains; i++) sum[i] = sum[i] * factor + addend;
+  }
+  Vector total = Vector{};
+  for (int i = 0; i < kChains; i++) total += sum[i];
+  consume(total);
+}
+
+double multiplyAddRate(int threads, const std::vector<int>& pinned, int bytes) {
+  double units = 1000.0 * kChains * (bytes / 4) * 2;
+  return rate(threads, pinned, units, [bytes](int, long times) {
+    if (bytes == 64 && kWidest >= 64) return multiplyAdd<kWidest >= 64 ? 64 : kWidest>(times);
+    if (bytes == 32 && kWidest >= 32) return multiplyAdd<kWidest >= 32 ? 32 : kWidest>(times);
+    multiplyAdd<16>(times);
+  });
+}
+
+// ---- Memory ----
+
+constexpr size_t kLine = 64 / sizeof(float);
+constexpr size_t kLineVectors = 64 / kWidest;
+
+// NOTE: eight sums, because with fewer the additions, and not the loads, would be what takes the time.
+void readAll(const float* x, size_t n) {
+  constexpr size_t kSums = 8;
+  Widest sum[kSums] = {};
+  constexpr size_t kFloats = kSums * kWidest / sizeof(float);
+  for (size_t i = 0; i + kFloats <= n; i += kFloats) {
+    const Widest* v = (const Widest*)(x + i);
+#pragma GCC unroll 8
+    for (size_t s = 0; s < kSums; s++) sum[s] += v[s];
+  }
+  Widest total = {};
+  for (size_t s = 0; s < kSums; s++) total += sum[s];
+  consume(total);
+}
+
+void writeAll(float* y, size_t n) {
+  Widest one = Widest{} + 1.0f;
+  for (size_t i = 0; i < n; i += kLine) {
+    Widest* v = (Widest*)(y + i);
+    for (size_t k = 0; k < kLineVectors; k++) v[k] = one;
+    asm volatile("" ::: "memory");  // NOTE: keeps the compiler from making it a call of memset
+  }
+}
+
+void copyAll(const float* x, float* y, size_t n) {
+  for (size_t i = 0; i < n; i += kLine) {
+    const Widest* from = (const Widest*)(x + i);
+    Widest* to = (Widest*)(y + i);
+    for (size_t k = 0; k < kLineVectors; k++) to[k] = from[k];
+    asm volatile("" ::: "memory");  // NOTE: nor memcpy, which may use stores that go around the cache
+  }
+}
+
+void updateAll(float* x, size_t n) {
+  Widest one = Widest{} + 1.0f;
+  for (size_t i = 0; i < n; i += kLine) {
+    Widest* v = (Widest*)(x + i);
+    for (size_t k = 0; k < kLineVectors; k++) v[k] += one;
+    asm volatile("" ::: "memory");
+  }
+}
+
+// Memory of one thread.
+struct Arrays {
+  float *x, *y;  // halves of one piece
+  size_t n;      // floats of each
+};
+
+void printBandwidth(int threads, const std::vector<int>& pinned, const std::vector<Arrays>& arrays, double bytes) {
+  double half = (double)arrays[0].n * sizeof(float);
+  auto each = [&](double units, const std::function<void(const Arrays&)>& pass) {
+    return rate(threads, pinned, units, [&](int i, long times) {
+      for (long n = 0; n < times; n++) {
+        pass(arrays[(size_t)i]);
+        asm volatile("" ::: "memory");  // NOTE: otherwise one pass of many could do, for the next would not change a thing
+      }
+    }) * 1e-9;
+  };
+  // x and y are neighbours, so that 2 n floats from x on are the whole piece.
+  double read = each(2 * half, [](const Arrays& a) { readAll(a.x, 2 * a.n); });
+  double write = each(2 * half, [](const Arrays& a) { writeAll(a.x, 2 * a.n); });
+  double copy = each(2 * half, [](const Arrays& a) { copyAll(a.x, a.y, a.n); });
+  double update = each(4 * half, [](const Arrays& a) { updateAll(a.x, 2 * a.n); });
+  printf("{\"bytes\":%.0f,\"read\":%.2f,\"write\":%.2f,\"copy\":%.2f,\"update\":%.2f}", bytes, read, write, copy, update);
+}
+
+}  // namespace
+
+int main(int argumentCount, char** arguments) {
+  if (argumentCount < 3) return 2;
+  int threads = std::max(1, atoi(arguments[1])), bytes = atoi(arguments[2]);
+  if (bytes == 0 || bytes > kWidest) bytes = kWidest;
+  std::vector<int> pinned = cores();
+  if (threads == 1 && !pinned.empty()) pin({pinned.back()}, 0);
+
+  printf("{\"instructionSet\":\"%s\",\"vectorBytes\":%d,\"threads\":%d,\"cores\":%zu,", kInstructionSet, bytes, threads, pinned.size());
+  printf("\"multiplyAdd\":%.2f,\"memory\":[", multiplyAddRate(threads, pinned, bytes) * 1e-9);
+  for (int argument = 3; argument < argumentCount; argument++) {
+    double total = atof(arguments[argument]);
+    size_t n = std::max<size_t>(1024, (size_t)(total / threads / 2 / sizeof(float)) / 1024 * 1024);
+    std::vector<Arrays> arrays;
+    for (int i = 0; i < threads; i++) {
+      float* memory = new (std::align_val_t{4096}) float[2 * n];
+      for (size_t k = 0; k < 2 * n; k++) memory[k] = 1.0f;
+      arrays.push_back({memory, memory + n, n});
+    }
+    if (argument > 3) printf(",");
+    printBandwidth(threads, pinned, arrays, total);
+    for (Arrays& a : arrays) operator delete[](a.x, std::align_val_t{4096});
+  }
+  printf("]}\n");
+}

@@ -1,0 +1,195 @@
+/**
+ * Single passes over memory through the addon: elementwise chains, softmax, sums and optimizers, against the bandwidth of the level
+ * of memory they work in.
+ *
+ *     npx tsx bench/kernels/passes.ts [--threads N] [--isa X] [--quick] [--rounds N] [--only adam] [--json FILE]
+ */
+import { cpus } from 'node:os'
+import Table from 'cli-table3'
+import type { AddonAttribute } from '../../src/executors/native/addon.ts'
+import { type Options, runCommand } from './command.ts'
+import { loadInstruction, type Memory, memoryOf, type Operand, requireAddon } from './native.ts'
+import { type Bandwidth, type Level, levels, measureLimits } from './peak.ts'
+import { guessSeconds, repetitions, type Spread, secondsOf, spread } from './timing.ts'
+
+/** How many arrays of full size a pass goes through, and how. */
+interface Traffic {
+  readonly read?: number
+  readonly write?: number
+  /** Pairs: one that is read, one that is written. */
+  readonly copy?: number
+  /** Changed in place. */
+  readonly update?: number
+}
+
+interface Pass {
+  readonly op: string
+  readonly traffic: Traffic
+  /** The last extent of the arrays; without it they have one axis. */
+  readonly columns?: number
+  readonly attributes?: Readonly<Record<string, AddonAttribute>>
+  readonly operands: (shape: readonly number[]) => { inputs: Operand[]; outputs: Operand[] }
+}
+
+const scalar = (value: number, dtype: 'float32' | 'int32' = 'float32'): Operand => ({ shape: [], dtype, value })
+
+/** y = f(inputs), all of one size, and perhaps scalars after them. */
+const chain = (steps: readonly string[], arrays = 1, scalars: readonly number[] = []): Pass => ({
+  op: 'elementwise',
+  traffic: { read: arrays - 1, copy: 1 },
+  attributes: { steps },
+  operands: (shape) => ({
+    inputs: [...Array.from({ length: arrays }, () => ({ shape })), ...scalars.map((value) => scalar(value))],
+    outputs: [{ shape }],
+  }),
+})
+
+const rows = (op: string, columns: number): Pass => ({
+  op,
+  traffic: { copy: 1 },
+  columns,
+  operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape }] }),
+})
+
+/** A sum over one of two axes, or over the only one. */
+const sum = (axis: number, columns?: number): Pass => ({
+  op: 'sum',
+  traffic: { read: 1 },
+  columns,
+  attributes: { start: axis, end: axis + 1 },
+  operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape: shape.toSpliced(axis, 1) }] }),
+})
+
+/** p, g and so many slots, which begin with 0. */
+const optimizer = (op: string, slots: number, attributes: Readonly<Record<string, number>> = {}): Pass => ({
+  op,
+  traffic: { read: 1, update: 1 + slots },
+  attributes,
+  operands: (shape) => {
+    const variables = [{ shape }, ...Array.from({ length: slots }, () => ({ shape, value: 0 }))]
+    const counters = op === 'adam' ? [scalar(0, 'int32')] : []
+    return { inputs: [variables[0], { shape }, ...variables.slice(1), scalar(1e-3), ...counters], outputs: variables }
+  },
+})
+
+const passes: Readonly<Record<string, Pass>> = {
+  relu: chain(['relu 0']),
+  'relu, in place': {
+    ...chain(['relu 0']),
+    traffic: { update: 1 },
+    operands: (shape) => {
+      const x = { shape }
+      return { inputs: [x], outputs: [x] }
+    },
+  },
+  'gradient of relu': chain(['greater 0 2', 'where 3 1 2'], 2, [0]),
+  gelu: chain(['gelu 0']),
+  tanh: chain(['tanh 0']),
+  'dropout: mask': {
+    op: 'bernoulli',
+    traffic: { write: 1 },
+    attributes: { probability: 0.8, stream: 0 },
+    operands: (shape) => ({ inputs: [{ shape: [2], dtype: 'int32', value: 7 }, scalar(1, 'int32')], outputs: [{ shape }] }),
+  },
+  'dropout: apply': chain(['multiply 0 1', 'multiply 3 2'], 2, [1.25]),
+  'softmax of 10': rows('softmax', 10),
+  'softmax of 1024': rows('softmax', 1024),
+  'logSoftmax of 1024': rows('logSoftmax', 1024),
+  'sum of all': sum(0),
+  'sums of rows': sum(1, 1024),
+  'sums of columns (bias)': sum(0, 1024),
+  checkFinite: {
+    op: 'checkFinite',
+    traffic: { read: 1 },
+    operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape: [], dtype: 'int32' }] }),
+  },
+  sgd: optimizer('sgd', 0),
+  momentum: optimizer('sgd', 1, { momentum: 0.9 }),
+  adam: optimizer('adam', 2),
+  adamw: optimizer('adam', 2, { weightDecay: 0.01 }),
+}
+
+interface Row {
+  readonly pass: string
+  readonly level: string
+  readonly elements: number
+  readonly elementsPerNanosecond: Spread
+  readonly gigabytesPerSecond: number
+  /** How long the measured bandwidths allow the pass to take, divided by how long it takes. Null when they could not be measured. */
+  readonly shareOfLimit: number | null
+}
+
+/** Bytes of memory traffic for each element. */
+const bytesMoved = ({ read = 0, write = 0, copy = 0, update = 0 }: Traffic) => 4 * (read + write + 2 * copy + 2 * update)
+
+/** Nanoseconds that the traffic of one element takes when each array is gone through on its own. */
+const leastNanoseconds = ({ read = 0, write = 0, copy = 0, update = 0 }: Traffic, limit: Bandwidth) =>
+  4 * (read / limit.read + write / limit.write + (2 * copy) / limit.copy + (2 * update) / limit.update)
+
+/** The shape of the arrays that fill the working set of a level together. */
+function shapeFor({ traffic: { read = 0, write = 0, copy = 0, update = 0 }, columns }: Pass, bytes: number): number[] {
+  const elements = Math.floor(bytes / (4 * (read + write + 2 * copy + update)))
+  return columns === undefined ? [elements] : [Math.floor(elements / columns), columns]
+}
+
+function measurePass(name: string, level: Level, memory: Memory, limit: Bandwidth | undefined, options: Options): Row {
+  const { threads, isa, rounds, windowSeconds } = options
+  const pass = passes[name]
+  const shape = shapeFor(pass, level.bytes)
+  const elements = shape.reduce((product, extent) => product * extent, 1)
+  const { op, attributes } = pass
+  const instruction = loadInstruction(requireAddon(), { op, attributes, ...pass.operands(shape) }, { threads, isa }, memory)
+  const times = repetitions(windowSeconds, guessSeconds(threads, instruction.run))
+  const rates = Array.from({ length: rounds }, () => {
+    const seconds = secondsOf(threads, () => instruction.run(times))
+    return (elements * times) / (seconds * 1e9)
+  })
+  const elementsPerNanosecond = spread(rates)
+  return {
+    pass: name,
+    level: level.name,
+    elements,
+    elementsPerNanosecond,
+    gigabytesPerSecond: elementsPerNanosecond.median * bytesMoved(pass.traffic),
+    shareOfLimit: limit === undefined ? null : elementsPerNanosecond.median * leastNanoseconds(pass.traffic, limit),
+  }
+}
+
+function printTable(level: Level, limit: Bandwidth | undefined, rows: readonly Row[]): void {
+  const digits = (value: number) => value.toPrecision(3)
+  const limits = limit === undefined ? [] : (['read', 'write', 'copy', 'update'] as const).map((way) => `${way} ${digits(limit[way])}`)
+  console.log(`${level.name}, ${digits(level.bytes / 2 ** 20)} MiB${limits.length > 0 ? `; GB/s: ${limits.join(', ')}` : ''}`)
+  const head = ['pass', 'elements', 'elements/ns', 'lowest … highest', 'GB/s', 'of the limit']
+  const table = new Table({ head, style: { head: [], border: [], compact: true } })
+  for (const { pass, elements, elementsPerNanosecond: rate, gigabytesPerSecond, shareOfLimit } of rows) {
+    const share = shareOfLimit === null ? '–' : `${(100 * shareOfLimit).toFixed(0)} %`
+    const range = `${digits(rate.lowest)} … ${digits(rate.highest)}`
+    table.push([pass, elements.toLocaleString('en-US'), digits(rate.median), range, digits(gigabytesPerSecond), share])
+  }
+  console.log(table.toString())
+}
+
+/** Measures and prints all passes, and returns what JSON should hold. */
+export async function benchPasses(options: Options): Promise<object> {
+  const { threads, isa, rounds, only } = options
+  const addon = requireAddon()
+  if (only !== undefined && !(only in passes)) throw new Error(`There is no pass "${only}"; there are ${Object.keys(passes).join(', ')}.`)
+  const context = { cpu: cpus()[0].model, instructionSet: isa ?? process.env.THALWEG_ISA ?? addon.isas[0], threads, rounds }
+  console.log(`Passes. ${context.cpu}, ${context.instructionSet}, ${threads} thread(s), medians of ${rounds} windows.`)
+  const limits: Record<string, Bandwidth> = {}
+  const results: Row[] = []
+  for (const level of levels(threads)) {
+    const limit = (await measureLimits(threads, [level.bytes]))?.memory[0]
+    if (limit !== undefined) limits[level.name] = limit
+    // One piece for all passes of a level: the largest ones would not fit next to each other.
+    const memory = memoryOf(addon, level.bytes + 2 ** 20)
+    const rows = Object.keys(passes)
+      .filter((name) => only === undefined || name === only)
+      .map((name) => measurePass(name, level, memory, limit, options))
+    printTable(level, limit, rows)
+    results.push(...rows)
+  }
+  return { ...context, limits, rows: results }
+}
+
+if (import.meta.filename === process.argv[1]) await runCommand(benchPasses)

@@ -1,0 +1,105 @@
+/**
+ * What this machine can do at most, measured by a C++ program: the denominators of all shares of a limit.
+ *
+ *     npx tsx bench/kernels/peak.ts [--threads N]
+ */
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { parseArgs, promisify } from 'node:util'
+import Table from 'cli-table3'
+import { compile } from './compile.ts'
+
+/** GB/s of going through a working set, counting what is read and what is written. */
+export interface Bandwidth {
+  /** The working set of all threads together. */
+  readonly bytes: number
+  readonly read: number
+  readonly write: number
+  /** From one half of the working set to the other, with ordinary stores. */
+  readonly copy: number
+  /** Read, change and write back in place. */
+  readonly update: number
+}
+
+export interface Limits {
+  /** The instruction set of the processor that the compiler chose. */
+  readonly instructionSet: string
+  /** The width of the registers that `multiplyAdd` was measured with. */
+  readonly vectorBytes: number
+  readonly threads: number
+  /** How many cores the process may use: with more threads than that, some shared one. 0 where threads cannot be pinned. */
+  readonly cores: number
+  /** GFLOP/s. */
+  readonly multiplyAdd: number
+  readonly memory: readonly Bandwidth[]
+}
+
+/** Registers of the addon's instruction sets; others are measured with the widest there are. */
+const vectorBytes: Readonly<Record<string, number>> = { portable: 16, neon: 16, avx2: 32, avx512: 64 }
+
+const execute = promisify(execFile)
+
+/** The limits of so many threads on as many cores, the bandwidths of each working set; null when there is no compiler. */
+export async function measureLimits(threads: number, workingSets: readonly number[] = [], isa?: string): Promise<Limits | null> {
+  const program = compile('limits.cc')
+  if (program === null) return null
+  const { stdout } = await execute(program, [threads, vectorBytes[isa ?? ''] ?? 0, ...workingSets].map(String))
+  return JSON.parse(stdout)
+}
+
+/**
+ * GFLOP/s of fused multiply-add on so many threads pinned to distinct cores, with the best instruction set of the processor or the
+ * register width of another; null when there is no compiler. Takes about 0.2 s.
+ */
+export async function measurePeak(threads: number, isa?: string): Promise<number | null> {
+  return (await measureLimits(threads, [], isa))?.multiplyAdd ?? null
+}
+
+export interface Level {
+  readonly name: 'L2' | 'L3' | 'memory'
+  /** A working set that lives there, of all threads together. */
+  readonly bytes: number
+}
+
+/** A working set for each level: half of the L2 caches, well past them but inside the L3 cache, and past that. */
+export function levels(threads: number): Level[] {
+  const l2 = cacheBytes('2') ?? 2 ** 20
+  const l3 = Math.max(cacheBytes('3') ?? 2 ** 24, 4 * l2)
+  return [
+    { name: 'L2', bytes: (threads * l2) / 2 },
+    { name: 'L3', bytes: Math.min(4 * threads * l2, l3 / 2) },
+    // On a virtual machine the L3 cache is that of the host, most of it other people's.
+    { name: 'memory', bytes: Math.min(4 * l3, 2 ** 29) },
+  ]
+}
+
+/** The size of a data cache of the first processor, where the system says it. */
+function cacheBytes(level: string): number | undefined {
+  try {
+    for (let index = 0; ; index++) {
+      const read = (name: string) => readFileSync(`/sys/devices/system/cpu/cpu0/cache/index${index}/${name}`, 'utf8').trim()
+      if (read('level') === level && read('type') !== 'Instruction') return Number.parseInt(read('size'), 10) * 1024
+    }
+  } catch {
+    return undefined
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { threads: { type: 'string', default: '1' } } })
+  const threads = Number(values.threads)
+  const sets = levels(threads)
+  const limits = await measureLimits(
+    threads,
+    sets.map(({ bytes }) => bytes),
+  )
+  if (limits === null) throw new Error('No C++ compiler was found: install g++ or clang++, or name one in the environment variable CXX.')
+  console.log(`${limits.instructionSet}, ${threads} thread(s): ${limits.multiplyAdd.toFixed(1)} GFLOP/s of fused multiply-add`)
+  const table = new Table({ head: ['GB/s', 'working set', 'read', 'write', 'copy', 'update'], style: { head: [], border: [] } })
+  limits.memory.forEach(({ bytes, read, write, copy, update }, index) => {
+    table.push([sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))])
+  })
+  console.log(table.toString())
+}
+
+if (import.meta.filename === process.argv[1]) await main()

@@ -1,0 +1,240 @@
+/**
+ * Bare matrix products: the addon against the libraries that are installed, and against the peak of fused multiply-add.
+ *
+ *     npx tsx bench/kernels/products.ts [--threads N] [--isa X] [--quick] [--rounds N] [--only 64,512,512] [--json FILE]
+ *
+ * For the layer of a network with B rows, K inputs and N outputs: y = X W, dX = dY Wᵀ and dW = Xᵀ dY, with all operands contiguous
+ * as a network has them. How the windows are taken is in README.md.
+ */
+import { cpus, loadavg } from 'node:os'
+import Table from 'cli-table3'
+import type { Addon } from '../../src/executors/native/addon.ts'
+import { type Options, runCommand } from './command.ts'
+import { type LoadedInstruction, loadInstruction, type Operand, requireAddon } from './native.ts'
+import { measurePeak } from './peak.ts'
+import { type Multiplier, type Product, startRivals } from './rivals.ts'
+import { guessSeconds, median, repetitions, type Spread, secondsOf, sleep, spread, takeTurns } from './timing.ts'
+
+/** B, K, N. */
+const shapes: readonly (readonly [number, number, number])[] = [
+  [32, 64, 64],
+  [128, 784, 256],
+  [64, 512, 512],
+  [256, 1024, 1024],
+  [512, 2048, 2048],
+  [1, 784, 128],
+  [8, 128, 128],
+  [1024, 1024, 1024],
+  [2048, 2048, 2048],
+]
+
+const plain = { transposeA: false, transposeB: false }
+const seeds = { x: 1, w: 2, dy: 3 }
+
+/** The three products of a layer. */
+const productsOf = (b: number, k: number, n: number): Readonly<Record<string, Product>> => ({
+  'X W': { rows: b, depth: k, columns: n, ...plain, seedA: seeds.x, seedB: seeds.w },
+  'dY Wᵀ': { rows: b, depth: n, columns: k, ...plain, transposeB: true, seedA: seeds.dy, seedB: seeds.w },
+  'Xᵀ dY': { rows: k, depth: b, columns: n, ...plain, transposeA: true, seedA: seeds.x, seedB: seeds.dy },
+})
+
+interface Row {
+  readonly shape: readonly [number, number, number]
+  readonly product: string
+  /** Of each contestant. */
+  readonly gflops: Readonly<Record<string, Spread>>
+  /** Of the addon's rate, divided by that of each library in the same round. */
+  readonly ratios: Readonly<Record<string, Spread>>
+  /** The library with the lowest median ratio. Null when there is no library. */
+  readonly best: string | null
+  readonly shareOfPeak: number | null
+  /** The largest difference from a library's result, divided by the root mean square of that. */
+  readonly error: number
+}
+
+/** The addon, in this process. */
+class Ours implements Multiplier {
+  readonly name = 'thalweg'
+  readonly description: string
+  private readonly addon: Addon
+  private readonly options: { threads: number; isa?: string }
+  private loaded: { instruction: LoadedInstruction; y: Operand } | undefined
+
+  constructor(addon: Addon, options: { threads: number; isa?: string }) {
+    this.addon = addon
+    this.options = options
+    this.description = options.isa ?? process.env.THALWEG_ISA ?? addon.isas[0]
+  }
+
+  async prepare({ rows, columns, depth, transposeA, transposeB, seedA, seedB }: Product): Promise<void> {
+    const a = { shape: transposeA ? [depth, rows] : [rows, depth], seed: seedA }
+    const b = { shape: transposeB ? [columns, depth] : [depth, columns], seed: seedB }
+    const y = { shape: [rows, columns] }
+    const description = { op: 'matmul', inputs: [a, b], outputs: [y], attributes: { transposeA, transposeB } }
+    this.loaded = { instruction: loadInstruction(this.addon, description, this.options), y }
+  }
+
+  async seconds(calls: number): Promise<number> {
+    const { instruction } = this.get()
+    instruction.run(1 + Math.floor(calls / 8))
+    return secondsOf(this.options.threads, () => instruction.run(calls))
+  }
+
+  async result(): Promise<Float32Array> {
+    const { instruction, y } = this.get()
+    return instruction.values(y) as Float32Array
+  }
+
+  guess(): number {
+    return guessSeconds(this.options.threads, this.get().instruction.run)
+  }
+
+  close(): void {}
+
+  private get() {
+    if (this.loaded === undefined) throw new Error('no product is prepared')
+    return this.loaded
+  }
+}
+
+/** Throws when the addon and a library do not compute the same. The bound is that of rounding errors that add up at random. */
+async function compare(ours: Multiplier, rival: Multiplier, depth: number): Promise<number> {
+  const [y, expected] = [await ours.result(), await rival.result()]
+  let largest = 0
+  let squares = 0
+  for (let i = 0; i < expected.length; i++) {
+    largest = Math.max(largest, Math.abs(y[i] - expected[i]))
+    squares += expected[i] ** 2
+  }
+  const error = largest / Math.sqrt(squares / expected.length)
+  if (!(y.length === expected.length && error <= 1e-6 * (1 + Math.sqrt(depth)))) {
+    throw new Error(`The addon and ${rival.name} disagree: relative error ${error}`)
+  }
+  return error
+}
+
+async function measureRow(
+  ours: Ours,
+  rivals: readonly Multiplier[],
+  shape: Row['shape'],
+  name: string,
+  product: Product,
+  { threads, rounds, windowSeconds }: Options,
+): Promise<Omit<Row, 'shareOfPeak'>> {
+  const all = [ours, ...rivals]
+  for (const multiplier of all) await multiplier.prepare(product)
+  const guess = ours.guess()
+  let error = 0
+  for (const rival of rivals) error = Math.max(error, await compare(ours, rival, product.depth))
+  // Windows of equal length, so that a library that is slow does not take the most of the time.
+  const calls = [repetitions(windowSeconds, guess)]
+  for (const rival of rivals) {
+    const tried = Math.max(1, Math.round(calls[0] / 16))
+    const shortest = Math.min(await rival.seconds(tried), await rival.seconds(tried))
+    calls.push(repetitions(windowSeconds, shortest / tried))
+  }
+  const work = 2e-9 * product.rows * product.columns * product.depth
+  const rates = await takeTurns(all.length, rounds, async (i) => {
+    // The idle threads of some libraries spin for up to 26 ms before they sleep.
+    if (threads > 1) await sleep(30)
+    return (work * calls[i]) / (await all[i].seconds(calls[i]))
+  })
+  const ratios = rivals.map(({ name: rival }, i) => [rival, spread(rates[0].map((rate, round) => rate / rates[i + 1][round]))] as const)
+  const best = [...ratios].sort((a, b) => a[1].median - b[1].median)[0]
+  return {
+    shape,
+    product: name,
+    gflops: Object.fromEntries(all.map((multiplier, i) => [multiplier.name, spread(rates[i])])),
+    ratios: Object.fromEntries(ratios),
+    best: best?.[0] ?? null,
+    error,
+  }
+}
+
+const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(0)} %`)
+const rate = (gflops: number) => gflops.toPrecision(3)
+
+function printTable(rows: readonly Row[], rivals: readonly Multiplier[]): void {
+  const head = [
+    'B,K,N',
+    'product',
+    'thalweg',
+    'lowest … highest',
+    'of peak',
+    ...rivals.map(({ name }) => name),
+    'to the best',
+    'lowest … highest',
+  ]
+  const table = new Table({ head, style: { head: [], border: [], compact: true } })
+  for (const { shape, product, gflops, ratios, best, shareOfPeak } of rows) {
+    const { median: typical, lowest, highest } = gflops.thalweg
+    const ratio = best === null ? undefined : ratios[best]
+    table.push([
+      shape.join(','),
+      product,
+      rate(typical),
+      `${rate(lowest)} … ${rate(highest)}`,
+      percent(shareOfPeak),
+      ...rivals.map(({ name }) => rate(gflops[name].median)),
+      ratio === undefined ? '–' : `${ratio.median.toFixed(2)} ×`,
+      ratio === undefined ? '–' : `${ratio.lowest.toFixed(2)} … ${ratio.highest.toFixed(2)}`,
+    ])
+  }
+  console.log(table.toString())
+}
+
+function printSummary(rows: readonly Row[]): void {
+  const toBest = rows.flatMap(({ ratios, best, ...row }) => (best === null ? [] : [{ ...row, best, ratio: ratios[best].median }]))
+  if (toBest.length === 0) return
+  const lost = toBest.filter(({ ratio }) => ratio < 1).sort((a, b) => a.ratio - b.ratio)
+  console.log(
+    `To the best library: median ${median(toBest.map(({ ratio }) => ratio)).toFixed(2)} ×; slower in ${lost.length} of ${toBest.length}:`,
+  )
+  for (const { shape, product, best, ratio } of lost) console.log(`  ${shape.join(',')}  ${product}  ${ratio.toFixed(2)} × ${best}`)
+}
+
+/** Measures and prints all products, and returns what JSON should hold. */
+export async function benchProducts(options: Options): Promise<object> {
+  const { threads, isa, rounds, only } = options
+  const chosen = shapes.filter((shape) => only === undefined || only === shape.join(','))
+  if (chosen.length === 0) throw new Error(`There is no shape "${only}"; there are ${shapes.map(String).join('  ')}.`)
+  const load = loadavg()[0]
+  const ours = new Ours(requireAddon(), { threads, isa })
+  const rivals = await startRivals(threads, ours.description)
+  const rows: Row[] = []
+  const peaks: number[] = []
+  try {
+    for (const shape of chosen) {
+      const peak = await measurePeak(threads, ours.description)
+      if (peak !== null) peaks.push(peak)
+      for (const [name, product] of Object.entries(productsOf(...shape))) {
+        const row = await measureRow(ours, rivals, shape, name, product, options)
+        rows.push({ ...row, shareOfPeak: peak === null ? null : row.gflops.thalweg.median / peak })
+      }
+      if (process.stderr.isTTY) console.error(`${shape.join(',')} done`)
+    }
+  } finally {
+    for (const rival of rivals) rival.close()
+  }
+  const context = {
+    cpu: cpus()[0].model,
+    instructionSet: ours.description,
+    threads,
+    rounds,
+    load,
+    peak: peaks.length > 0 ? spread(peaks) : null,
+  }
+  console.log(`Products, GFLOP/s. ${context.cpu}, ${context.instructionSet}, ${threads} thread(s), medians of ${rounds} rounds.`)
+  if (context.peak !== null) {
+    const { lowest, highest } = context.peak
+    console.log(`Peak of fused multiply-add: ${lowest.toFixed(1)} … ${highest.toFixed(1)}; shares are of the one before a shape.`)
+  }
+  for (const { name, description } of rivals) console.log(`${name}: ${description}`)
+  if (load > 0.5) console.log(`The machine was not idle: a load average of ${load.toFixed(1)} before the first window.`)
+  if (rivals.length === 0) console.log('No library was found to compare with.')
+  printTable(rows, rivals)
+  printSummary(rows)
+  return { ...context, libraries: Object.fromEntries(rivals.map(({ name, description }) => [name, description])), rows }
+}
+
+if (import.meta.filename === process.argv[1]) await runCommand(benchProducts)

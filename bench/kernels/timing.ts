@@ -1,0 +1,71 @@
+/** Windows of time, taken in turns, and what becomes of them. */
+import { spawnSync } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+
+export const median = (values: readonly number[]) => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+export interface Spread {
+  readonly median: number
+  readonly lowest: number
+  readonly highest: number
+}
+
+export const spread = (values: readonly number[]): Spread => ({
+  median: median(values),
+  lowest: Math.min(...values),
+  highest: Math.max(...values),
+})
+
+/**
+ * Seconds that `work` takes. On one thread: CPU time, which does not count the time that others have the core. It is that of the
+ * whole process, but nothing else of it runs meanwhile. On several: wall time.
+ */
+export function secondsOf(threads: number, work: () => void): number {
+  if (threads > 1) {
+    const start = performance.now()
+    work()
+    return (performance.now() - start) / 1000
+  }
+  const start = process.cpuUsage()
+  work()
+  const { user, system } = process.cpuUsage(start)
+  return (user + system) / 1e6
+}
+
+/** How often to repeat what takes `seconds` in order to fill a window. */
+export const repetitions = (windowSeconds: number, seconds: number) => Math.max(1, Math.round(windowSeconds / Math.max(seconds, 1e-9)))
+
+/** The seconds that one repetition of `work` takes, roughly. The shortest of three tries: others can only make it longer. */
+export function guessSeconds(threads: number, work: (times: number) => void): number {
+  let times = 1
+  // So many that the clock can tell.
+  while (secondsOf(threads, () => work(times)) < 0.002) times *= 4
+  const tries = [1, 2, 3].map(() => secondsOf(threads, () => work(times)))
+  return Math.min(...tries) / times
+}
+
+/**
+ * `rounds` windows of each contestant: forwards, backwards, forwards …, so that nobody is always the first or always follows the
+ * same one, and a drift of the machine's speed falls on all of them. The result of contestant c in round r is at `[c][r]`.
+ */
+export async function takeTurns(contestants: number, rounds: number, window: (contestant: number) => Promise<number>): Promise<number[][]> {
+  const results: number[][] = Array.from({ length: contestants }, () => [])
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < contestants; turn++) {
+      const contestant = round % 2 === 0 ? turn : contestants - 1 - turn
+      results[contestant].push(await window(contestant))
+    }
+  }
+  return results
+}
+
+/** Keeps this thread, and all processes it will start, on one core, where the system has a command for it. */
+export function pinToOneCore(): void {
+  spawnSync('taskset', ['--pid', '--cpu-list', String(availableParallelism() - 1), String(process.pid)], { stdio: 'ignore' })
+}
+
+export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
