@@ -286,19 +286,25 @@ bool prepareCheckFinite(Preparation* preparation) {
   return true;
 }
 
-// 0 when every element is finite, else NaN: x - x is 0 for a finite x alone.
+// 0 when every element is finite, else NaN: x - x is 0 for a finite x alone. Four sums, so that none waits for the one before.
 float differenceFromItself(const float* x, int64_t n) {
-  Lanes16 total = zero16();
+  constexpr int kSums = 4;
+  Float total[kSums];
+  THALWEG_UNROLL for (int k = 0; k < kSums; k++) total[k] = splat(0.0f);
   int64_t i = 0;
-  for (; i + 16 <= n; i += 16) {
-    Lanes16 values = load16(x + i);
-    total = add16(total, sub16(values, values));
+  for (; i + kSums * kWidth <= n; i += kSums * kWidth) {
+    THALWEG_UNROLL for (int k = 0; k < kSums; k++) {
+      Float values = load(x + i + k * kWidth);
+      total[k] = total[k] + (values - values);
+    }
   }
-  if (i < n) {
-    Lanes16 values = load16Partial(x + i, (int)(n - i));
-    total = add16(total, sub16(values, values));
+  for (; i < n; i += kWidth) {
+    Float values = i + kWidth <= n ? load(x + i) : loadPartial(x + i, (int)(n - i));
+    total[0] = total[0] + (values - values);
   }
-  return sum16(total);
+  Lanes16 together = zero16();
+  THALWEG_UNROLL for (int k = 0; k < kSums; k++) together.part[k % kParts] = together.part[k % kParts] + total[k];
+  return sum16(together);
 }
 
 void runCheckFinite(const Instruction* instruction, int64_t chunk, void*) {
