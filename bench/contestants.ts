@@ -1,5 +1,5 @@
 /** Everything that runs in Node and can be served: thalweg on its executors, the plain network, and the npm rivals. */
-import { executionInfo } from '../src/index.ts'
+import { executionInfo, type Model, type Optimizer } from '../src/index.ts'
 import type { Case } from './cases.ts'
 import { batchCount, cut, makeData, type Rows } from './data.ts'
 import { PlainNetwork } from './plain.ts'
@@ -19,96 +19,114 @@ export interface ContestantOptions {
  */
 class Fitting implements Contestant {
   readonly implementation: string
-  readonly note: string
-  private readonly stepsPerEpoch: number
-  private resume: () => void = () => {}
+  private readonly definition: Case
+  private readonly model: Model
+  private readonly optimizer: Optimizer
+  private readonly data: Rows
+  private stepsPerEpoch = 0
+  private running: Promise<unknown> = Promise.resolve()
+  /** Lets a waiting run go on, or end. */
+  private resume: (goOn: boolean) => void = () => {}
   private arrive: () => void = () => {}
   private fail: (error: unknown) => void = () => {}
 
-  constructor(definition: Case, data: Rows, executor: 'native' | 'reference', threads: number) {
-    const model = buildModel(definition, executor === 'native' ? { executor, threads } : { executor })
-    const { batchSize, loss, sizes } = definition
-    const { instructionSets } = executionInfo()
-    this.implementation =
-      executor === 'native' ? `thalweg, native (${process.env.THALWEG_ISA ?? instructionSets[0]})` : 'thalweg, reference'
-    this.stepsPerEpoch = data.x.length / (batchSize * sizes[0])
-    this.note = `${this.stepsPerEpoch} batches an epoch`
-    // Not awaited: it ends with the process.
-    model
-      .fit(data, {
-        loss,
-        batchSize,
-        optimizer: buildOptimizer(definition),
-        epochs: Number.MAX_SAFE_INTEGER,
-        onEpochEnd: () => {
-          this.arrive()
-          return new Promise<void>((resolve) => {
-            this.resume = resolve
-          })
-        },
-      })
-      .catch((error) => this.fail(error))
+  constructor(definition: Case, executor: 'native' | 'reference', threads: number) {
+    this.definition = definition
+    this.model = buildModel(definition, executor === 'native' ? { executor, threads } : { executor })
+    this.optimizer = buildOptimizer(definition)
+    this.data = makeData(definition, batchCount(definition))
+    const isa = process.env.THALWEG_ISA ?? executionInfo().instructionSets[0]
+    this.implementation = executor === 'native' ? `thalweg, native (${isa})` : 'thalweg, reference'
   }
 
-  /** The first epoch, which begins with the constructor. */
-  begin(): Promise<number> {
+  get note(): string {
+    return `${this.stepsPerEpoch} batches an epoch`
+  }
+
+  advance(): Promise<number> {
+    const epoch = this.endOfEpoch()
+    this.resume(true)
+    return epoch
+  }
+
+  /** Gets warm. A window must hold several epochs, so whoever needs long for a batch gets fewer of them. */
+  async prepare(seconds: number): Promise<void> {
+    const most = batchCount(this.definition)
+    for (let batches = 1; ; ) {
+      await this.restart(batches)
+      const epoch = await this.shortestEpoch(seconds / 4)
+      if (batches === most || epoch > seconds / 8) return
+      batches = Math.min(most, Math.max(2 * batches, Math.floor((batches * seconds) / 4 / epoch)))
+    }
+  }
+
+  /** Ends the run in progress and begins one over so many batches; returns after its first epoch. */
+  private async restart(batches: number): Promise<void> {
+    this.resume(false)
+    await this.running
+    const { loss, batchSize } = this.definition
+    const parts = cut(this.definition, this.data)
+    const [x, y] = [this.data.x.subarray(0, batches * parts[0].x.length), this.data.y.subarray(0, batches * parts[0].y.length)]
+    this.stepsPerEpoch = batches
+    const first = this.endOfEpoch()
+    const onEpochEnd = () => {
+      this.arrive()
+      return new Promise<boolean>((resolve) => {
+        this.resume = resolve
+      })
+    }
+    const options = { loss, batchSize, optimizer: this.optimizer, epochs: Number.MAX_SAFE_INTEGER, onEpochEnd }
+    this.running = this.model.fit({ x, y }, options).catch((error) => this.fail(error))
+    await first
+  }
+
+  private endOfEpoch(): Promise<number> {
     return new Promise((resolve, reject) => {
       this.arrive = () => resolve(this.stepsPerEpoch)
       this.fail = reject
     })
   }
 
-  advance(): Promise<number> {
-    const epoch = this.begin()
-    this.resume()
-    return epoch
+  /** In seconds, of a few: one of them may have been disturbed. */
+  private async shortestEpoch(limit: number): Promise<number> {
+    let shortest = Number.POSITIVE_INFINITY
+    let sum = 0
+    for (let i = 0; i < 5 && sum < limit; i++) {
+      const start = performance.now()
+      await this.advance()
+      const duration = (performance.now() - start) / 1000
+      shortest = Math.min(shortest, duration)
+      sum += duration
+    }
+    return shortest
   }
-}
-
-const slice = (definition: Case, { x, y }: Rows, batches: number): Rows => {
-  const [first] = cut(definition, { x, y })
-  return { x: x.subarray(0, first.x.length * batches), y: y.subarray(0, first.y.length * batches) }
-}
-
-/** A window must hold several epochs, so whoever needs long for a batch gets fewer of them. */
-async function fitting(definition: Case, data: Rows, executor: 'native' | 'reference', { threads, seconds }: ContestantOptions) {
-  const most = batchCount(definition)
-  const trial = new Fitting(definition, slice(definition, data, 1), executor, threads)
-  await trial.begin()
-  const start = performance.now()
-  let steps = 0
-  do steps += await trial.advance()
-  while (performance.now() - start < (seconds * 1000) / 10)
-  const perWindow = (steps * seconds * 1000) / (performance.now() - start)
-  const batches = Math.max(1, Math.min(most, Math.floor(perWindow / 4)))
-  if (batches === 1) return trial
-  const contestant = new Fitting(definition, slice(definition, data, batches), executor, threads)
-  await contestant.begin()
-  return contestant
 }
 
 /** A contestant, warm: `name` is native, reference, plain or a rival's. */
 export async function createContestant(name: string, definition: Case, options: ContestantOptions): Promise<Contestant> {
-  const data = makeData(definition, batchCount(definition))
-  if (name === 'native' || name === 'reference') return fitting(definition, data, name, options)
-  const contestant = name === 'plain' ? plain(definition, data) : await fromRival(name, definition, data)
+  const contestant = await cold(name, definition, options.threads)
   await contestant.prepare(options.seconds)
   return contestant
 }
 
-function plain(definition: Case, data: Rows): Stepper {
+function cold(name: string, definition: Case, threads: number): Fitting | Stepper | Promise<Stepper> {
+  if (name === 'native' || name === 'reference') return new Fitting(definition, name, threads)
+  const batches = cut(definition, makeData(definition, batchCount(definition)))
+  return name === 'plain' ? plain(definition, batches) : fromRival(name, definition, batches)
+}
+
+function plain(definition: Case, batches: readonly Rows[]): Stepper {
   const network = new PlainNetwork(definition)
-  const batches = cut(definition, data)
   return new Stepper('plain TypeScript', '', (i) => {
     const { x, y } = batches[i % batches.length]
     network.step(x, y)
   })
 }
 
-async function fromRival(name: string, definition: Case, data: Rows): Promise<Stepper> {
+async function fromRival(name: string, definition: Case, batches: readonly Rows[]): Promise<Stepper> {
   const rival = rivalNamed(name)
   const version = versionOf(rival)
   if (version === null) throw new Error(`${name} is not installed; npm install --prefix bench --ignore-scripts installs it.`)
-  const { note, step } = await createRival(rival, definition, cut(definition, data))
+  const { note, step } = await createRival(rival, definition, batches)
   return new Stepper(`${name} ${version}`, note, step)
 }

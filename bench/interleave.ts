@@ -1,6 +1,6 @@
 /**
  * Programs that take turns. Each is started once and warmed up; a round gives each of them one window, so whatever disturbs the machine disturbs
- * them alike. The order turns round every time (ABBA), and a round that others disturbed is repeated.
+ * them alike. The order turns round every time (ABBA), and a comparison that others disturbed is repeated.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -104,46 +104,78 @@ export async function start(options: ProgramOptions): Promise<Program> {
 }
 
 export interface InterleaveOptions {
+  /** Whom the others are compared with, if it is one of the programs. */
+  readonly reference: string
+  /** Quiet comparisons wanted of each program. */
   readonly rounds: number
-  /** Seconds for all rounds, the repeated ones too. */
+  /** Seconds for all rounds. When they are over, everyone has had its windows, quiet or not. */
   readonly limit: number
-  /** A program whose window takes longer than this takes part in the first two rounds only. */
+  /** A program whose window takes longer than this has at most two. */
   readonly slow: number
 }
 
-export interface Interleaved {
-  /** For each round what each program measured. */
-  readonly rounds: readonly ReadonlyMap<string, Window>[]
-  /** Rounds that were disturbed, beyond the ones that count. */
-  readonly noisy: number
-  /** False when no round was quiet and noisy ones had to do. */
+/** A window of a program and the reference's of the same round; for the reference itself, twice the same. */
+export interface Pair {
+  readonly own: Window
+  readonly reference: Window | null
+}
+
+export interface Comparison {
+  readonly pairs: readonly Pair[]
+  /** False when the least disturbed pairs had to stand in for quiet ones. */
   readonly quiet: boolean
 }
 
 const NOISE = 0.05
 /** Idle threads of the program before go on spinning for a while. */
 const PAUSE = 60
+const SLOW_ROUNDS = 2
 
-export async function interleave(programs: readonly Program[], { rounds, limit, slow }: InterleaveOptions): Promise<Interleaved> {
-  const quiet: Map<string, Window>[] = []
-  const noisy: Map<string, Window>[] = []
-  const slowOnes = new Set<Program>()
-  const start = performance.now()
-  while (quiet.length < rounds && (quiet.length + noisy.length < rounds || performance.now() - start < limit * 1000)) {
-    const count = quiet.length + noisy.length
-    const round = new Map<string, Window>()
-    for (const program of count % 2 === 0 ? programs : programs.toReversed()) {
-      if (slowOnes.has(program) && count >= 2) continue
-      await sleep(PAUSE)
-      const begin = performance.now()
-      round.set(program.name, await program.window())
-      if (performance.now() - begin > slow * 1000) slowOnes.add(program)
-    }
-    const disturbed = [...round.values()].some((window) => window.disturbed > NOISE)
-    ;(disturbed ? noisy : quiet).push(round)
+const disturbance = ({ own, reference }: Pair) => Math.max(own.disturbed, reference?.disturbed ?? 0)
+
+/** The pairs of one program. Only its own window and the reference's must have been quiet: what disturbed a third one does not matter. */
+class Turns {
+  readonly pairs: Pair[] = []
+  private slow = false
+
+  add(pair: Pair, slow: boolean): void {
+    this.pairs.push(pair)
+    this.slow ||= slow
   }
-  // The least disturbed of the noisy rounds stand in for quiet ones that did not come.
-  const worst = (round: Map<string, Window>) => Math.max(...[...round.values()].map((window) => window.disturbed))
-  const substitutes = noisy.sort((a, b) => worst(a) - worst(b)).slice(0, rounds - quiet.length)
-  return { rounds: [...quiet, ...substitutes], noisy: noisy.length, quiet: substitutes.length === 0 }
+
+  isComplete(rounds: number): boolean {
+    return (this.slow && this.pairs.length >= SLOW_ROUNDS) || this.pairs.filter((pair) => disturbance(pair) <= NOISE).length >= rounds
+  }
+
+  comparison(rounds: number): Comparison {
+    const best = [...this.pairs].sort((a, b) => disturbance(a) - disturbance(b)).slice(0, rounds)
+    // In the order of time again.
+    const pairs = this.pairs.filter((pair) => best.includes(pair))
+    return { pairs, quiet: pairs.every((pair) => disturbance(pair) <= NOISE) }
+  }
+}
+
+/** Lets programs take turns. Who has enough quiet windows leaves; the reference stays until the last one has. */
+export async function interleave(
+  programs: readonly Program[],
+  { reference, rounds, limit, slow }: InterleaveOptions,
+): Promise<ReadonlyMap<Program, Comparison>> {
+  const records = new Map(programs.map((program) => [program, new Turns()]))
+  const end = performance.now() + limit * 1000
+  for (let round = 0; ; round++) {
+    const waiting = programs.filter((program) => !records.get(program)?.isComplete(rounds))
+    if (waiting.length === 0 || (round >= rounds && performance.now() > end)) break
+    const present = programs.filter((program) => program.name === reference || waiting.includes(program))
+    const windows = new Map<Program, { window: Window; seconds: number }>()
+    for (const program of round % 2 === 0 ? present : present.toReversed()) {
+      await sleep(PAUSE)
+      const start = performance.now()
+      const window = await program.window()
+      windows.set(program, { window, seconds: (performance.now() - start) / 1000 })
+    }
+    const [, standard = null] = [...windows].find(([{ name }]) => name === reference) ?? []
+    for (const [program, { window, seconds }] of windows)
+      records.get(program)?.add({ own: window, reference: standard?.window ?? null }, seconds > slow)
+  }
+  return new Map([...records].map(([program, record]) => [program, record.comparison(rounds)]))
 }

@@ -28,6 +28,8 @@ interface Entrant {
 
 /** A contestant takes at least this many steps: one to compile, one to warm up, one to be measured. */
 const LEAST_STEPS = 3
+/** A case says how long a larger one will take, unless that is so many times larger: small ones are all overhead. */
+const COMPARABLE = 500
 /** Cases that npm rivals are measured on when time is short: one where overhead decides, one where arithmetic does. */
 const QUICK_RIVAL_CASES = 'ac'
 
@@ -65,8 +67,8 @@ function processors(threads: number): number[] {
 export class Measurement {
   private readonly results: Results
   private readonly options: MeasureOptions
-  /** Flops a second by contestant, from cases measured before: what is known of its speed. */
-  private readonly speeds = new Map<string, number>()
+  /** The highest flops a second by contestant, from the cases before, and the flops of a step of the last one. */
+  private readonly speeds = new Map<string, { readonly flops: number; readonly perSecond: number }>()
 
   constructor(results: Results, options: MeasureOptions) {
     this.results = results
@@ -92,9 +94,8 @@ export class Measurement {
       this.results.omissions.push({ contestant: entrant.name, case: definition.name, threads, reason })
       return null
     }
-    const speed = this.speeds.get(entrant.name)
-    const step = speed === undefined ? 0 : flopsPerStep(definition) / speed
-    if (step * LEAST_STEPS > this.options.patience)
+    const step = this.predict(entrant.name, definition)
+    if (step !== null && step * LEAST_STEPS > this.options.patience)
       return omit(`by its speed in the cases before, a step takes about ${Number(step.toPrecision(2))} s`)
     this.options.report(`case ${definition.name}, ${threads} thread(s): starting ${entrant.name}`)
     try {
@@ -107,20 +108,34 @@ export class Measurement {
   private async compare(programs: readonly Program[], definition: Case, threads: number): Promise<void> {
     const { rounds, seconds, report } = this.options
     report(`case ${definition.name}, ${threads} thread(s): ${programs.length} contestants take turns`)
-    const limit = rounds * programs.length * (seconds + 0.1) * (this.options.quick ? 1.5 : 3)
-    const measured = await interleave(programs, { rounds, limit, slow: 4 * seconds })
-    if (!measured.quiet) this.results.noisy.push(`case ${definition.name} on ${threads}`)
-    const rates = measured.rounds.map((round) => new Map([...round].map(([name, window]) => [name, window.steps_per_s])))
-    for (const program of programs) {
-      const windows = measured.rounds.flatMap((round) => round.get(program.name) ?? [])
-      if (windows.length === 0) continue
-      const entry = this.entry(program, definition, threads, windows)
-      this.results.speed.push({ ...entry, nativeIs: ratio(rates, 'native', program.name) })
-      this.speeds.set(program.name, entry.stepsPerSecond.median * flopsPerStep(definition))
+    const limit = rounds * programs.length * (seconds + 0.1) * (this.options.quick ? 1.2 : 3)
+    const compared = await interleave(programs, { reference: 'native', rounds, limit, slow: Math.max(1, 4 * seconds) })
+    for (const [program, { pairs, quiet }] of compared) {
+      const entry = this.entry(
+        program,
+        definition,
+        threads,
+        pairs.map(({ own }) => own),
+      )
+      const rates = pairs.flatMap(({ own, reference }) => (reference === null ? [] : [{ of: reference.steps_per_s, to: own.steps_per_s }]))
+      this.results.speed.push({ ...entry, quiet, nativeIs: ratio(rates) })
+      this.remember(program.name, definition, entry.stepsPerSecond.median)
     }
   }
 
-  private entry(program: Program, definition: Case, threads: number, windows: readonly Window[]): Omit<Speed, 'nativeIs'> {
+  private remember(name: string, definition: Case, stepsPerSecond: number): void {
+    const flops = flopsPerStep(definition)
+    this.speeds.set(name, { flops, perSecond: Math.max(this.speeds.get(name)?.perSecond ?? 0, stepsPerSecond * flops) })
+  }
+
+  /** Seconds for a step, by the cases before; null when there was none, or one so much smaller that it says nothing. */
+  private predict(name: string, definition: Case): number | null {
+    const known = this.speeds.get(name)
+    const flops = flopsPerStep(definition)
+    return known === undefined || flops > known.flops * COMPARABLE ? null : flops / known.perSecond
+  }
+
+  private entry(program: Program, definition: Case, threads: number, windows: readonly Window[]): Omit<Speed, 'nativeIs' | 'quiet'> {
     const stepsPerSecond = spread(windows.map(({ steps_per_s }) => steps_per_s))
     const peak = this.results.peak[threads] ?? null
     return {

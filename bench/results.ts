@@ -22,6 +22,8 @@ export interface Speed {
   readonly partOfPeak: number | null
   readonly peakBytes: number
   readonly rounds: number
+  /** False when the least disturbed windows stand in for quiet ones. */
+  readonly quiet: boolean
 }
 
 /** Something that was not measured, and why. */
@@ -60,8 +62,6 @@ export interface Results {
   /** GFLOP/s by number of threads. */
   readonly peak: Readonly<Record<number, number | null>>
   readonly speed: Speed[]
-  /** Case and threads where no round was quiet enough: the least disturbed ones stand in. */
-  readonly noisy: string[]
   readonly coldCase: string
   readonly cold: Cold[]
   readonly sizes: Size[]

@@ -103,7 +103,6 @@ const results: Results = {
   })),
   peak: Object.fromEntries(await peaks()),
   speed: [],
-  noisy: [],
   // Small enough that starting is most of it, large enough that every rival takes part.
   coldCase: 'c',
   cold: [],
@@ -158,7 +157,7 @@ if (values.markdown !== undefined) writeFileSync(values.markdown, betweenMarks(v
 if (values.html !== undefined) writeFileSync(values.html, await toPage(results))
 
 function betweenMarks(file: string, text: string): string {
-  const marks = /(<!-- results -->\n)[^]*?(<!-- \/results -->)/
+  const marks = /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/
   const before = existsSync(file) ? readFileSync(file, 'utf8') : ''
   return marks.test(before) ? before.replace(marks, (_, open, close) => `${open}\n${text}\n\n${close}`) : `${text}\n`
 }

@@ -17,17 +17,10 @@ export function spread(values: readonly number[]): Spread {
   return { median: median(values), lowest: Math.min(...values), highest: Math.max(...values) }
 }
 
-/** One value for each contestant that took part in a round. */
-export type Round = ReadonlyMap<string, number>
-
 /**
- * How often one contestant is as fast as another: the quotient is formed inside each round, where both met the same disturbances, and the
- * median over rounds counts. Null when they never met.
+ * How many times as fast as another: the quotient is formed inside each round, where both met the same disturbances, and the median over rounds
+ * counts. Null when they never met.
  */
-export function ratio(rounds: readonly Round[], of: string, to: string): Spread | null {
-  const quotients = rounds.flatMap((round) => {
-    const [a, b] = [round.get(of), round.get(to)]
-    return a === undefined || b === undefined ? [] : [a / b]
-  })
-  return quotients.length === 0 ? null : spread(quotients)
+export function ratio(rounds: readonly { readonly of: number; readonly to: number }[]): Spread | null {
+  return rounds.length === 0 ? null : spread(rounds.map(({ of, to }) => of / to))
 }

@@ -39,7 +39,7 @@ function speedTable(results: Results, name: string): ResultTable {
     rows: ranked(results.speed.filter((entry) => entry.case === name)).map((entry) => [
       entry.contestant,
       `${entry.threads}`,
-      formatNumber(entry.stepsPerSecond.median),
+      `${entry.quiet ? '' : '~ '}${formatNumber(entry.stepsPerSecond.median)}`,
       `${formatNumber(entry.stepsPerSecond.lowest)} … ${formatNumber(entry.stepsPerSecond.highest)}`,
       entry.nativeIs === null || entry.contestant === 'native' ? '' : times(entry.nativeIs.median),
       entry.nativeIs === null || entry.contestant === 'native'
@@ -102,7 +102,9 @@ export function remarks(results: Results): string[] {
         note === '' || ['native', 'reference'].includes(contestant) ? '' : `${implementation}: ${note}.`,
       ),
     ),
-    ...(results.noisy.length === 0 ? [] : [`Not quiet, the least disturbed rounds stand in: ${results.noisy.join(', ')}.`]),
+    ...(results.speed.every(({ quiet }) => quiet)
+      ? []
+      : ['~ others used the processors: the least disturbed windows stand in for quiet ones.']),
     ...results.omissions.map(
       ({ contestant, case: name, threads, reason }) =>
         `Not measured: ${contestant}${name === null ? '' : `, case ${name}, ${threadsOf(threads ?? 1)}`}: ${reason}.`,

@@ -114,10 +114,11 @@ def peak_bytes():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def window(training, steps):
-    before, cpu, wall = allowed_busy(), time.process_time(), time.perf_counter()
-    for _ in range(steps):
+def window(training):
+    before, cpu, wall, steps = allowed_busy(), time.process_time(), time.perf_counter(), 0
+    while time.perf_counter() - wall < options.seconds:
         training.step()
+        steps += 1
     wall, cpu, after = time.perf_counter() - wall, time.process_time() - cpu, allowed_busy()
     foreign = 0 if before is None else max(0, after[0] - before[0] - cpu) / (wall * after[1])
     return {
@@ -148,8 +149,7 @@ for foreach in choices:
     if measured > rate:
         best, rate = candidate, measured
     del candidate
-steps = max(1, round(rate * options.seconds))
-warm = window(best, steps)
+warm = window(best)
 say({
     'ready': True, 'impl': f'PyTorch {torch.__version__}', 'note': '', 'case': case['name'], 'desc': case['what'], 'threads': options.threads,
     'batch': case['batchSize'], 'params': sum(p.numel() for p in best.model.parameters()), 'foreach': best.foreach, 'warm': warm,
@@ -158,4 +158,4 @@ for line in sys.stdin:
     if line.strip() == 'quit':
         break
     if line.strip() == 'go':
-        say(window(best, steps))
+        say(window(best))
