@@ -28,7 +28,7 @@ const config = {
   background: 'transparent',
   view: { stroke: null },
   axis: { labelFontSize: 13, titleFontSize: 13, titleFontWeight: 'normal', labelColor: '#333', titleColor: '#555', gridColor: '#e5e8ea' },
-  legend: { labelFontSize: 13, titleFontSize: 13, orient: 'top', title: null, labelColor: '#333' },
+  legend: { labelLimit: 0, labelFontSize: 13, titleFontSize: 13, orient: 'top', title: null, labelColor: '#333' },
   text: { fontSize: 12, fill: '#333' },
 }
 
@@ -50,6 +50,13 @@ async function drawer(): Promise<(specification: Specification) => Promise<strin
 }
 
 const named = (entry: Speed) => (entry.threads === 1 ? entry.contestant : `${entry.contestant}, ${threadsOf(entry.threads)}`)
+
+/** The powers of ten within a range and next to it: the only lines that a logarithmic axis needs. */
+function powersOfTen(values: readonly number[]): number[] {
+  const [first, last] = [Math.floor(Math.log10(Math.min(...values))), Math.ceil(Math.log10(Math.max(...values)))]
+  return Array.from({ length: last - first + 1 }, (_, i) => 10 ** (first + i))
+}
+
 const colorOf = (contestant: string) => (['native', 'thalweg'].includes(contestant) ? OURS : contestant === 'pytorch' ? PYTORCH : OTHERS)
 const literal = { scale: null, legend: null }
 
@@ -69,11 +76,11 @@ function ratesOf(speed: readonly Speed[]): Specification {
     type: 'nominal',
     sort: values.map(({ name }) => name),
     title: null,
-    axis: { grid: true, labelLimit: 140 },
+    axis: { grid: true, labelLimit: 200 },
   }
   const color = { field: 'color', type: 'nominal', ...literal }
   const scale = { type: 'log', nice: true }
-  const axis = { format: '~s', tickCount: 5 }
+  const axis = { format: '~s', values: powersOfTen(values.flatMap(({ low, high }) => [low, high])) }
   return {
     data: { values },
     height: { step: 24 },
@@ -102,8 +109,8 @@ function againstPyTorch(speed: readonly Speed[]): Specification {
     one: 1,
     label: `${Number((entry.nativeIs?.median ?? 0).toPrecision(3))} ×`,
   }))
-  const y = { field: 'case', type: 'nominal', title: 'case' }
-  const yOffset = { field: 'threads', type: 'nominal' }
+  const y = { field: 'case', type: 'nominal', title: 'case', sort: null }
+  const yOffset = { field: 'threads', type: 'nominal', sort: null }
   const lowest = Math.min(0.8, ...values.map(({ times }) => times ?? 1))
   const highest = Math.max(2, ...values.map(({ times }) => times ?? 1))
   // Room for the label at the end of the longest bar.
@@ -111,7 +118,7 @@ function againstPyTorch(speed: readonly Speed[]): Specification {
     field: 'times',
     type: 'quantitative',
     scale: { type: 'log', domain: [lowest, highest * (highest / lowest) ** 0.22] },
-    axis: { tickCount: 5, format: '~s' },
+    axis: { values: powersOfTen([lowest, highest]), format: ',.4~g' },
     title: 'times as fast (logarithmic)',
   }
   return {
@@ -161,9 +168,9 @@ function partsOfPeak(speed: readonly Speed[]): Specification {
 /** Bars with their value behind them. */
 function bars(entries: readonly { readonly name: string; readonly value: number; readonly label: string }[], title: string): Specification {
   const values = [...entries].sort((a, b) => a.value - b.value).map((entry) => ({ ...entry, color: colorOf(entry.name) }))
-  const y = { field: 'name', type: 'nominal', sort: values.map(({ name }) => name), title: null, axis: { labelLimit: 140 } }
+  const y = { field: 'name', type: 'nominal', sort: values.map(({ name }) => name), title: null, axis: { labelLimit: 200 } }
   const highest = Math.max(...values.map(({ value }) => value))
-  const x = { field: 'value', type: 'quantitative', title, axis: { tickCount: 4, format: '~s' }, scale: { domain: [0, highest * 1.25] } }
+  const x = { field: 'value', type: 'quantitative', title, axis: { tickCount: 4, format: ',.4~g' }, scale: { domain: [0, highest * 1.25] } }
   return {
     data: { values },
     height: { step: 24 },

@@ -8,7 +8,7 @@ const escapeHtml = (text: string) => text.replaceAll('&', '&amp;').replaceAll('<
 const STYLE = `
 :root { color-scheme: light; }
 body { margin: 0; background: #f4f6f7; color: #1d2428; font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1080px; margin: 0 auto; padding: 24px 16px 48px; }
+main { max-width: 1240px; margin: 0 auto; padding: 24px 16px 48px; }
 h1 { font-size: 1.7rem; margin: 0 0 4px; }
 h2 { font-size: 1.1rem; margin: 0 0 4px; }
 p { margin: 0 0 12px; }
@@ -16,18 +16,18 @@ p { margin: 0 0 12px; }
 section { background: #fff; border: 1px solid #dde2e5; border-radius: 8px; padding: 16px; margin-top: 16px; min-width: 0; }
 .overview { display: grid; gap: 16px; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); margin-top: 16px; }
 .overview section { margin: 0; }
-.case { display: grid; gap: 16px; grid-template-columns: minmax(0, 2fr) minmax(0, 3fr); align-items: start; }
+.case { display: grid; gap: 16px; grid-template-columns: minmax(0, 400px) minmax(0, 1fr); align-items: start; }
 svg { display: block; width: 100%; max-width: 520px; height: auto; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { padding: 4px 8px; text-align: right; white-space: nowrap; border-bottom: 1px solid #e8ecee; }
+table { border-collapse: collapse; font-size: .82rem; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { padding: 3px 7px; text-align: right; white-space: nowrap; border-bottom: 1px solid #e8ecee; }
 th { font-weight: 500; color: #59646b; }
 .word { text-align: left; }
 td.word.long { white-space: normal; min-width: 220px; }
 tr.ours td { font-weight: 600; color: #0b6e99; }
 ul { margin: 0; padding-left: 20px; }
 li { margin-bottom: 4px; overflow-wrap: anywhere; }
-@media (max-width: 800px) { .case { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 900px) { .case { grid-template-columns: minmax(0, 1fr); } }
 `
 
 function tableHtml({ head, rows, words }: ResultTable): string {

@@ -20,7 +20,7 @@ export function formatBytes(bytes: number): string {
   return megabytes >= 1000 ? `${formatNumber(megabytes / 1000)} GB` : `${formatNumber(megabytes)} MB`
 }
 
-const percent = (part: number) => `${formatNumber(Number((part * 100).toPrecision(2)))} %`
+const percent = (part: number) => (part < 0.001 ? '< 0.1 %' : `${Number((part * 100).toPrecision(2))} %`)
 const times = (quotient: number) => `${formatNumber(quotient)} ×`
 export const threadsOf = (count: number) => (count === 1 ? '1 thread' : `${count} threads`)
 
