@@ -32,15 +32,17 @@ const config = {
   text: { fontSize: 12, fill: '#333' },
 }
 
-/** Draws a specification; the error says what to install. */
-async function drawer(): Promise<(specification: Specification) => Promise<string>> {
+/** Makes an SVG of a specification. */
+export type Draw = (specification: Specification) => Promise<string>
+
+/** Loads the chart library. Where it is missing, it says what to install and ends the process. */
+export async function loadDrawing(): Promise<Draw> {
   // Names in variables, so that the compiler does not look for packages that only a bench installation has.
   const names = ['vega', 'vega-lite']
-  let loaded: unknown[]
-  try {
-    loaded = await Promise.all(names.map((name) => import(name)))
-  } catch {
-    throw new Error('The page needs vega and vega-lite: npm install --prefix bench --ignore-scripts')
+  const loaded = await Promise.all(names.map((name) => import(name))).catch(() => null)
+  if (loaded === null) {
+    console.error('The page needs vega and vega-lite: npm install --prefix bench --ignore-scripts')
+    process.exit(2)
   }
   const [vega, lite] = loaded as [Vega, VegaLite]
   return (specification) => {
@@ -199,8 +201,7 @@ function memory({ speed }: Results): { name: string; entries: { name: string; va
 }
 
 /** Charts over all cases, then one for each case by its name. */
-export async function drawCharts(results: Results): Promise<{ overview: Chart[]; cases: ReadonlyMap<string, string> }> {
-  const draw = await drawer()
+export async function drawCharts(results: Results, draw: Draw): Promise<{ overview: Chart[]; cases: ReadonlyMap<string, string> }> {
   const { speed, cold, sizes } = results
   const overview: Chart[] = []
   const add = async (wanted: boolean, title: string, explanation: string, specification: () => Specification) => {

@@ -1,5 +1,5 @@
 /** The results as one page that needs nothing else: no script, no network. */
-import { drawCharts } from './charts.ts'
+import { type Draw, drawCharts } from './charts.ts'
 import type { Results } from './results.ts'
 import { machineLine, type ResultTable, remarks, tables } from './tables.ts'
 
@@ -39,8 +39,8 @@ function tableHtml({ head, rows, words }: ResultTable): string {
 
 const section = (title: string, body: string) => `<section><h2>${escapeHtml(title)}</h2>${body}</section>`
 
-export async function toPage(results: Results): Promise<string> {
-  const { overview, cases } = await drawCharts(results)
+export async function toPage(results: Results, draw: Draw): Promise<string> {
+  const { overview, cases } = await drawCharts(results, draw)
   const [summary, ...details] = remarks(results)
   const charts = overview.map(({ title, explanation, svg }) => section(title, `<p class="quiet">${escapeHtml(explanation)}</p>${svg}`))
   const sections = tables(results).map((table) => {

@@ -83,15 +83,21 @@ export function losses({ speed }: Results): Speed[] {
     .sort((a, b) => (a.nativeIs?.median ?? 1) - (b.nativeIs?.median ?? 1))
 }
 
-/** Sentences: where native loses, what was done differently, what was chosen, what is missing. */
-export function remarks(results: Results): string[] {
+function verdict(results: Results): string {
+  const met = results.speed.some(({ contestant, nativeIs }) => contestant !== 'native' && nativeIs !== null)
+  if (!met) return 'Native was not compared with anything.'
   const lost = losses(results).map(
     ({ case: name, threads, contestant, nativeIs }) =>
       `case ${name}, ${threadsOf(threads)}: ${contestant} is ${times(1 / (nativeIs?.median ?? 1))} as fast as native`,
   )
+  return lost.length === 0 ? 'Native is the fastest in every case measured.' : `Where native loses: ${lost.join('; ')}.`
+}
+
+/** Sentences: where native loses, what was done differently, what was chosen, what is missing. */
+export function remarks(results: Results): string[] {
   const once = (entries: readonly string[]) => [...new Set(entries.filter((entry) => entry !== ''))]
   return [
-    lost.length === 0 ? 'Native is the fastest in every case measured.' : `Where native loses: ${lost.join('; ')}.`,
+    verdict(results),
     ...once(
       results.speed.map(({ setting, contestant, case: name, threads }) =>
         setting === '' ? '' : `${contestant}, case ${name}, ${threadsOf(threads)}: ${setting}.`,
@@ -125,7 +131,7 @@ export function machineLine({ machine, date, rounds, quick, peak }: Results): st
     ...(pytorch === null ? [] : [`PyTorch ${pytorch}`]),
     system,
     `${date.slice(0, 10)}`,
-    `medians of ${rounds} interleaved rounds${quick ? ' (quick)' : ''}`,
+    `medians of ${rounds} interleaved ${rounds === 1 ? 'round' : 'rounds'}${quick ? ' (quick)' : ''}`,
   ].join('; ')
 }
 
