@@ -124,6 +124,8 @@ export interface Comparison {
   readonly pairs: readonly Pair[]
   /** False when the least disturbed pairs had to stand in for quiet ones. */
   readonly quiet: boolean
+  /** Why it left early; null when it did not. */
+  readonly failure: string | null
 }
 
 const NOISE = 0.05
@@ -133,49 +135,72 @@ const SLOW_ROUNDS = 2
 
 const disturbance = ({ own, reference }: Pair) => Math.max(own.disturbed, reference?.disturbed ?? 0)
 
+/** What takes turns: a Program, or something like it. */
+export type Player = Pick<Program, 'name' | 'window'>
+
 /** The pairs of one program. Only its own window and the reference's must have been quiet: what disturbed a third one does not matter. */
 class Turns {
-  readonly pairs: Pair[] = []
+  private readonly pairs: Pair[] = []
   private slow = false
+  private failure: string | null = null
 
   add(pair: Pair, slow: boolean): void {
     this.pairs.push(pair)
     this.slow ||= slow
   }
 
+  fail(reason: string): void {
+    this.failure = reason
+  }
+
+  get hasFailed(): boolean {
+    return this.failure !== null
+  }
+
   isComplete(rounds: number): boolean {
-    return (this.slow && this.pairs.length >= SLOW_ROUNDS) || this.pairs.filter((pair) => disturbance(pair) <= NOISE).length >= rounds
+    if (this.hasFailed || (this.slow && this.pairs.length >= SLOW_ROUNDS)) return true
+    return this.pairs.filter((pair) => disturbance(pair) <= NOISE).length >= rounds
   }
 
   comparison(rounds: number): Comparison {
     const best = [...this.pairs].sort((a, b) => disturbance(a) - disturbance(b)).slice(0, rounds)
     // In the order of time again.
     const pairs = this.pairs.filter((pair) => best.includes(pair))
-    return { pairs, quiet: pairs.every((pair) => disturbance(pair) <= NOISE) }
+    return { pairs, quiet: pairs.every((pair) => disturbance(pair) <= NOISE), failure: this.failure }
   }
 }
 
-/** Lets programs take turns. Who has enough quiet windows leaves; the reference stays until the last one has. */
-export async function interleave(
-  programs: readonly Program[],
-  { reference, rounds, limit, slow }: InterleaveOptions,
-): Promise<ReadonlyMap<Program, Comparison>> {
-  const records = new Map(programs.map((program) => [program, new Turns()]))
-  const end = performance.now() + limit * 1000
-  for (let round = 0; ; round++) {
-    const waiting = programs.filter((program) => !records.get(program)?.isComplete(rounds))
-    if (waiting.length === 0 || (round >= rounds && performance.now() > end)) break
-    const present = programs.filter((program) => program.name === reference || waiting.includes(program))
-    const windows = new Map<Program, { window: Window; seconds: number }>()
-    for (const program of round % 2 === 0 ? present : present.toReversed()) {
-      await sleep(PAUSE)
-      const start = performance.now()
-      const window = await program.window()
-      windows.set(program, { window, seconds: (performance.now() - start) / 1000 })
+/** A window of each that answers. */
+async function playRound<P extends Player>(players: readonly P[], failed: (player: P, reason: string) => void) {
+  const windows = new Map<P, { readonly window: Window; readonly seconds: number }>()
+  for (const player of players) {
+    await sleep(PAUSE)
+    const start = performance.now()
+    try {
+      const window = await player.window()
+      windows.set(player, { window, seconds: (performance.now() - start) / 1000 })
+    } catch (error) {
+      failed(player, (error as Error).message)
     }
-    const [, standard = null] = [...windows].find(([{ name }]) => name === reference) ?? []
-    for (const [program, { window, seconds }] of windows)
-      records.get(program)?.add({ own: window, reference: standard?.window ?? null }, seconds > slow)
   }
-  return new Map([...records].map(([program, record]) => [program, record.comparison(rounds)]))
+  return windows
+}
+
+/** Lets programs take turns. Who has enough quiet windows leaves; the reference stays until the last one has. */
+export async function interleave<P extends Player>(
+  players: readonly P[],
+  { reference, rounds, limit, slow }: InterleaveOptions,
+): Promise<ReadonlyMap<P, Comparison>> {
+  const turns = new Map(players.map((player) => [player, new Turns()]))
+  const of = (player: P) => turns.get(player) as Turns
+  const end = performance.now() + limit * 1000
+  for (let round = 0; round < rounds || performance.now() < end; round++) {
+    const waiting = players.filter((player) => !of(player).isComplete(rounds))
+    if (waiting.length === 0) break
+    const present = players.filter((player) => waiting.includes(player) || (player.name === reference && !of(player).hasFailed))
+    const windows = await playRound(round % 2 === 0 ? present : present.toReversed(), (player, reason) => of(player).fail(reason))
+    const standard = [...windows].find(([{ name }]) => name === reference)?.[1].window ?? null
+    for (const [player, { window, seconds }] of windows) of(player).add({ own: window, reference: standard }, seconds > slow)
+  }
+  return new Map([...turns].map(([player, taken]) => [player, taken.comparison(rounds)]))
 }

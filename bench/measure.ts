@@ -90,10 +90,7 @@ export class Measurement {
   }
 
   private async admit(entrant: Entrant, definition: Case, threads: number, cpus: readonly number[]): Promise<Program | null> {
-    const omit = (reason: string) => {
-      this.results.omissions.push({ contestant: entrant.name, case: definition.name, threads, reason })
-      return null
-    }
+    const omit = (reason: string) => this.omit(entrant.name, definition, threads, reason)
     const step = this.predict(entrant.name, definition)
     if (step !== null && step * LEAST_STEPS > this.options.patience)
       return omit(`by its speed in the cases before, a step takes about ${Number(step.toPrecision(2))} s`)
@@ -105,12 +102,19 @@ export class Measurement {
     }
   }
 
+  private omit(contestant: string, definition: Case, threads: number, reason: string): null {
+    this.results.omissions.push({ contestant, case: definition.name, threads, reason })
+    return null
+  }
+
   private async compare(programs: readonly Program[], definition: Case, threads: number): Promise<void> {
     const { rounds, seconds, report } = this.options
     report(`case ${definition.name}, ${threads} thread(s): ${programs.length} contestants take turns`)
     const limit = rounds * programs.length * (seconds + 0.1) * (this.options.quick ? 1.2 : 3)
     const compared = await interleave(programs, { reference: 'native', rounds, limit, slow: Math.max(1, 4 * seconds) })
-    for (const [program, { pairs, quiet }] of compared) {
+    for (const [program, { pairs, quiet, failure }] of compared) {
+      if (failure !== null) this.omit(program.name, definition, threads, `it stopped answering: ${failure}`)
+      if (pairs.length === 0) continue
       const entry = this.entry(
         program,
         definition,

@@ -83,6 +83,17 @@ export function losses({ speed }: Results): Speed[] {
     .sort((a, b) => (a.nativeIs?.median ?? 1) - (b.nativeIs?.median ?? 1))
 }
 
+/** What was chosen for whom: a sentence for each setting, with where it was the best. */
+function settingsOf({ speed }: Results): string[] {
+  const places = new Map<string, string[]>()
+  for (const { contestant, setting, case: name, threads } of speed) {
+    if (setting === '') continue
+    const key = `${contestant} with ${setting}`
+    places.set(key, [...(places.get(key) ?? []), `${name} on ${threadsOf(threads)}`])
+  }
+  return [...places].map(([key, where]) => `${key}: ${where.join(', ')}.`)
+}
+
 function verdict(results: Results): string {
   const met = results.speed.some(({ contestant, nativeIs }) => contestant !== 'native' && nativeIs !== null)
   if (!met) return 'Native was not compared with anything.'
@@ -98,11 +109,7 @@ export function remarks(results: Results): string[] {
   const once = (entries: readonly string[]) => [...new Set(entries.filter((entry) => entry !== ''))]
   return [
     verdict(results),
-    ...once(
-      results.speed.map(({ setting, contestant, case: name, threads }) =>
-        setting === '' ? '' : `${contestant}, case ${name}, ${threadsOf(threads)}: ${setting}.`,
-      ),
-    ),
+    ...settingsOf(results),
     ...once(
       results.speed.map(({ note, contestant, implementation }) =>
         note === '' || ['native', 'reference'].includes(contestant) ? '' : `${implementation}: ${note}.`,

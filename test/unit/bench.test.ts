@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Case, caseNamed, cases, flopsPerStep, parameterCount } from '../../bench/cases.ts'
 import { cut, makeData } from '../../bench/data.ts'
+import { interleave, type Player } from '../../bench/interleave.ts'
 import { PlainNetwork } from '../../bench/plain.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
@@ -21,6 +22,58 @@ describe('statistics of the benchmark', () => {
     ]
     expect(ratio(rounds)).toEqual({ median: 3, lowest: 2, highest: 5 })
     expect(ratio([])).toBeNull()
+  })
+})
+
+describe('taking turns', () => {
+  const calls: string[] = []
+  /** Says how disturbed its windows were, one after the other; the last value stays. */
+  function player(name: string, disturbed: readonly number[], milliseconds = 0): Player {
+    let count = 0
+    return {
+      name,
+      async window() {
+        calls.push(name)
+        const value = disturbed[Math.min(count++, disturbed.length - 1)]
+        if (value < 0) throw new Error('gone')
+        if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds))
+        return { steps_per_s: count, steps_per_cpu_s: count, disturbed: value, steps: 1, peak_bytes: 0 }
+      },
+    }
+  }
+  const options = { reference: 'us', rounds: 2, limit: 20, slow: 0.05 }
+  const play = async (...players: Player[]) => {
+    calls.length = 0
+    const result = await interleave(players, options)
+    return players.map((one) => result.get(one))
+  }
+
+  it('turns the order round', async () => {
+    const [us, them] = await play(player('us', [0]), player('them', [0]))
+    expect(calls).toEqual(['us', 'them', 'them', 'us'])
+    expect(them).toMatchObject({ quiet: true, failure: null })
+    expect(them?.pairs.map(({ own, reference }) => [own.steps_per_s, reference?.steps_per_s])).toEqual([
+      [1, 1],
+      [2, 2],
+    ])
+    expect(us?.pairs.length).toBe(2)
+  })
+
+  it('repeats what was disturbed, for those that it concerns', async () => {
+    const [, noisy, other] = await play(player('us', [0]), player('noisy', [0.5, 0.5, 0]), player('other', [0]))
+    expect(calls.filter((name) => name === 'noisy').length).toBe(4)
+    expect(calls.filter((name) => name === 'other').length).toBe(2)
+    expect(noisy?.pairs.map(({ own }) => own.disturbed)).toEqual([0, 0])
+    expect(other?.quiet).toBe(true)
+  })
+
+  it('asks slow ones twice, and lets go who does not answer', async () => {
+    const [us, slow, lost] = await play(player('us', [0]), player('slow', [0.5], 80), player('lost', [0, -1]))
+    expect(slow).toMatchObject({ quiet: false, failure: null })
+    expect(slow?.pairs.length).toBe(2)
+    expect(lost).toMatchObject({ failure: 'gone' })
+    expect(lost?.pairs.length).toBe(1)
+    expect(us?.pairs.length).toBe(2)
   })
 })
 
