@@ -109,7 +109,7 @@ function againstPyTorch(speed: readonly Speed[]): Specification {
     threads: threadsOf(entry.threads),
     times: entry.nativeIs?.median,
     one: 1,
-    label: `${Number((entry.nativeIs?.median ?? 0).toPrecision(3))} ×`,
+    label: `${entry.quiet ? '' : '~ '}${Number((entry.nativeIs?.median ?? 0).toPrecision(3))} ×`,
   }))
   const y = { field: 'case', type: 'nominal', title: 'case', sort: null }
   const yOffset = { field: 'threads', type: 'nominal', sort: null }
@@ -211,7 +211,7 @@ export async function drawCharts(results: Results, draw: Draw): Promise<{ overvi
   await add(
     has(({ contestant, nativeIs }) => contestant === 'pytorch' && nativeIs !== null),
     'Native against PyTorch',
-    'Bars to the right of 1: thalweg is faster. To the left: PyTorch is.',
+    'Bars to the right of 1: thalweg is faster. To the left: PyTorch is. ~: others used the processors meanwhile.',
     () => againstPyTorch(speed),
   )
   await add(
