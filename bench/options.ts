@@ -1,0 +1,108 @@
+/** The command line of the benchmark. */
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { type Case, caseNamed, cases } from './cases.ts'
+import { type Rival, rivalNamed, rivals } from './rivals.ts'
+
+const USAGE = `Training speed, memory, start and size of thalweg and of everything it is compared with that is on this machine.
+
+  npm run bench                        all cases, on one thread and on all; a quarter of an hour
+  npm run bench -- --quick             fewer rounds, rivals and settings; under two minutes
+  npm run bench -- --case d --threads 2
+
+  --case NAME        ${Object.keys(cases).join(', ')}; may be repeated
+  --threads N        may be repeated; default: 1 and all
+  --rounds N         default 7, quick 3
+  --seconds S        length of a window; default 0.4, quick 0.15
+  --patience S       leaves out whoever needs longer to be warm, or for a window; default 60, quick 10
+  --rivals LIST      pytorch, ${rivals.map(({ name }) => name).join(', ')}; or none; default: all that are installed
+  --speed-only       no cold starts and sizes
+  --json FILE        everything measured
+  --html FILE        a page with charts
+  --markdown FILE    the tables; in a file that has <!-- results --> and <!-- /results -->, what is between them is replaced
+`
+
+/** Rivals of a quick run: the fastest of those with array operations, and the two best known. */
+const QUICK_RIVALS = ['tfjs-wasm', 'jax-js', 'brain.js']
+
+export interface Options {
+  readonly cases: readonly Case[]
+  readonly threads: readonly number[]
+  readonly rounds: number
+  readonly seconds: number
+  readonly patience: number
+  readonly quick: boolean
+  readonly rivals: readonly Rival[]
+  readonly pytorch: boolean
+  readonly speedOnly: boolean
+  readonly json?: string
+  readonly html?: string
+  readonly markdown?: string
+}
+
+function positive(option: string, value: string): number {
+  const number = Number(value)
+  if (!(number > 0)) throw new Error(`--${option}: expected a number above 0, got "${value}".`)
+  return number
+}
+
+function count(option: string, value: string): number {
+  const number = Number(value)
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`--${option}: expected an integer of at least 1, got "${value}".`)
+  return number
+}
+
+/** Which rivals were asked for, and whether PyTorch was. */
+function chooseRivals(list: string | undefined, quick: boolean): Pick<Options, 'rivals' | 'pytorch'> {
+  if (list === undefined) return { rivals: quick ? QUICK_RIVALS.map(rivalNamed) : rivals, pytorch: true }
+  const names = list === 'none' ? [] : list.split(',')
+  return { rivals: names.filter((name) => name !== 'pytorch').map(rivalNamed), pytorch: names.includes('pytorch') }
+}
+
+function parse(): Options | null {
+  const { values } = parseArgs({
+    options: {
+      case: { type: 'string', multiple: true },
+      threads: { type: 'string', multiple: true },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      patience: { type: 'string' },
+      rivals: { type: 'string' },
+      quick: { type: 'boolean', default: false },
+      'speed-only': { type: 'boolean', default: false },
+      json: { type: 'string' },
+      html: { type: 'string' },
+      markdown: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return null
+  const { quick, json, html, markdown } = values
+  const threads = values.threads?.map((text) => count('threads', text)) ?? [1, availableParallelism()]
+  return {
+    cases: (values.case ?? Object.keys(cases)).map(caseNamed),
+    threads: [...new Set(threads)],
+    rounds: count('rounds', values.rounds ?? (quick ? '3' : '7')),
+    seconds: positive('seconds', values.seconds ?? (quick ? '0.15' : '0.4')),
+    patience: positive('patience', values.patience ?? (quick ? '10' : '60')),
+    quick,
+    ...chooseRivals(values.rivals, quick),
+    speedOnly: values['speed-only'],
+    json,
+    html,
+    markdown,
+  }
+}
+
+/** What was asked for. Prints the usage, or what is wrong with the arguments, and ends the process. */
+export function readOptions(): Options {
+  try {
+    const options = parse()
+    if (options !== null) return options
+    console.log(USAGE)
+    process.exit(0)
+  } catch (error) {
+    console.error(`${(error as Error).message}\nnpm run bench -- --help lists the options.`)
+    process.exit(2)
+  }
+}

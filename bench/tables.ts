@@ -1,0 +1,183 @@
+/** The results as tables: made once, for the terminal, for Markdown and for the page. */
+import Table from 'cli-table3'
+import type { Results, Speed } from './results.ts'
+
+export interface ResultTable {
+  readonly title: string
+  readonly head: readonly string[]
+  /** How many columns, from the left, hold words. */
+  readonly words: number
+  readonly rows: readonly (readonly string[])[]
+}
+
+/** Three significant digits, or all before the point. */
+export function formatNumber(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString('en-US') : `${Number(value.toPrecision(3))}`
+}
+
+export function formatBytes(bytes: number): string {
+  const megabytes = bytes / 1e6
+  return megabytes >= 1000 ? `${formatNumber(megabytes / 1000)} GB` : `${formatNumber(megabytes)} MB`
+}
+
+const percent = (part: number) => (part < 0.001 ? '< 0.1 %' : `${Number((part * 100).toPrecision(2))} %`)
+const times = (quotient: number) => `${formatNumber(quotient)} ×`
+export const threadsOf = (count: number) => (count === 1 ? '1 thread' : `${count} threads`)
+
+/** Of one case, the fastest first; fewer threads before more. */
+export function ranked(speed: readonly Speed[]): Speed[] {
+  return [...speed].sort((a, b) => a.threads - b.threads || b.stepsPerSecond.median - a.stepsPerSecond.median)
+}
+
+function speedTable(results: Results, name: string): ResultTable {
+  const { what, batchSize } = results.cases.find((entry) => entry.name === name) ?? { what: '', batchSize: 0 }
+  const withPeak = results.speed.some(({ partOfPeak }) => partOfPeak !== null)
+  return {
+    title: `${name}: ${what}, batch ${batchSize}`,
+    head: ['', 'threads', 'steps/s', 'lowest … highest', 'native is', 'lowest … highest', ...(withPeak ? ['of peak'] : []), 'memory'],
+    words: 1,
+    rows: ranked(results.speed.filter((entry) => entry.case === name)).map((entry) => [
+      entry.contestant,
+      `${entry.threads}`,
+      `${entry.quiet ? '' : '~ '}${formatNumber(entry.stepsPerSecond.median)}`,
+      `${formatNumber(entry.stepsPerSecond.lowest)} … ${formatNumber(entry.stepsPerSecond.highest)}`,
+      entry.nativeIs === null || entry.contestant === 'native' ? '' : times(entry.nativeIs.median),
+      entry.nativeIs === null || entry.contestant === 'native'
+        ? ''
+        : `${formatNumber(entry.nativeIs.lowest)} … ${formatNumber(entry.nativeIs.highest)}`,
+      ...(withPeak ? [entry.partOfPeak === null ? '' : percent(entry.partOfPeak)] : []),
+      formatBytes(entry.peakBytes),
+    ]),
+  }
+}
+
+function coldTable({ cold, coldCase }: Results): ResultTable {
+  return {
+    title: `Cold start: import, build case ${coldCase}, first step, in a new process`,
+    head: ['', 'ms', 'lowest … highest', 'memory'],
+    words: 1,
+    rows: [...cold]
+      .sort((a, b) => a.milliseconds.median - b.milliseconds.median)
+      .map(({ contestant, milliseconds: { median, lowest, highest }, peakBytes }) => [
+        contestant,
+        formatNumber(median),
+        `${formatNumber(lowest)} … ${formatNumber(highest)}`,
+        formatBytes(peakBytes),
+      ]),
+  }
+}
+
+function sizeTable({ sizes }: Results): ResultTable {
+  return {
+    title: 'Size on disk',
+    head: ['', 'what', 'size'],
+    words: 2,
+    rows: [...sizes].sort((a, b) => a.bytes - b.bytes).map(({ contestant, what, bytes }) => [contestant, what, formatBytes(bytes)]),
+  }
+}
+
+/** Every entry where native is not the fastest, worst first. */
+export function losses({ speed }: Results): Speed[] {
+  return speed
+    .filter(({ contestant, nativeIs }) => contestant !== 'native' && nativeIs !== null && nativeIs.median < 1)
+    .sort((a, b) => (a.nativeIs?.median ?? 1) - (b.nativeIs?.median ?? 1))
+}
+
+/** What was chosen for whom: a sentence for each setting, with where it was the best. */
+function settingsOf({ speed }: Results): string[] {
+  const places = new Map<string, string[]>()
+  for (const { contestant, setting, case: name, threads } of speed) {
+    if (setting === '') continue
+    const key = `${contestant} with ${setting}`
+    places.set(key, [...(places.get(key) ?? []), `${name} on ${threadsOf(threads)}`])
+  }
+  return [...places].map(([key, where]) => `${key}: ${where.join(', ')}.`)
+}
+
+function verdict(results: Results): string {
+  const met = results.speed.some(({ contestant, nativeIs }) => contestant !== 'native' && nativeIs !== null)
+  if (!met) return 'Native was not compared with anything.'
+  const lost = losses(results).map(
+    ({ case: name, threads, contestant, nativeIs }) =>
+      `case ${name}, ${threadsOf(threads)}: ${contestant} is ${times(1 / (nativeIs?.median ?? 1))} as fast as native`,
+  )
+  return lost.length === 0 ? 'Native is the fastest in every case measured.' : `Where native loses: ${lost.join('; ')}.`
+}
+
+/** Sentences: where native loses, what was done differently, what was chosen, what is missing. */
+export function remarks(results: Results): string[] {
+  const once = (entries: readonly string[]) => [...new Set(entries.filter((entry) => entry !== ''))]
+  return [
+    verdict(results),
+    ...settingsOf(results),
+    ...once(
+      results.speed.map(({ note, contestant, implementation }) =>
+        note === '' || ['native', 'reference'].includes(contestant) ? '' : `${implementation}: ${note}.`,
+      ),
+    ),
+    ...(results.speed.every(({ quiet }) => quiet)
+      ? []
+      : ['~ others used the processors: the least disturbed windows stand in for quiet ones.']),
+    ...results.omissions.map(
+      ({ contestant, case: name, threads, reason }) =>
+        `Not measured: ${contestant}${name === null ? '' : `, case ${name}, ${threadsOf(threads ?? 1)}`}: ${reason}.`,
+    ),
+  ]
+}
+
+export function machineLine({ machine, date, rounds, quick, peak }: Results): string {
+  const { processor, cores, memoryBytes, instructionSet, node, system, pytorch } = machine
+  const peaks = Object.entries(peak).flatMap(([threads, value]) =>
+    value === null ? [] : [`${formatNumber(value)} GFLOP/s on ${threadsOf(Number(threads))}`],
+  )
+  return [
+    `${processor}, ${cores} logical processors, ${formatBytes(memoryBytes)}`,
+    instructionSet ?? 'no native addon',
+    ...(peaks.length === 0 ? [] : [`measured peak ${peaks.join(', ')}`]),
+    `Node ${node}`,
+    ...(pytorch === null ? [] : [`PyTorch ${pytorch}`]),
+    system,
+    `${date.slice(0, 10)}`,
+    `medians of ${rounds} interleaved ${rounds === 1 ? 'round' : 'rounds'}${quick ? ' (quick)' : ''}`,
+  ].join('; ')
+}
+
+export function tables(results: Results): ResultTable[] {
+  return [
+    ...results.cases.filter(({ name }) => results.speed.some((entry) => entry.case === name)).map(({ name }) => speedTable(results, name)),
+    ...(results.cold.length === 0 ? [] : [coldTable(results)]),
+    ...(results.sizes.length === 0 ? [] : [sizeTable(results)]),
+  ]
+}
+
+export function toTerminal({ title, head, rows, words }: ResultTable): string {
+  const table = new Table({
+    head: [...head],
+    colAligns: head.map((_, i) => (i < words ? 'left' : 'right')),
+    style: { head: [], border: [], compact: true },
+  })
+  table.push(...rows.map((row) => [...row]))
+  return `${title}\n${table}`
+}
+
+export function toMarkdown(results: Results): string {
+  const body = tables(results).map(({ title, head, rows, words }) =>
+    [
+      `**${title}**`,
+      '',
+      `| ${head.join(' | ')} |`,
+      `|${head.map((_, i) => (i < words ? '---' : '--:')).join('|')}|`,
+      ...rows.map(
+        (row) =>
+          `| ${row.map((cell) => ((row[0] === 'native' || row[0] === 'thalweg') && cell !== '' ? `**${cell}**` : cell)).join(' | ')} |`,
+      ),
+    ].join('\n'),
+  )
+  return [
+    `${machineLine(results)}.`,
+    ...body,
+    remarks(results)
+      .map((remark) => `- ${remark}`)
+      .join('\n'),
+  ].join('\n\n')
+}

@@ -1,0 +1,137 @@
+/** PyTorch, where a python3 of this machine has it, with the settings that serve it best. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { type Case, parameterCount } from './cases.ts'
+import { type Program, start } from './interleave.ts'
+
+export interface Python {
+  readonly python: string
+  readonly version: string
+  /** Folder of the package. */
+  readonly folder: string
+  /** Files outside of it that are loaded with it: a distribution spreads a package over several folders. */
+  readonly libraries: readonly string[]
+}
+
+const script = fileURLToPath(new URL('./rivals/pytorch.py', import.meta.url))
+
+/** Prints version, folder, and the shared libraries outside of the folder that are loaded with it. */
+const INSPECT = `
+import os, sys
+def mapped():
+    try:
+        with open('/proc/self/maps') as lines:
+            return {os.path.realpath(line.split()[-1]) for line in lines if '.so' in line.split()[-1]}
+    except OSError:
+        return set()
+before = mapped()
+import torch
+folder = os.path.dirname(torch.__file__)
+print('\\n'.join([torch.__version__, folder] + [path for path in sorted(mapped() - before) if not path.startswith(folder)]))
+`
+
+/** The first python3 that can import torch. */
+export function findTorch(): Python | null {
+  for (const python of ['python3', '/usr/bin/python3', '/usr/local/bin/python3']) {
+    const { status, stdout } = spawnSync(python, ['-c', INSPECT], { encoding: 'utf8' })
+    if (status !== 0) continue
+    const [version, folder, ...libraries] = stdout.trim().split('\n')
+    return { python, version, folder, libraries }
+  }
+  return null
+}
+
+/** Settings outside of the program: environment variables, and what to call them. */
+export interface Setting {
+  readonly name: string
+  readonly environment: Readonly<Record<string, string>>
+}
+
+/** glibc gives large blocks back to the system at every free, and a step allocates all of its memory anew. */
+const keepMemory: Setting = {
+  name: 'malloc keeps memory',
+  environment: { MALLOC_MMAP_THRESHOLD_: '4000000000', MALLOC_TRIM_THRESHOLD_: '8000000000', MALLOC_TOP_PAD_: '67108864' },
+}
+
+/** Debian installs several builds of OpenBLAS; the one with OpenMP shares PyTorch's threads instead of competing with them. */
+function openMpBlas(): Setting | null {
+  if (!existsSync('/usr/lib')) return null
+  const folder = readdirSync('/usr/lib')
+    .map((name) => `/usr/lib/${name}/openblas-openmp`)
+    .find((candidate) => existsSync(candidate))
+  if (folder === undefined) return null
+  const path = [folder, ...(process.env.LD_LIBRARY_PATH ?? '').split(':').filter((part) => part !== '')].join(':')
+  return { name: 'OpenBLAS with OpenMP', environment: { LD_LIBRARY_PATH: path } }
+}
+
+const both = (a: Setting, b: Setting): Setting => ({ name: `${a.name}, ${b.name}`, environment: { ...a.environment, ...b.environment } })
+
+/** All of them; or, where time is short, the one that wins most often. */
+export function settings(quick: boolean): Setting[] {
+  const blas = openMpBlas()
+  const most = blas === null ? keepMemory : both(blas, keepMemory)
+  if (quick) return [most]
+  return [{ name: 'defaults', environment: {} }, keepMemory, ...(blas === null ? [] : [blas, most])]
+}
+
+export interface TorchOptions {
+  readonly threads: number
+  readonly seconds: number
+  readonly cpus: readonly number[]
+  readonly deadline: number
+}
+
+export const torchCommand = ({ python }: Python, definition: Case): string[] => [python, script, JSON.stringify(definition)]
+
+type Foreach = 'yes' | 'no' | 'auto'
+
+const serve = (found: Python, definition: Case, { environment }: Setting, foreach: Foreach, options: TorchOptions) =>
+  start({
+    name: 'pytorch',
+    command: [
+      ...torchCommand(found, definition),
+      '--threads',
+      `${options.threads}`,
+      '--seconds',
+      `${options.seconds}`,
+      '--foreach',
+      foreach,
+    ],
+    environment,
+    cpus: options.cpus,
+    deadline: options.deadline,
+  })
+
+const usesForeach = (program: Program) => (program.ready as { foreach?: boolean }).foreach === true
+
+/** The setting that is fastest in a window, and whether with `foreach`. */
+async function calibrate(found: Python, definition: Case, options: TorchOptions): Promise<{ setting: Setting; foreach: Foreach }> {
+  let best: { setting: Setting; foreach: Foreach } = { setting: settings(true)[0], foreach: 'yes' }
+  let rate = 0
+  for (const setting of settings(false)) {
+    const program = await serve(found, definition, setting, 'auto', { ...options, seconds: Math.min(options.seconds, 0.3) })
+    const { steps_per_s, steps_per_cpu_s } = await program.window()
+    // On one thread the processor's own time says it, whoever else was running.
+    const measured = options.threads === 1 ? steps_per_cpu_s : steps_per_s
+    if (measured > rate) {
+      best = { setting, foreach: usesForeach(program) ? 'yes' : 'no' }
+      rate = measured
+    }
+    await program.quit()
+  }
+  return best
+}
+
+/**
+ * A warm PyTorch with the best of the settings. The choice is made in processes of its own: two networks in one, to compare ways of
+ * updating, would count twice as its memory. When time is short, only small networks get that comparison.
+ */
+export async function startTorch(found: Python, definition: Case, quick: boolean, options: TorchOptions): Promise<Program> {
+  const { setting, foreach } = quick
+    ? { setting: settings(true)[0], foreach: parameterCount(definition) < 1e6 ? ('auto' as const) : ('yes' as const) }
+    : await calibrate(found, definition, options)
+  const program = await serve(found, definition, setting, foreach, options)
+  program.setting = usesForeach(program) ? `${setting.name}, foreach` : setting.name
+  return program
+}

@@ -1,0 +1,120 @@
+/** One contestant, one window: how many steps a second, on how much of the processor, and who else was running. */
+import { existsSync, readFileSync } from 'node:fs'
+
+/** Something that can be trained for as long as one likes. */
+export interface Contestant {
+  readonly implementation: string
+  readonly note: string
+  /** Trains for a while, at least a step; how many steps it was. */
+  advance(): number | Promise<number>
+}
+
+/** What a serving process prints for each window; the names are those of the protocol. */
+export interface Window {
+  readonly steps_per_s: number
+  readonly steps_per_cpu_s: number
+  /** The part of the window that others took, 0 … 1. */
+  readonly disturbed: number
+  readonly steps: number
+  /** The most memory the process has held so far. */
+  readonly peak_bytes: number
+}
+
+const hasProc = existsSync('/proc/self/status') && existsSync('/proc/stat')
+
+/** The processors this process may run on, from a list such as "0-1,4"; none where the system does not say. */
+export function allowedProcessors(): ReadonlySet<number> {
+  if (!hasProc) return new Set()
+  const [, list] = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? ['', '']
+  return new Set(
+    list.split(',').flatMap((range) => {
+      const [first, last = first] = range.split('-').map(Number)
+      return Array.from({ length: last - first + 1 }, (_, i) => first + i)
+    }),
+  )
+}
+
+/** Seconds that these processors have been busy since the machine started, whoever used them. A tick is 10 ms on Linux. */
+function busySeconds(processors: ReadonlySet<number>): number {
+  let ticks = 0
+  for (const [, processor, times] of readFileSync('/proc/stat', 'utf8').matchAll(/^cpu(\d+) (.*)$/gm)) {
+    if (!processors.has(Number(processor))) continue
+    const [user, nice, system, , , interrupts, softInterrupts, stolen] = times.trim().split(/\s+/).map(Number)
+    ticks += user + nice + system + interrupts + softInterrupts + stolen
+  }
+  return ticks / 100
+}
+
+export function peakMemory(): number {
+  // On Linux, maxRSS may still hold what the parent had when it started this process.
+  if (hasProc) {
+    const [, kibibytes] = /^VmHWM:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+    if (kibibytes !== undefined) return Number(kibibytes) * 1024
+  }
+  return process.resourceUsage().maxRSS * 1024
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1e6
+}
+
+/** Runs a contestant for about so many seconds. */
+export async function runWindow(contestant: Contestant, seconds: number, threads: number): Promise<Window> {
+  const processors = allowedProcessors()
+  const busyBefore = hasProc ? busySeconds(processors) : 0
+  const cpuBefore = cpuSeconds()
+  const start = performance.now()
+  let steps = 0
+  let wall = 0
+  do {
+    steps += await contestant.advance()
+    wall = (performance.now() - start) / 1000
+  } while (wall < seconds)
+  const cpu = cpuSeconds() - cpuBefore
+  const foreign = hasProc ? Math.max(0, busySeconds(processors) - busyBefore - cpu) / (wall * processors.size) : 0
+  return {
+    steps_per_s: steps / wall,
+    steps_per_cpu_s: steps / cpu,
+    // One thread has a processor to itself: what counts is how long it was off it. More threads need all of theirs.
+    disturbed: threads === 1 ? 1 - Math.min(1, cpu / wall) : Math.min(1, foreign),
+    steps,
+    peak_bytes: peakMemory(),
+  }
+}
+
+/**
+ * A contestant from a step function. Short steps are run in groups, so that asking for the time does not become part of what is measured;
+ * `prepare` finds out how many.
+ */
+export class Stepper implements Contestant {
+  readonly implementation: string
+  readonly note: string
+  private readonly step: (i: number) => void | Promise<void>
+  private group = 1
+  private done = 0
+
+  constructor(implementation: string, note: string, step: (i: number) => void | Promise<void>) {
+    this.implementation = implementation
+    this.note = note
+    this.step = step
+  }
+
+  async advance(): Promise<number> {
+    for (let i = 0; i < this.group; i++) {
+      const result = this.step(this.done++)
+      if (result !== undefined) await result
+    }
+    return this.group
+  }
+
+  /** Doubles the group until it takes a fiftieth of the window. */
+  async prepare(seconds: number): Promise<void> {
+    for (;;) {
+      const start = performance.now()
+      await this.advance()
+      if (performance.now() - start > (seconds * 1000) / 50) return
+      this.group *= 2
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest'
+import { type Case, caseNamed, cases, flopsPerStep, parameterCount } from '../../bench/cases.ts'
+import { cut, makeData } from '../../bench/data.ts'
+import { interleave, type Player } from '../../bench/interleave.ts'
+import { PlainNetwork } from '../../bench/plain.ts'
+import { median, ratio, spread } from '../../bench/statistics.ts'
+import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
+
+describe('statistics of the benchmark', () => {
+  it('takes the middle, or the mean of the middle two', () => {
+    expect(median([3, 1, 2])).toBe(2)
+    expect(median([4, 1, 3, 2])).toBe(2.5)
+    expect(spread([3, 1, 2])).toEqual({ median: 2, lowest: 1, highest: 3 })
+    expect(() => median([])).toThrow('at least one value')
+  })
+
+  it('forms ratios inside rounds', () => {
+    const rounds = [
+      { of: 10, to: 5 },
+      { of: 100, to: 20 },
+      { of: 9, to: 3 },
+    ]
+    expect(ratio(rounds)).toEqual({ median: 3, lowest: 2, highest: 5 })
+    expect(ratio([])).toBeNull()
+  })
+})
+
+describe('taking turns', () => {
+  const calls: string[] = []
+  /** Says how disturbed its windows were, one after the other; the last value stays. */
+  function player(name: string, disturbed: readonly number[], milliseconds = 0): Player {
+    let count = 0
+    return {
+      name,
+      async window() {
+        calls.push(name)
+        const value = disturbed[Math.min(count++, disturbed.length - 1)]
+        if (value < 0) throw new Error('gone')
+        if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds))
+        return { steps_per_s: count, steps_per_cpu_s: count, disturbed: value, steps: 1, peak_bytes: 0 }
+      },
+    }
+  }
+  const options = { reference: 'us', rounds: 2, limit: 20, slow: 0.05 }
+  const play = async (...players: Player[]) => {
+    calls.length = 0
+    const result = await interleave(players, options)
+    return players.map((one) => result.get(one))
+  }
+
+  it('turns the order round', async () => {
+    const [us, them] = await play(player('us', [0]), player('them', [0]))
+    expect(calls).toEqual(['us', 'them', 'them', 'us'])
+    expect(them).toMatchObject({ quiet: true, failure: null })
+    expect(them?.pairs.map(({ own, reference }) => [own.steps_per_s, reference?.steps_per_s])).toEqual([
+      [1, 1],
+      [2, 2],
+    ])
+    expect(us?.pairs.length).toBe(2)
+  })
+
+  it('repeats what was disturbed, for those that it concerns', async () => {
+    const [, noisy, other] = await play(player('us', [0]), player('noisy', [0.5, 0.5, 0]), player('other', [0]))
+    expect(calls.filter((name) => name === 'noisy').length).toBe(4)
+    expect(calls.filter((name) => name === 'other').length).toBe(2)
+    expect(noisy?.pairs.map(({ own }) => own.disturbed)).toEqual([0, 0])
+    expect(other?.quiet).toBe(true)
+  })
+
+  it('asks slow ones twice, and lets go who does not answer', async () => {
+    const [us, slow, lost] = await play(player('us', [0]), player('slow', [0.5], 80), player('lost', [0, -1]))
+    expect(slow).toMatchObject({ quiet: false, failure: null })
+    expect(slow?.pairs.length).toBe(2)
+    expect(lost).toMatchObject({ failure: 'gone' })
+    expect(lost?.pairs.length).toBe(1)
+    expect(us?.pairs.length).toBe(2)
+  })
+})
+
+describe('cases of the benchmark', () => {
+  it('counts the products of a step, without the gradient of the data', () => {
+    // 784-128-10, batch 32: three products of 32 x 128 x 10, two of 32 x 784 x 128.
+    expect(flopsPerStep(caseNamed('c'))).toBe(2 * 32 * (2 * 784 * 128 + 3 * 128 * 10))
+  })
+
+  it('refuses other names', () => expect(() => caseNamed('z')).toThrow('Unknown case "z"; there are a, b, c, d, e, f.'))
+
+  it.each(Object.values(cases))('$name has as many parameters as the model', (definition) => {
+    const small = shrink(definition)
+    expect(buildModel(small, { executor: 'reference' }).parameterCount).toBe(parameterCount(small))
+  })
+})
+
+/** The same network with few units. Dropout is off: the two draw from different generators. */
+function shrink(definition: Case): Case {
+  const { sizes, batchSize } = definition
+  return { ...definition, sizes: sizes.map((size) => Math.min(size, 11)), batchSize: Math.min(batchSize, 8), dropout: 0 }
+}
+
+/** Copies the model's initial weights: kernel, bias, kernel, bias …, as they were made. */
+function plainLike(definition: Case, weights: readonly Float32Array[]): PlainNetwork {
+  const plain = new PlainNetwork(definition)
+  plain.layers.forEach(({ kernel, bias }, i) => {
+    kernel.set(weights[2 * i])
+    bias.set(weights[2 * i + 1])
+  })
+  return plain
+}
+
+describe('the plain network of the benchmark', () => {
+  // Learning rates of the benchmark hardly move a loss in a few steps; larger ones show an update that differs.
+  const faster = (definition: Case): Case => ({ ...definition, optimizer: { ...definition.optimizer, learningRate: 0.02 } })
+
+  it.each(Object.values(cases))('does what the library does, case $name', async (whole) => {
+    const definition = faster(shrink(whole))
+    const data = makeData(definition, 20)
+    const model = buildModel(definition, { executor: 'reference' })
+    const plain = plainLike(
+      definition,
+      model.parameters.map(({ variable }) => model.values(variable) as Float32Array),
+    )
+    const expected: number[] = []
+    const { loss, batchSize } = definition
+    for await (const event of model.train(data, { loss, batchSize, optimizer: buildOptimizer(definition), shuffle: false }))
+      if (event.type === 'step') expected.push(event.loss)
+    const losses = cut(definition, data).map(({ x, y }) => plain.step(x, y))
+    expect(losses.length).toBe(20)
+    losses.forEach((value, i) => {
+      expect(Math.abs(value - expected[i])).toBeLessThan(1e-5 * Math.max(1, expected[i]))
+    })
+  })
+
+  it('drops what it should, and keeps the expected value', () => {
+    const definition = { ...caseNamed('e'), sizes: [4, 500, 3] }
+    const plain = new PlainNetwork(definition)
+    const [{ x, y }] = cut(definition, makeData(definition, 2))
+    plain.step(x, y)
+    const kept = plain.layers[0].kept ?? new Float32Array(0)
+    const dropped = kept.filter((scale) => scale === 0).length / kept.length
+    expect(Math.abs(dropped - definition.dropout)).toBeLessThan(0.01)
+    expect(kept.find((scale) => scale !== 0)).toBeCloseTo(1 / (1 - definition.dropout))
+    expect(plain.layers[1].kept).toBeNull()
+  })
+})
