@@ -64,7 +64,7 @@ export { gather, oneHot, scatterAdd } from './ops/indexing.ts'
 export { matmul } from './ops/matmul.ts'
 export { argmax, max, mean, type ReduceOptions, sum, variance } from './ops/reduce.ts'
 export { broadcastTo, concat, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
-export { logSoftmax, softmax } from './ops/softmax.ts'
+export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
 export {
   type AdamOptions,

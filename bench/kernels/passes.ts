@@ -51,6 +51,17 @@ const rows = (op: string, columns: number): Pass => ({
   operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape }] }),
 })
 
+/** Losses, or the gradient of their mean, of rows of logits and one class number each. */
+const crossEntropy = (columns: number, gradient: boolean): Pass => ({
+  op: gradient ? 'softmaxCrossEntropyGradient' : 'softmaxCrossEntropy',
+  traffic: gradient ? { copy: 1 } : { read: 1 },
+  columns,
+  operands: (shape) => ({
+    inputs: [{ shape }, { shape: shape.slice(0, 1), dtype: 'int32', value: 3 }, ...(gradient ? [scalar(1 / shape[0])] : [])],
+    outputs: [{ shape: gradient ? shape : shape.slice(0, 1) }],
+  }),
+})
+
 /** A sum over one of two axes, or over the only one. */
 const sum = (axis: number, columns?: number): Pass => ({
   op: 'sum',
@@ -88,13 +99,17 @@ const passes: Readonly<Record<string, Pass>> = {
   'dropout: mask': {
     op: 'bernoulli',
     traffic: { write: 1 },
-    attributes: { probability: 0.8, stream: 0 },
+    attributes: { probability: 0.8, value: 1.25, stream: 0 },
     operands: (shape) => ({ inputs: [{ shape: [2], dtype: 'int32', value: 7 }, scalar(1, 'int32')], outputs: [{ shape }] }),
   },
-  'dropout: apply': chain(['multiply 0 1', 'multiply 3 2'], 2, [1.25]),
+  'dropout: apply': chain(['multiply 0 1'], 2),
   'softmax of 10': rows('softmax', 10),
   'softmax of 1024': rows('softmax', 1024),
   'logSoftmax of 1024': rows('logSoftmax', 1024),
+  'cross-entropy of 10': crossEntropy(10, false),
+  'its gradient, of 10': crossEntropy(10, true),
+  'cross-entropy of 1024': crossEntropy(1024, false),
+  'its gradient, of 1024': crossEntropy(1024, true),
   'sum of all': sum(0),
   'sums of rows': sum(1, 1024),
   'sums of columns (bias)': sum(0, 1024),

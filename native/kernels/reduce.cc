@@ -309,7 +309,17 @@ void runArgmax(const Instruction* instruction, int64_t chunk, void*) {
   const float* x = (const float*)instruction->inputs[0].data;
   int32_t* y = (int32_t*)instruction->outputs[0].data;
   int64_t from = chunk * r.unitsPerChunk, to = lesser(from + r.unitsPerChunk, r.units);
-  for (int64_t unit = from; unit < to; unit++) {
+  int64_t unit = from;
+  // Short rows kWidth at a time, a lane each: one alone is a branch an element.
+  if (r.inner == 1 && r.reduced <= 16 && kWidth >= 4) {
+    for (; unit + 4 <= to; unit += kWidth) {
+      int rows = (int)lesser(to - unit, kWidth);
+      Float columns[16];
+      loadColumns(columns, x + unit * r.reduced, (int)r.reduced, rows);
+      argmaxOfColumns(y + unit, (const float*)columns, kWidth, r.reduced, rows);
+    }
+  }
+  for (; unit < to; unit++) {
     if (r.inner == 1) {
       y[unit] = argmaxOfRow(x + unit * r.reduced, r.reduced);
     } else {

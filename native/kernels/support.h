@@ -57,5 +57,29 @@ THALWEG_INLINE void fillRun(int32_t* y, int32_t value, int64_t n) {
   if (i < n) storeIntPartial(y + i, values, (int)(n - i));
 }
 
+// Rows of up to sixteen elements are worked on kWidth at a time, a lane each: lane r of columns[c] is element c of row r.
+// `rows` of them exist; the other lanes are read as 0.
+THALWEG_INLINE void loadColumns(Float (&columns)[16], const float* x, int n, int rows) {
+  for (int first = 0; first < n; first += kWidth) {
+    int lanes = n - first < kWidth ? n - first : kWidth;
+    Float square[kWidth];
+    THALWEG_UNROLL for (int row = 0; row < kWidth; row++)
+      square[row] = row < rows ? loadPartial(x + row * n + first, lanes) : splat(0.0f);
+    transpose(square);
+    THALWEG_UNROLL for (int c = 0; c < kWidth; c++) columns[first + c] = square[c];
+  }
+}
+
+THALWEG_INLINE void storeColumns(float* y, const Float (&columns)[16], int n, int rows) {
+  for (int first = 0; first < n; first += kWidth) {
+    int lanes = n - first < kWidth ? n - first : kWidth;
+    Float square[kWidth];
+    THALWEG_UNROLL for (int c = 0; c < kWidth; c++) square[c] = columns[first + c];
+    transpose(square);
+    THALWEG_UNROLL for (int row = 0; row < kWidth; row++)
+      if (row < rows) storePartial(y + row * n + first, square[row], lanes);
+  }
+}
+
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

@@ -95,5 +95,21 @@ template <int distance> THALWEG_INLINE Float lanesAbove(Float x) {
 }
 THALWEG_INLINE float firstLane(Float x) { return _mm256_cvtss_f32(x.v); }
 
+THALWEG_INLINE void transpose(Float (&rows)[8]) {
+  __m256 fours[8];  // fours[4 h + c]: column c of rows 4 h … 4 h + 3 in the low half, column c + 4 in the high one
+  for (int h = 0; h < 8; h += 4) {
+    __m256 low01 = _mm256_unpacklo_ps(rows[h].v, rows[h + 1].v), high01 = _mm256_unpackhi_ps(rows[h].v, rows[h + 1].v);
+    __m256 low23 = _mm256_unpacklo_ps(rows[h + 2].v, rows[h + 3].v), high23 = _mm256_unpackhi_ps(rows[h + 2].v, rows[h + 3].v);
+    fours[h] = _mm256_shuffle_ps(low01, low23, 0x44);
+    fours[h + 1] = _mm256_shuffle_ps(low01, low23, 0xee);
+    fours[h + 2] = _mm256_shuffle_ps(high01, high23, 0x44);
+    fours[h + 3] = _mm256_shuffle_ps(high01, high23, 0xee);
+  }
+  for (int c = 0; c < 4; c++) {
+    rows[c].v = _mm256_permute2f128_ps(fours[c], fours[c + 4], 0x20);
+    rows[c + 4].v = _mm256_permute2f128_ps(fours[c], fours[c + 4], 0x31);
+  }
+}
+
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

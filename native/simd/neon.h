@@ -98,5 +98,13 @@ template <int distance> THALWEG_INLINE Float lanesAbove(Float x) {
 }
 THALWEG_INLINE float firstLane(Float x) { return vgetq_lane_f32(x.v, 0); }
 
+THALWEG_INLINE void transpose(Float (&rows)[4]) {
+  float32x4x2_t low = vtrnq_f32(rows[0].v, rows[1].v), high = vtrnq_f32(rows[2].v, rows[3].v);
+  rows[0].v = vcombine_f32(vget_low_f32(low.val[0]), vget_low_f32(high.val[0]));
+  rows[1].v = vcombine_f32(vget_low_f32(low.val[1]), vget_low_f32(high.val[1]));
+  rows[2].v = vcombine_f32(vget_high_f32(low.val[0]), vget_high_f32(high.val[0]));
+  rows[3].v = vcombine_f32(vget_high_f32(low.val[1]), vget_high_f32(high.val[1]));
+}
+
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

@@ -72,6 +72,7 @@ THALWEG_INLINE Int selectInt(Mask m, Int whenTrue, Int whenFalse) { return m.v ?
 
 template <int distance> THALWEG_INLINE Float lanesAbove(Float x) { return x; }
 THALWEG_INLINE float firstLane(Float x) { return x.v; }
+THALWEG_INLINE void transpose(Float (&)[1]) {}
 
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

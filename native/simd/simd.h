@@ -34,6 +34,7 @@
 //   multiplyLow multiplyHigh (the two halves of the unsigned 64-bit product)
 //   lanesAbove<distance>: lane l is the argument's lane l + distance for l < distance; other lanes are unspecified
 //   firstLane
+//   transpose(rows): lane c of rows[r] changes places with lane r of rows[c], for kWidth vectors
 #if defined(THALWEG_ISA_AVX512)
 #include "avx512.h"
 #elif defined(THALWEG_ISA_AVX2)

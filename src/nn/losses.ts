@@ -7,9 +7,8 @@ import { describe, OptionError, unknownName } from '../errors.ts'
 import { batch, formatShape } from '../graph/shape.ts'
 import { type Spec, Tensor } from '../graph/tensor.ts'
 import { add, cast, equal, greater, multiply, negate, softplus, square, subtract } from '../ops/elementwise.ts'
-import { oneHot } from '../ops/indexing.ts'
 import { argmax, mean, sum } from '../ops/reduce.ts'
-import { logSoftmax } from '../ops/softmax.ts'
+import { logSoftmax, softmaxCrossEntropy } from '../ops/softmax.ts'
 
 /** A loss: how a prediction is judged against a target, sample by sample, with what must be known to check data for it. */
 export interface Loss {
@@ -84,7 +83,10 @@ const categoricalCrossentropy: Loss = {
 const sparseCategoricalCrossentropy: Loss = {
   name: 'sparseCategoricalCrossentropy',
   target: () => ({ shape: [batch], dtype: 'int32' }),
-  compute: (x, t) => categoricalCrossentropy.compute(x, oneHot(t, classesOf(x))),
+  compute: (x, t) => {
+    classesOf(x)
+    return softmaxCrossEntropy(x, t)
+  },
   correct: (x, t) => equal(cast(argmax(x)), cast(t)),
   range: (prediction) => ({ kind: 'classes', count: classesOf(prediction) }),
   includes: fromLogits,

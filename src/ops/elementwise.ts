@@ -125,7 +125,7 @@ export const elementwiseOps = {
   multiply: elementwise('multiply', 2, {
     compute: (a, b) => a * b,
     gradient: ({ inputs: [a, b], dy }) => [multiply(dy, b), multiply(dy, a)],
-    simplify: ({ inputs: [a, b] }) => (isConstant(b, 1, a, b) ? a : isConstant(a, 1, b, a) ? b : null),
+    simplify: ({ inputs: [a, b] }) => (isConstant(b, 1, a, b) ? a : isConstant(a, 1, b, a) ? b : (oneFactor(a, b) ?? oneFactor(b, a))),
   }),
   divide: elementwise('divide', 2, {
     compute: (a, b) => a / b,
@@ -253,6 +253,24 @@ function APART(): NonNullable<Elementwise['draw']> {
 /** x + 0, x · 1: whether `candidate` is that constant and `kept` alone already has the result's shape. */
 function isConstant(candidate: Tensor, value: number, kept: Tensor, dropped: Tensor): boolean {
   return constantValue(candidate) === value && sameShape(broadcastShapes('simplify', kept.shape, dropped.shape), kept.shape)
+}
+
+/**
+ * c · (d · x) as (c · d) · x for constants of which one is a power of two: the same bits, unless d · x is denormal or overflows.
+ * Other constants would round once instead of twice, and change results.
+ */
+function oneFactor(factor: Tensor, product: Tensor): Tensor | null {
+  const outer = constantValue(factor)
+  if (outer === null || product.op !== elementwiseOps.multiply) return null
+  const [a, b] = product.inputs
+  const [inner, x] = constantValue(a) === null ? [constantValue(b), a] : [constantValue(a), b]
+  if (inner === null || !(isPowerOfTwo(outer) || isPowerOfTwo(inner))) return null
+  const isNormal = (value: number) => Math.abs(value) >= 2 ** -126 && Math.abs(value) < 2 ** 127
+  return [outer, inner, outer * inner].every(isNormal) ? multiply(outer * inner, x) : null
+}
+
+function isPowerOfTwo(value: number): boolean {
+  return 2 ** Math.round(Math.log2(Math.abs(value))) === Math.abs(value)
 }
 
 /** 1 where a > b, 1/2 where they are equal, else 0. */

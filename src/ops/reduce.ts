@@ -1,6 +1,6 @@
 /** Reductions. The primitives reduce one run of neighbouring axes; the functions below compose them. */
 import { checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
-import { defineOp, type Reject, type Sample, type SampleInput, spec, uniform } from '../graph/op.ts'
+import { defineOp, type Reject, type RewriteCall, type Sample, type SampleInput, spec, uniform } from '../graph/op.ts'
 import { formatShape, normaliseAxis, type Shape, sameShape } from '../graph/shape.ts'
 import { apply, expectDtype, expectTensor, locate, type Spec, type Tensor } from '../graph/tensor.ts'
 import { divide, equal, multiply, square, subtract } from './elementwise.ts'
@@ -52,11 +52,17 @@ function restored(y: Tensor, x: Tensor, { start, end }: ReduceAttributes): Tenso
   return reshape(y, [...x.shape.slice(0, start), ...x.shape.slice(start, end).map(() => 1), ...x.shape.slice(end)])
 }
 
+/** What is reduced over extents of 1 is a view. */
+function unreduced({ inputs: [x], output, attributes: { start, end } }: RewriteCall<ReduceAttributes>): Tensor | null {
+  return x.shape.slice(start, end).every((extent) => extent === 1) ? reshape(x, output.shape) : null
+}
+
 export const reduceOps = {
   sum: defineOp<ReduceAttributes>({
     name: 'sum',
     infer: inferReduction,
     gradient: ({ inputs: [x], attributes, dy }) => [broadcastTo(restored(dy, x, attributes), x.shape)],
+    simplify: unreduced,
     samples: [...reductionSamples(false), sample(uniform([3, 0]), 1, 2), sample(uniform([40_007]), 0, 1)],
     rejects: reductionRejects,
   }),
@@ -70,6 +76,7 @@ export const reduceOps = {
       const ties: Tensor = apply(reduceOps.sum, [largest], { ...attributes, keepDims: true })
       return [multiply(largest, divide(restored(dy, x, attributes), ties))]
     },
+    simplify: unreduced,
     samples: reductionSamples(true),
     rejects: reductionRejects,
   }),

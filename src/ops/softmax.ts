@@ -1,11 +1,12 @@
-/** Softmax and its logarithm, over the last axis: primitives for stability and because they are three passes in one. */
+/** Softmax, its logarithm and its cross-entropy, over the last axis: primitives for stability and because they are several passes in one. */
 import { ShapeError } from '../errors.ts'
-import { defineOp, type Op, spec, uniform } from '../graph/op.ts'
-import { normaliseAxis } from '../graph/shape.ts'
+import { defineOp, integers, type Op, spec, uniform } from '../graph/op.ts'
+import { formatShape, normaliseAxis, sameShape } from '../graph/shape.ts'
 import { apply, expectDtype, locate, type Spec, type Tensor } from '../graph/tensor.ts'
 import { exp, multiply, subtract } from './elementwise.ts'
-import { sum } from './reduce.ts'
-import { transpose } from './shape.ts'
+import { sum, sumTo } from './reduce.ts'
+import { reshape, shapeOps, transpose } from './shape.ts'
+import { constant } from './source.ts'
 
 function inferRows([x]: readonly Spec[], _: object, where: string): Spec {
   expectDtype(where, x, 'float32')
@@ -20,6 +21,28 @@ const samples = [[4, 7], [1], [3, 1], [19, 33], [2, 3, 16], [0, 4], [5, 1031]].m
 const rejects = [
   { inputs: [spec([])], attributes: {}, message: /at least one dimension/ },
   { inputs: [spec([3], 'int32')], attributes: {}, message: /must be float32/ },
+]
+
+/** Logits [..., classes] and labels [...]. */
+function checkLabels([x, labels]: readonly Spec[], where: string): void {
+  expectDtype(where, x, 'float32', 'logits')
+  expectDtype(where, labels, 'int32', 'labels')
+  if (x.shape.length === 0 || x.shape[x.shape.length - 1] === 0)
+    throw new ShapeError(`${where}: the last axis of the logits must have at least one class, got shape ${formatShape(x.shape)}.`)
+  if (!sameShape(x.shape.slice(0, -1), labels.shape))
+    throw new ShapeError(
+      `${where}: expected one label for each row of logits, got logits ${formatShape(x.shape)} and labels ${formatShape(labels.shape)}.`,
+    )
+}
+
+const labelled = [[4, 7], [1], [3, 1], [19, 16], [33, 10], [2, 3, 17], [0, 4], [5, 1031]].map(
+  (shape) => [uniform(shape), integers(shape.slice(0, -1), shape[shape.length - 1])] as const,
+)
+const labelRejects = [
+  { operands: [spec([]), spec([], 'int32')], message: /at least one class, got shape \[\]/ },
+  { operands: [spec([3, 0]), spec([3], 'int32')], message: /at least one class/ },
+  { operands: [spec([3, 4]), spec([3])], message: /labels must be int32/ },
+  { operands: [spec([3, 4]), spec([4], 'int32')], message: /one label for each row of logits, got logits \[3, 4\] and labels \[4\]/ },
 ]
 
 export const softmaxOps = {
@@ -42,6 +65,63 @@ export const softmaxOps = {
     samples,
     rejects,
   }),
+
+  // y = log Σ e^(x_j) - x_t for the label t of each row; NaN if the label is no class.
+  softmaxCrossEntropy: defineOp({
+    name: 'softmaxCrossEntropy',
+    infer: (inputs, _, where) => {
+      checkLabels(inputs, where)
+      return { shape: inputs[1].shape, dtype: 'float32' }
+    },
+    gradient: ({ inputs: [x, labels], dy }): readonly (Tensor | null)[] => [
+      apply(softmaxOps.softmaxCrossEntropyGradient, [x, labels, dy], {}),
+      null,
+    ],
+    samples: labelled.map((inputs) => ({ inputs, attributes: {} })),
+    rejects: labelRejects.map(({ operands, message }) => ({ inputs: operands, attributes: {}, message })),
+  }),
+
+  // y_i = (p_i - [i = t]) dy, p = softmax(x); dy one a row, or one for all. NaN for a row whose label is no class.
+  // The exponentials are computed again: keeping them costs more (decision 17).
+  softmaxCrossEntropyGradient: defineOp({
+    name: 'softmaxCrossEntropyGradient',
+    inPlace: [0],
+    infer: (inputs, _, where) => {
+      const [x, labels, dy] = inputs
+      checkLabels(inputs, where)
+      expectDtype(where, dy, 'float32', 'dy')
+      if (dy.shape.length > 0 && !sameShape(dy.shape, labels.shape))
+        throw new ShapeError(
+          `${where}: dy must be a scalar or have the shape of the labels, ${formatShape(labels.shape)}, got ${formatShape(dy.shape)}.`,
+        )
+      return x
+    },
+    // With g = dy · (incoming gradient), dx = p (g - Σ p g).
+    gradient: ({ inputs: [x, labels, dy], dy: incoming }): readonly (Tensor | null)[] => {
+      const p = softmax(x)
+      const g = multiply(incoming, dy.rank === 0 ? dy : reshape(dy, [...dy.shape, 1]))
+      const slope = apply(softmaxOps.softmaxCrossEntropyGradient, [x, labels, constant(1)], {})
+      return [
+        multiply(p, subtract(g, sum(multiply(p, g), { axes: [-1], keepDims: true }))),
+        null,
+        sumTo(sum(multiply(incoming, slope), { axes: [-1] }), dy.shape),
+      ]
+    },
+    // A mean gives every row the same dy.
+    simplify: ({ inputs: [x, labels, dy] }): Tensor | null =>
+      dy.op === shapeOps.broadcastTo && dy.inputs[0].rank === 0
+        ? apply(softmaxOps.softmaxCrossEntropyGradient, [x, labels, dy.inputs[0]], {})
+        : null,
+    samples: labelled.flatMap(([x, labels]) => [
+      { inputs: [x, labels, uniform(labels.shape)], attributes: {} },
+      { inputs: [x, labels, uniform([])], attributes: {} },
+    ]),
+    rejects: [
+      ...labelRejects.map(({ operands, message }) => ({ inputs: [...operands, spec([])], attributes: {}, message })),
+      { inputs: [spec([3, 4]), spec([3], 'int32'), spec([4])], attributes: {}, message: /shape of the labels, \[3\], got \[4\]/ },
+      { inputs: [spec([3, 4]), spec([3], 'int32'), spec([3], 'int32')], attributes: {}, message: /dy must be float32/ },
+    ],
+  }),
 }
 
 /** Another axis than the last is moved there and back. */
@@ -60,4 +140,15 @@ export function softmax(x: Tensor, axis = -1): Tensor {
 /** The logarithm of softmax, computed without forming it: x - log Σ e^x. */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return alongAxis(softmaxOps.logSoftmax, x, axis)
+}
+
+/**
+ * -log softmax(x)_t, row by row, computed without forming softmax.
+ *
+ * @param logits [..., classes].
+ * @param labels int32 class numbers, [...].
+ * @returns One loss a label, [...]; NaN where the label is not among 0 … classes - 1.
+ */
+export function softmaxCrossEntropy(logits: Tensor, labels: Tensor): Tensor {
+  return apply(softmaxOps.softmaxCrossEntropy, [logits, labels], {})
 }

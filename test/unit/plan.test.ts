@@ -159,6 +159,14 @@ describe('simplify', () => {
     ['zeros that repeat the other operand stay', () => add(scalar, broadcastTo(constant(0), [2])), 'add(scalar, broadcastTo[2](0))'],
     ['--x', () => negate(negate(x)), 'x'],
     ['---x', () => negate(negate(negate(x))), 'negate(x)'],
+    ['constant factors of which one is a power of two', () => multiply(0.001, multiply(x, 2)), 'multiply(0.002, x)'],
+    ['three of them', () => multiply(multiply(-0.25, multiply(0.3, x)), 8), 'multiply(-0.6, x)'],
+    ['other constant factors stay, as they round twice', () => multiply(0.1, multiply(3, x)), 'multiply(0.1, multiply(3, x))'],
+    [
+      'factors whose product is denormal stay',
+      () => multiply(2 ** -100, multiply(2 ** -100, x)),
+      `multiply(${2 ** -100}, multiply(${2 ** -100}, x))`,
+    ],
     ['x²', () => power(x, 2), 'square(x)'],
     ['x^(1/2)', () => power(x, 0.5), 'sqrt(x)'],
     ['x^1', () => power(x, 1), 'x'],
@@ -184,7 +192,7 @@ describe('simplify', () => {
     [
       'the gradient of a mean of means needs no instruction for its constant',
       () => gradients(mean(mean(square(x), { axes: [1] })), [x])[0],
-      'multiply(0.16666666666666666, multiply(2, x))',
+      'multiply(0.3333333333333333, x)',
     ],
     [
       'broadcastTo of both operands: one has to stay',

@@ -28,4 +28,26 @@ const logSoftmax: Kernel = ([x], [y]) => {
   })
 }
 
-export const softmaxKernels = { softmax, logSoftmax }
+/** y = log Σ e^(x - max) - (x_t - max) for the label t of each row; NaN where the label is no class. */
+const softmaxCrossEntropy: Kernel = ([x, labels], [y]) => {
+  forEachRow(x, (start, length, maximum, sum) => {
+    const row = start / length
+    const label = labels.values[row]
+    y.values[row] = label >= 0 && label < length ? Math.log(sum) - (x.values[start + label] - maximum) : Number.NaN
+  })
+}
+
+/** y_i = (e^(x_i - max) / Σ e^(x - max) - [i = t]) dy, dy one a row or one for all; NaN where the label is no class. */
+const softmaxCrossEntropyGradient: Kernel = ([x, labels, dy], [y]) => {
+  forEachRow(x, (start, length, maximum, sum) => {
+    const row = start / length
+    const label = labels.values[row]
+    const factor = label >= 0 && label < length ? dy.values[dy.shape.length === 0 ? 0 : row] : Number.NaN
+    for (let i = 0; i < length; i++) {
+      const probability = Math.exp(x.values[start + i] - maximum) / sum
+      y.values[start + i] = (probability - (i === label ? 1 : 0)) * factor
+    }
+  })
+}
+
+export const softmaxKernels = { softmax, logSoftmax, softmaxCrossEntropy, softmaxCrossEntropyGradient }
