@@ -38,6 +38,7 @@ struct Instruction {
   void* parameters;        // `parameterBytes` of the kernel, zeroed before `prepare`, 64-byte aligned
   float* shared;           // `sharedBytes` asked for in `prepare`: one per instruction (partial results), 64-byte aligned
   int64_t chunks;          // independent pieces; set by `prepare`; 0 means nothing to do
+  bool guards;             // set by `prepare` when nothing behind it may begin before `finish` has agreed
 };
 
 // What `prepare` is given, and what it answers.
@@ -58,7 +59,7 @@ struct Kernel {
   bool (*prepare)(Preparation*);
   // Computes chunk `chunk` of 0 … chunks-1. Chunks of one instruction may run at once, in any order, on any thread.
   void (*run)(const Instruction*, int64_t chunk, void* scratch);
-  // Null, or called once after all chunks (combines partial results). False stops the step here.
+  // Null, or called once after all chunks (combines partial results). False, for which `guards` must be set, stops the step here.
   bool (*finish)(const Instruction*);
 };
 

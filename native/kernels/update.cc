@@ -281,6 +281,7 @@ bool prepareCheckFinite(Preparation* preparation) {
   c->chunk = chunkOf(elements, preparation->threads);
   instruction->chunks = quotientUp(elements, c->chunk);
   if (instruction->chunks == 0) instruction->chunks = 1;  // so that `finish` runs
+  instruction->guards = true;
   preparation->sharedBytes = instruction->chunks * (int64_t)sizeof(float);
   preparation->nanoseconds = 20 + (double)instruction->inputCount * 3 + (double)elements * (kWidth == 1 ? 0.1 : 0.06);
   return true;

@@ -9,6 +9,7 @@
 
 #include "pool.h"
 #include "registry.h"
+#include "schedule.h"
 
 namespace thalweg {
 namespace {
@@ -46,8 +47,7 @@ constexpr int64_t kSharedFeedBytes = 32 * 1024;
 struct Step {
   void (*run)(const Instruction*, int64_t chunk, void* scratch);
   bool (*finish)(const Instruction*);
-  bool shared;         // its chunks go to several threads
-  bool sharedIfAwake;  // the same, as long as these are awake
+  double nanoseconds;  // estimated, on one thread
   Instruction instruction;
 };
 
@@ -62,6 +62,7 @@ struct Session::State {
   std::vector<Operand> tensors;
   std::vector<Operand> operands;  // the inputs and outputs of all instructions, one after the other
   std::vector<Step> steps;
+  Schedule schedule;
   AlignedMemory parameters, shared, scratch;
   int64_t scratchStride = 0;  // bytes from one thread's scratch memory to the next's
 
@@ -77,6 +78,9 @@ struct Session::State {
   void feedRows(const RunRequest& request, const Feed& feed, int64_t step, int64_t first, int64_t end) const;
   void record(const RunRequest& request, int64_t step) const;
   int64_t runInstructions(int64_t first, int64_t end);
+  bool isWorthSharing(int64_t units, double nanoseconds) const;
+  int64_t runTogether(const Wave& wave);
+  int64_t runAlone(int64_t index);
   int64_t runStep(const RunRequest& request, int64_t step, int64_t end);
   int64_t runProfiledStep(const RunRequest& request, int64_t step, int64_t end, std::chrono::steady_clock::time_point began);
 };
@@ -231,9 +235,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
 
     step.run = kernel.run;
     step.finish = kernel.finish;
-    const bool divisible = threads > 1 && step.instruction.chunks > 1;
-    step.shared = divisible && preparation.nanoseconds >= serialBelow;
-    step.sharedIfAwake = divisible && preparation.nanoseconds >= serialBelow * kAwakePart;
+    step.nanoseconds = preparation.nanoseconds;
   }
 
   scratchStride = roundedUp(scratchBytes);
@@ -242,6 +244,9 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
   for (size_t index = 0; index < steps.size(); index++) {
     steps[index].instruction.shared = reinterpret_cast<float*>(shared.data() + sharedOffsets[index]);
   }
+  std::vector<Work> work;
+  for (const Step& step : steps) work.push_back({&step.instruction, step.nanoseconds});
+  schedule = makeSchedule(work, threads);
   return "";
 }
 
@@ -425,35 +430,66 @@ void Session::State::record(const RunRequest& request, int64_t step) const {
 
 namespace {
 
-// One instruction as the pool's threads see it.
+// What the pool's threads see of a wave (its units), or of an instruction on its own (null: its chunks).
 struct SharedWork {
-  const Step* step;
+  const Step* steps;
+  const Unit* units;
+  int64_t instruction;
   uint8_t* scratch;
   int64_t scratchStride;
 };
 
-void runChunk(void* context, int64_t chunk, int slot) {
+void runUnit(void* context, int64_t index, int slot) {
   const SharedWork& work = *static_cast<const SharedWork*>(context);
-  work.step->run(&work.step->instruction, chunk, work.scratch + slot * work.scratchStride);
+  const Unit unit = work.units ? work.units[index] : Unit{work.instruction, index};
+  const Step& step = work.steps[unit.instruction];
+  step.run(&step.instruction, unit.chunk, work.scratch + slot * work.scratchStride);
 }
 
 }  // namespace
 
 // Runs instructions [first, end). Returns -1, or the number of the one that ended the step.
 int64_t Session::State::runInstructions(int64_t first, int64_t end) {
-  const int workers = static_cast<int>(threads);
-  for (int64_t index = first; index < end; index++) {
-    const Step& step = steps[index];
-    const int64_t chunks = step.instruction.chunks;
-    if (step.shared || (step.sharedIfAwake && poolIsAwake(workers))) {
-      SharedWork work = {&step, scratch.data(), scratchStride};
-      parallelFor(chunks, workers, runChunk, &work);
+  for (const Wave& wave : schedule.waves) {
+    if (wave.end <= first) continue;
+    if (wave.first >= end) break;
+    int64_t stoppedAt = -1;
+    if (wave.first >= first && wave.end <= end && isWorthSharing(wave.endUnit - wave.firstUnit, wave.nanoseconds)) {
+      stoppedAt = runTogether(wave);
     } else {
-      for (int64_t chunk = 0; chunk < chunks; chunk++) step.run(&step.instruction, chunk, scratch.data());
+      const int64_t to = std::min(end, wave.end);
+      for (int64_t index = std::max(first, wave.first); index < to && stoppedAt < 0; index++) stoppedAt = runAlone(index);
     }
+    if (stoppedAt >= 0) return stoppedAt;
+  }
+  return -1;
+}
+
+bool Session::State::isWorthSharing(int64_t units, double nanoseconds) const {
+  if (threads == 1 || units < 2 || nanoseconds < serialBelow * kAwakePart) return false;
+  return nanoseconds >= serialBelow || poolIsAwake(static_cast<int>(threads));
+}
+
+int64_t Session::State::runTogether(const Wave& wave) {
+  SharedWork work = {steps.data(), schedule.units.data() + wave.firstUnit, -1, scratch.data(), scratchStride};
+  parallelFor(wave.endUnit - wave.firstUnit, static_cast<int>(threads), runUnit, &work);
+  for (int64_t index = wave.first; index < wave.end; index++) {
+    const Step& step = steps[index];
     if (step.finish && !step.finish(&step.instruction)) return index;
   }
   return -1;
+}
+
+int64_t Session::State::runAlone(int64_t index) {
+  const Step& step = steps[index];
+  const int64_t chunks = step.instruction.chunks;
+  if (isWorthSharing(chunks, step.nanoseconds)) {
+    SharedWork work = {steps.data(), nullptr, index, scratch.data(), scratchStride};
+    parallelFor(chunks, static_cast<int>(threads), runUnit, &work);
+  } else {
+    for (int64_t chunk = 0; chunk < chunks; chunk++) step.run(&step.instruction, chunk, scratch.data());
+  }
+  return step.finish && !step.finish(&step.instruction) ? index : -1;
 }
 
 // Returns what runInstructions returns.

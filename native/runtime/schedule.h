@@ -1,0 +1,38 @@
+// Which instructions of a plan may run at the same time, and which thread should begin with which part of them.
+#pragma once
+#include <stdint.h>
+
+#include <vector>
+
+#include "../kernels/kernel.h"
+
+namespace thalweg {
+
+// One prepared instruction.
+struct Work {
+  const Instruction* instruction;
+  double nanoseconds;  // the kernel's estimate, on one thread
+};
+
+// A chunk of an instruction.
+struct Unit {
+  int64_t instruction, chunk;
+};
+
+// Neighbouring instructions that do not touch each other's results, so that their chunks may run in any order: the two
+// products behind a layer's gradient, say. Threads meet only between waves.
+struct Wave {
+  int64_t first, end;          // instructions
+  int64_t firstUnit, endUnit;  // the same as units, those that one thread should begin with next to each other
+  double nanoseconds;          // of all of it, on one thread
+};
+
+struct Schedule {
+  std::vector<Wave> waves;
+  std::vector<Unit> units;
+};
+
+// With one thread there are no units, and each wave is one instruction.
+Schedule makeSchedule(const std::vector<Work>& plan, int64_t threads);
+
+}  // namespace thalweg
