@@ -199,11 +199,22 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
     step.instruction.parameters = nextParameters;
     nextParameters += roundedUp(static_cast<int64_t>(kernel.parameterBytes));
 
-    Preparation preparation = {};
-    preparation.instruction = &step.instruction;
-    preparation.attributes = &plan.instructions[index].attributes;
-    preparation.threads = threads;
-    if (!kernel.prepare(&preparation)) {
+    Preparation preparation;
+    const auto prepareFor = [&](int64_t threadsToUse) {
+      preparation = {};
+      preparation.instruction = &step.instruction;
+      preparation.attributes = &plan.instructions[index].attributes;
+      preparation.threads = threadsToUse;
+      return kernel.prepare(&preparation);
+    };
+    bool prepared = prepareFor(threads);
+    bool worthSharing = prepared && preparation.nanoseconds >= serialBelow && step.instruction.chunks > 1;
+    if (prepared && !worthSharing && threads > 1 && step.instruction.chunks > 1) {
+      // It stays on one thread, which should not have to work in pieces cut for several.
+      memset(step.instruction.parameters, 0, kernel.parameterBytes);
+      prepared = prepareFor(1);
+    }
+    if (!prepared) {
       preparation.error[sizeof preparation.error - 1] = 0;
       // Most kernels begin with their own name, which instructionText has said.
       const std::string problem = preparation.error, name = kernel.name + std::string(": ");
@@ -223,7 +234,6 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
 
     step.run = kernel.run;
     step.finish = kernel.finish;
-    const bool worthSharing = preparation.nanoseconds >= serialBelow && step.instruction.chunks > 1;
     step.threads = worthSharing ? static_cast<int32_t>(threads) : 1;
   }
 
