@@ -5,7 +5,8 @@
 //   y [..., rows, columns]; the leading extents of a and b broadcast. y aliases nothing.
 //
 // Each element of y is one chain of fused multiply-adds over ascending k, starting from 0; then the bias is added,
-// then the elementwise chain of "steps" applied (chain.h), whose input 0 is what y holds by then. All the rest is free, and chosen for speed: it cannot change a bit of the result.
+// then the elementwise chain of "steps" applied (chain.h), whose input 0 is what y holds by then. All the rest is free,
+// and chosen for speed: it cannot change a bit of the result.
 //
 // The structure is that of BLIS (Van Zee and van de Geijn, 2015). For each block of the depth (the chain pauses in
 // y between blocks, which is exact) and each block of rows:
@@ -225,7 +226,8 @@ TilesFunction chooseTiles(bool aInPlace, bool bInPlace, bool masked, int64_t row
 // a tile of one vector has too few sums to keep the multipliers busy.
 THALWEG_INLINE int64_t panelVectors(int64_t vectors) { return vectors == 4 ? 2 : lesser(vectors, kPanelVectors); }
 
-// Runs the chain over rows x columns elements of y, in place. tiles: the beginning of the scratch memory.
+// Runs the chain over rows x columns elements of y, in place. tiles: the beginning of the scratch memory, where packed
+// strips of a may lie; only a chain that needs no tiles runs before they are done with.
 void applyChain(const Matmul& m, const float* y, int64_t rows, int64_t columns, float* tiles) {
   if (columns == m.columns) {
     columns *= rows;
