@@ -1,7 +1,7 @@
 // What the runtime and the kernels know of each other.
 //
-// A kernel is two functions: `prepare`, called once when a plan is loaded, which checks the instruction and
-// writes what it needs into its parameter block; and `run`, called for each chunk of each step, which only computes.
+// A kernel is two functions: `prepare`, called when a plan is loaded (again, for one thread, if the instruction is too
+// small to be shared), which checks the instruction and writes what it needs into its parameter block; and `run`, called for each chunk of each step, which only computes.
 // This header is plain data: kernels are compiled once per instruction set, so nothing in it may be an
 // inline function or a template (one copy would survive linking, perhaps the wrong CPU's).
 #pragma once

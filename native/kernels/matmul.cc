@@ -1,11 +1,12 @@
-// Matrix product: y = activation(a b + bias).
+// Matrix product: y = chain(a b + bias, further inputs).
 //
 //   a [..., rows, depth] ([..., depth, rows] when transposeA)   b [..., depth, columns] ([..., columns, depth] when
-//   transposeB)   bias [columns], optional   y [..., rows, columns]; the leading extents of a and b broadcast.
-//   y aliases nothing.
+//   transposeB)   bias [columns], if the attribute says so   further inputs: as large as y, [columns] or scalars
+//   y [..., rows, columns]; the leading extents of a and b broadcast. y aliases nothing.
 //
 // Each element of y is one chain of fused multiply-adds over ascending k, starting from 0; then the bias is added,
-// then the activation applied. All the rest is free, and chosen for speed: it cannot change a bit of the result.
+// then the elementwise chain of "steps" applied (chain.h), whose input 0 is what y holds by then. All the rest is free,
+// and chosen for speed: it cannot change a bit of the result.
 //
 // The structure is that of BLIS (Van Zee and van de Geijn, 2015). For each block of the depth (the chain pauses in
 // y between blocks, which is exact) and each block of rows:
@@ -20,8 +21,8 @@
 #include <stdio.h>
 
 #include "../simd/simd.h"
+#include "chain.h"
 #include "packing.h"
-#include "steps.h"
 #include "support.h"
 
 namespace thalweg {
@@ -63,7 +64,7 @@ constexpr int64_t kLargeMatrix = 256 * 1024;   // elements: it does not fit the 
 constexpr int64_t kShallowBlock = 48;          // depth of a block of a large matrix read in place
 constexpr int64_t kTinyProduct = 8 * 1024;     // multiplications: packing a is no gain
 constexpr int64_t kFetchStrips = 8;            // so many strips fetch the next panel, each its part of the rows
-constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and its activation
+constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and its chain
 // Estimates, per element.
 constexpr double kNanosecondsPerPacked = 0.3;
 constexpr double kNanosecondsInPlace = 0.2;    // of a
@@ -76,11 +77,13 @@ struct Matmul {
   int64_t bStep, bColumn;   // b(k, j) is at k * bStep + j * bColumn
   bool aInPlace, bInPlace;  // read without packing
   bool swapped;             // y is one column: computed as the row b^T a^T, so a and b, and their strides, change places
-  TileFunction activation;  // or null
+  bool biased, chained;     // a bias is added, a chain follows
+  bool inPieces;            // the chain need not wait for whole rows
   int64_t depthBlock, rowBlock;
   int64_t batchPerChunk, rowsPerChunk, columnsPerChunk;
   int64_t batchChunks, rowChunks, columnChunks;
   int64_t packedPanels;     // where b's packed panels begin in `scratch`, in floats
+  Chain chain;
 };
 
 // --- Micro-kernels ---
@@ -223,17 +226,14 @@ TilesFunction chooseTiles(bool aInPlace, bool bInPlace, bool masked, int64_t row
 // a tile of one vector has too few sums to keep the multipliers busy.
 THALWEG_INLINE int64_t panelVectors(int64_t vectors) { return vectors == 4 ? 2 : lesser(vectors, kPanelVectors); }
 
-// Applies the activation to rows x columns elements of y, in place.
-void activate(const Matmul& m, float* y, int64_t rows, int64_t columns) {
+// Runs the chain over rows x columns elements of y, in place. tiles: the beginning of the scratch memory, where packed
+// strips of a may lie; only a chain that needs no tiles runs before they are done with.
+void applyChain(const Matmul& m, const float* y, int64_t rows, int64_t columns, float* tiles) {
   if (columns == m.columns) {
     columns *= rows;
     rows = 1;
   }
-  for (int64_t i = 0; i < rows; i++) {
-    float* row = y + i * m.columns;
-    const float* const operands[] = {row};
-    m.activation(operands, row, columns);
-  }
+  runChain(m.chain, y - m.chain.y, columns, rows, m.columns, tiles);
 }
 
 // `tiles * kTile` neighbouring elements of a row of y, where b is transposed: its columns, contiguous in memory, are
@@ -287,7 +287,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
   const float* a = tiles.a;
   const int64_t strips = rows / kStripRows, rest = rows % kStripRows;
   const bool single = rows == 1 && m.aInPlace && m.bInPlace;
-  int64_t waiting = 0;  // the first column that waits for its activation
+  int64_t waiting = 0;  // the first column that waits for its chain
   for (int64_t column = 0, vectors = quotientUp(columns, kWidth); column < columns;) {
     const int64_t wide = single && vectors > kWideVectors ? kWideVectors : panelVectors(vectors);
     const int64_t count = lesser(columns - column, wide * kWidth);
@@ -321,8 +321,8 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     }
     column += count;
     vectors -= wide;
-    if (last && m.activation != nullptr && (column == columns || (column - waiting) * rows >= kPieceElements)) {
-      activate(m, y + waiting, rows, column - waiting);
+    if (last && m.chained && (column == columns || (m.inPieces && (column - waiting) * rows >= kPieceElements))) {
+      applyChain(m, y + waiting, rows, column - waiting, packed - m.packedPanels);
       waiting = column;
     }
   }
@@ -333,7 +333,7 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
                        int64_t columns, float* scratch) {
   if (m.rows == 1 && m.bColumn != 1 && columns >= kTile) {
     multiplyRow(m, a, b, bias, y, columns);
-    if (m.activation != nullptr) activate(m, y, 1, columns);
+    if (m.chained) applyChain(m, y, 1, columns, scratch);
     return;
   }
   int64_t k = 0;
@@ -378,7 +378,7 @@ void runMatmul(const Instruction* instruction, int64_t chunk, void* scratch) {
   const Matmul& m = *(const Matmul*)instruction->parameters;
   const Operand &a = instruction->inputs[m.swapped ? 1 : 0], &b = instruction->inputs[m.swapped ? 0 : 1];
   const Operand& y = instruction->outputs[0];
-  const float* bias = instruction->inputCount == 3 ? (const float*)instruction->inputs[2].data : nullptr;
+  const float* bias = m.biased ? (const float*)instruction->inputs[2].data : nullptr;
   int64_t column = 0, row = 0, from = 0;
   if (chunk > 0) {  // divisions take longer than a tiny product
     column = chunk % m.columnChunks * m.columnsPerChunk;
@@ -405,13 +405,14 @@ int64_t matrices(const Operand& x) {
   return count;
 }
 
-bool checkOperands(Preparation* preparation, bool transposeA, bool transposeB) {
+bool checkOperands(Preparation* preparation, bool transposeA, bool transposeB, bool biased) {
   const Instruction* instruction = preparation->instruction;
-  if (instruction->inputCount < 2 || instruction->inputCount > 3 || instruction->outputCount != 1)
-    return fail(preparation, "matmul", "expected two or three inputs and one output");
+  const int64_t own = biased ? 3 : 2;
+  if (instruction->inputCount < own || instruction->outputCount != 1)
+    return fail(preparation, "matmul", "expected a, b, a bias where the attribute says so, and one output");
   const Operand &a = instruction->inputs[0], &b = instruction->inputs[1], &y = instruction->outputs[0];
   bool floats = y.dtype == Dtype::float32;
-  for (int64_t i = 0; i < instruction->inputCount; i++) floats = floats && instruction->inputs[i].dtype == Dtype::float32;
+  for (int64_t i = 0; i < own; i++) floats = floats && instruction->inputs[i].dtype == Dtype::float32;
   if (!floats) return fail(preparation, "matmul", "expected float32 operands");
   if (a.rank < 2 || b.rank < 2 || y.rank != greaterOf(a.rank, b.rank))
     return fail(preparation, "matmul", "expected matrices, and as many extents in y as in the longer of a and b");
@@ -436,7 +437,7 @@ bool checkOperands(Preparation* preparation, bool transposeA, bool transposeB) {
       return false;
     }
   }
-  if (instruction->inputCount == 3 && (instruction->inputs[2].rank != 1 || instruction->inputs[2].size != columns)) {
+  if (biased && (instruction->inputs[2].rank != 1 || instruction->inputs[2].size != columns)) {
     snprintf(preparation->error, sizeof preparation->error, "matmul: expected a bias of %lld elements, got %lld",
              (long long)columns, (long long)instruction->inputs[2].size);
     return false;
@@ -502,24 +503,36 @@ void chooseChunks(Matmul* m, int64_t threads) {
       choice.consider(m->batch, r, c);
 }
 
+// The chain that ends the product, if there are steps: its input 0 is the output itself.
+bool prepareWriteBack(Preparation* preparation, Matmul* m) {
+  const Instruction* instruction = preparation->instruction;
+  const Operand& y = instruction->outputs[0];
+  const int64_t own = m->biased ? 3 : 2, further = instruction->inputCount - own;
+  int64_t steps;
+  attributeTexts(preparation->attributes, "steps", &steps);
+  m->chained = steps > 0;
+  if (!m->chained) return further == 0 || fail(preparation, "matmul", "expected no further inputs without steps");
+  if (further + 1 > kChainInputs) return fail(preparation, "matmul", "too many inputs");
+  const Operand* inputs[kChainInputs] = {&y};
+  for (int64_t i = 0; i < further; i++) {
+    const Operand& x = instruction->inputs[own + i];
+    if (x.size != 1 && x.size != y.size && (x.rank != 1 || x.size != y.shape[y.rank - 1]))
+      return fail(preparation, "matmul", "expected further inputs as large as the output, [columns], or scalars");
+    inputs[i + 1] = &x;
+  }
+  if (!prepareChain(preparation, "matmul", inputs, further + 1, &m->chain)) return false;
+  // One step finds y in the cache if it follows soon. A longer chain, or one that reads more than y, is faster along rows.
+  m->inPieces = m->chain.single && m->chain.wholeInputs == 1;
+  return true;
+}
+
 bool prepareMatmul(Preparation* preparation) {
   Instruction* instruction = preparation->instruction;
   Matmul* m = (Matmul*)instruction->parameters;
   bool transposeA = attributeNumber(preparation->attributes, "transposeA", 0) != 0;
   bool transposeB = attributeNumber(preparation->attributes, "transposeB", 0) != 0;
-  if (!checkOperands(preparation, transposeA, transposeB)) return false;
-  double activationCost = 0;
-  const char* activation = attributeText(preparation->attributes, "activation");
-  if (activation[0] != '\0') {
-    const StepOp* step = findStep(activation);
-    if (step == nullptr || step->arity != 1 || step->readsInts) {
-      snprintf(preparation->error, sizeof preparation->error, "matmul: expected a unary step as activation, got \"%s\"",
-               activation);
-      return false;
-    }
-    m->activation = step->tile;
-    activationCost = step->cost * 8.0 / kWidth;
-  }
+  m->biased = attributeNumber(preparation->attributes, "bias", 0) != 0;
+  if (!checkOperands(preparation, transposeA, transposeB, m->biased) || !prepareWriteBack(preparation, m)) return false;
 
   const Operand &a = instruction->inputs[0], &b = instruction->inputs[1], &y = instruction->outputs[0];
   m->batch = matrices(y);
@@ -568,16 +581,20 @@ bool prepareMatmul(Preparation* preparation) {
 
   int64_t panelsTogether = m->rowBlock < m->rowsPerChunk && !m->bInPlace
                                ? greaterOf(roundedUp(m->columnsPerChunk, kWidth), kPanelColumns) : kPanelColumns;
-  m->packedPanels = m->aInPlace ? 0 : roundedUp(m->rowBlock * m->depthBlock, 16);
+  // The chain's tiles lie where a's strips were: it runs on whole rows, when they are done with.
+  m->packedPanels = roundedUp(greaterOf(m->aInPlace ? 0 : m->rowBlock * m->depthBlock,
+                                        m->chain.scratchBytes / (int64_t)sizeof(float)), 16);
   preparation->scratchBytes = (m->packedPanels + panelsTogether * m->depthBlock) * (int64_t)sizeof(float);
-  preparation->nanoseconds = rectangleCost(*m, m->batch, m->rows, m->columns) + activationCost * (double)y.size;
+  preparation->nanoseconds = rectangleCost(*m, m->batch, m->rows, m->columns);
+  if (m->chained)
+    preparation->nanoseconds += (double)y.size * (m->chain.cost + 0.05 * (double)(m->chain.wholeInputs - 1));
   instruction->chunks = m->batchChunks * m->rowChunks * m->columnChunks;
   return true;
 }
 
 const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
-    {"matmul", sizeof(Matmul), prepareMatmul, runMatmul, nullptr},  // a b [bias] -> activation(a b + bias)
+    {"matmul", sizeof(Matmul), prepareMatmul, runMatmul, nullptr},  // a b [bias] … -> chain(a b + bias, …)
 };
 
 }  // namespace

@@ -211,11 +211,21 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
     step.instruction.parameters = nextParameters;
     nextParameters += roundedUp(static_cast<int64_t>(kernel.parameterBytes));
 
-    Preparation preparation = {};
-    preparation.instruction = &step.instruction;
-    preparation.attributes = &plan.instructions[index].attributes;
-    preparation.threads = threads;
-    if (!kernel.prepare(&preparation)) {
+    Preparation preparation;
+    const auto prepareFor = [&](int64_t threadsToUse) {
+      preparation = {};
+      preparation.instruction = &step.instruction;
+      preparation.attributes = &plan.instructions[index].attributes;
+      preparation.threads = threadsToUse;
+      return kernel.prepare(&preparation);
+    };
+    bool prepared = prepareFor(threads);
+    if (prepared && threads > 1 && step.instruction.chunks > 1 && preparation.nanoseconds < serialBelow * kAwakePart) {
+      // It stays on one thread, which should not have to work in pieces cut for several.
+      memset(step.instruction.parameters, 0, kernel.parameterBytes);
+      prepared = prepareFor(1);
+    }
+    if (!prepared) {
       preparation.error[sizeof preparation.error - 1] = 0;
       // Most kernels begin with their own name, which instructionText has said.
       const std::string problem = preparation.error, name = kernel.name + std::string(": ");

@@ -8,8 +8,8 @@
 //
 //   FLAGS="-O3 -std=c++17 -ffp-contract=off"
 //   ISA="-DTHALWEG_ISA=avx2 -DTHALWEG_ISA_AVX2=1"
-//   g++ $FLAGS $ISA -mavx2 -mfma -c native/kernels/elementwise.cc -o elementwise.o
-//   g++ $FLAGS $ISA native/tests/ulp.cc elementwise.o native/runtime/attributes.cc -o ulp -lpthread
+//   g++ $FLAGS $ISA -mavx2 -mfma -c native/kernels/elementwise.cc native/kernels/chain.cc
+//   g++ $FLAGS $ISA native/tests/ulp.cc elementwise.o chain.o native/runtime/attributes.cc -o ulp -lpthread
 #include <atomic>
 #include <cmath>
 #include <cstdio>

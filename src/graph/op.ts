@@ -39,6 +39,8 @@ export interface Op<A extends object = any> {
   readonly flat?: boolean
   /** The result is the first input's memory under another shape: no instruction. */
   readonly alias?: boolean
+  /** The op ends in a chain of elementwise steps (attribute `steps`): how many inputs are its own; the others belong to the chain. */
+  ownInputs?(attributes: A): number
   /** Has no kernel: the planner replaces it (`lower`) or gives it memory (variables, inputs, constants). */
   readonly virtual?: boolean
   /** Replaces the op when a plan is made: its result in other ops. */

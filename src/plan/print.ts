@@ -1,10 +1,12 @@
 import { describe, OptionError } from '../errors.ts'
+import type { Op } from '../graph/op.ts'
+import { ops } from '../ops/index.ts'
 import type { Instruction, Plan, PlanTensor } from './plan.ts'
 
 /**
  * A plan as text: stable, one line an instruction, meant to be read and compared.
  *
- *     %7 [32, 64] workspace+128 = matmul(x, dense_1.kernel, dense_1.bias) {activation: relu}   # dense_1
+ *     %7 [32, 64] workspace+128 = relu(matmul(x, dense_1.kernel, dense_1.bias))   # dense_1
  */
 export function printPlan(plan: Plan): string {
   expectPlan('printPlan', plan)
@@ -35,26 +37,49 @@ export function printInstruction(plan: Plan, instruction: Instruction): string {
 
 /** What an instruction computes: the right-hand side of `printInstruction`. */
 export function printExpression(plan: Plan, instruction: Instruction): string {
-  const operands = instruction.inputs.map((input) => plan.tensors[input].label)
-  if (Array.isArray(instruction.attributes.steps)) return chain(instruction.attributes.steps, operands)
-  const shown = Object.entries(instruction.attributes).filter(([name, value]) => name !== 'shape' && value !== false && value !== '')
-  const attributes = shown.map(([name, value]) => `${name}: ${Array.isArray(value) ? `[${value.join(', ')}]` : value}`)
-  return `${instruction.op}(${operands.join(', ')})${attributes.length === 0 ? '' : ` {${attributes.join(', ')}}`}`
+  return expression(
+    instruction,
+    instruction.inputs.map((input) => plan.tensors[input].label),
+  )
 }
 
-/** A chain as one formula; a step used more than once is named by its number. */
-function chain(steps: readonly string[], operands: readonly string[]): string {
+/** A call, and around it the chain that it ends in: `relu(matmul(x, w) {transposeB: true})`. A bare chain has no call of its own. */
+function expression({ op, attributes }: Instruction, operands: readonly string[]): string {
+  const ownInputs = (ops as Record<string, Op>)[op].ownInputs
+  const steps = attributes.steps as readonly string[] | undefined
+  if (steps === undefined) return call(op, attributes, operands)
+  if (ownInputs === undefined) return chain(steps, operands, operands)
+  const own = ownInputs(attributes)
+  const texts = [call(op, attributes, operands.slice(0, own)), ...operands.slice(own)]
+  return chain(steps, texts, ['p', ...operands.slice(own)])
+}
+
+function call(op: string, attributes: Instruction['attributes'], operands: readonly string[]): string {
+  // The shape stands before it, the steps around it, the bias among the operands.
+  const { shape: _, steps: _steps, bias: _bias, ...others } = attributes
+  const shown = Object.entries(others).filter(([, value]) => value !== false)
+  const texts = shown.map(([name, value]) => `${name}: ${Array.isArray(value) ? `[${value.join(', ')}]` : value}`)
+  return `${op}(${operands.join(', ')})${texts.length === 0 ? '' : ` {${texts.join(', ')}}`}`
+}
+
+/** A chain as one formula; what is more than a name and used more than once gets one: a step its number, operands theirs in `names`. */
+function chain(steps: readonly string[], operands: readonly string[], names: readonly string[]): string {
   const parsed = steps.map((step) => step.split(' '))
   const uses = new Map<number, number>()
   for (const [, ...arguments_] of parsed)
     for (const argument of arguments_) uses.set(Number(argument), (uses.get(Number(argument)) ?? 0) + 1)
-  const texts = [...operands]
+  const texts: string[] = []
   const named: string[] = []
+  const define = (text: string, name: string) => {
+    const shared = text !== name && (uses.get(texts.length) ?? 0) > 1
+    if (shared) named.push(`${name} = ${text}`)
+    texts.push(shared ? name : text)
+  }
+  operands.forEach((operand, i) => {
+    define(operand, names[i])
+  })
   parsed.forEach(([op, ...arguments_], i) => {
-    const text = `${op}(${arguments_.map((argument) => texts[Number(argument)]).join(', ')})`
-    const shared = (uses.get(operands.length + i) ?? 0) > 1
-    if (shared) named.push(`s${i} = ${text}`)
-    texts.push(shared ? `s${i}` : text)
+    define(`${op}(${arguments_.map((argument) => texts[Number(argument)]).join(', ')})`, `s${i}`)
   })
   const result = texts[texts.length - 1]
   return named.length === 0 ? result : `${result} where ${named.join(', ')}`

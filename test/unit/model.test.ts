@@ -346,7 +346,7 @@ describe.each(executors)('graphs on the %s executor', (executor: ExecutorName) =
 it('plans print, and say which layer an instruction belongs to', () => {
   const text = printPlan(sequential([input(3), dense(2, { name: 'only', activation: 'relu' })]).plan(4))
   expect(text).toContain('plan for inference, batch 4')
-  expect(text).toMatch(/matmul\(input_1, only\.kernel, only\.bias\) \{activation: relu\} {3}# only/)
+  expect(text).toMatch(/relu\(matmul\(input_1, only\.kernel, only\.bias\)\) {3}# only/)
 })
 
 it('the machine describes itself', () => {

@@ -6,6 +6,7 @@ import type { Mode } from '../../src/graph/op.ts'
 import { formatShape } from '../../src/graph/shape.ts'
 import { ancestors, type Tensor } from '../../src/graph/tensor.ts'
 import {
+  activation,
   adam,
   adamW,
   add,
@@ -17,6 +18,7 @@ import {
   exp,
   gelu,
   gradients,
+  greater,
   input,
   l2,
   matmul,
@@ -31,6 +33,7 @@ import {
   reshape,
   sequential,
   sgd,
+  sigmoid,
   slice,
   softmax,
   sqrt,
@@ -40,6 +43,7 @@ import {
   tanh,
   transpose,
   whenTraining,
+  where,
 } from '../../src/index.ts'
 import { droppedOut } from '../../src/ops/random.ts'
 import { constantValue, isVariable, variable } from '../../src/ops/source.ts'
@@ -86,7 +90,7 @@ function spelled(tensor: Tensor): string {
   const value = constantValue(tensor)
   if (value !== null) return String(value)
   const { shape, stream, ...attributes } = tensor.attributes
-  const shown = Object.entries(attributes).filter(([, attribute]) => attribute !== false && attribute !== '')
+  const shown = Object.entries(attributes).filter(([, attribute]) => attribute !== false && String(attribute) !== '')
   const suffix = shown.map(([name, attribute]) => ` ${name}=${attribute}`).join('')
   return `${tensor.op.name}${shape === undefined ? '' : formatShape(shape)}(${tensor.inputs.map(spelled).join(', ')}${suffix})`
 }
@@ -248,18 +252,66 @@ describe('fuse', () => {
   const bias = named('bias', 5)
   const stack = named('stack', 2, 4, 3)
   const product = matmul(x, w)
+  const wide = named('wide', 5, 3)
+  const whole = named('whole', 4, 5)
+  const stackSized = named('stackSized', 2, 4, 5)
+  const second = matmul(x, named('u', 3, 5))
 
   it.each<[string, () => Tensor[], string[]]>([
-    ['bias and activation', () => [relu(add(product, bias))], ['matmul(x, w, bias) {activation: relu}']],
-    ['a bias on the left', () => [relu(add(bias, product))], ['matmul(x, w, bias) {activation: relu}']],
-    ['an activation without bias', () => [tanh(product)], ['matmul(x, w) {activation: tanh}']],
-    ['only the first activation', () => [exp(tanh(product))], ['matmul(x, w) {activation: tanh}', 'exp(%1)']],
-    ['only the first bias', () => [add(add(product, bias), bias)], ['matmul(x, w, bias)', 'add(%1, bias)']],
-    ['no bias behind an activation', () => [add(tanh(product), bias)], ['matmul(x, w) {activation: tanh}', 'add(%1, bias)']],
+    ['bias and activation', () => [relu(add(product, bias))], ['relu(matmul(x, w, bias))']],
+    ['a bias on the left', () => [relu(add(bias, product))], ['relu(matmul(x, w, bias))']],
+    ['an activation without bias', () => [tanh(product)], ['tanh(matmul(x, w))']],
+    ['more than one step', () => [exp(tanh(product))], ['exp(tanh(matmul(x, w)))']],
+    ['a second bias as a step', () => [add(add(product, bias), bias)], ['add(matmul(x, w, bias), bias)']],
+    ['a bias behind an activation as a step', () => [add(tanh(product), bias)], ['add(tanh(matmul(x, w)), bias)']],
+    ['what is as large as the product', () => [add(whole, multiply(product, whole))], ['add(whole, multiply(matmul(x, w), whole))']],
+    [
+      'the derivative of an activation, behind the gradient of the next layer',
+      () => [where(greater(whole, 0), matmul(x, wide, { transposeB: true }), 0)],
+      ['where(greater(whole, 0), matmul(x, wide) {transposeB: true}, 0)'],
+    ],
+    [
+      'a transpose of the product is none of its steps',
+      () => [tanh(transpose(product))],
+      ['matmul(x, w)', 'transpose(%1) {permutation: [1, 0]}', 'tanh(%2)'],
+    ],
+    ['what is repeated along rows is not read', () => [multiply(product, named('column', 4, 1))], ['matmul(x, w)', 'multiply(%1, column)']],
+    ['nor what the product is repeated over', () => [multiply(product, named('deep', 2, 4, 5))], ['matmul(x, w)', 'multiply(%1, deep)']],
+    ['whole inputs of another rank', () => [multiply(product, reshape(whole, [1, 4, 5]))], ['matmul(x, w)', 'multiply(%1, whole)']],
+    [
+      'of two products the later one; the other is computed before',
+      () => [multiply(sigmoid(matmul(x, w)), tanh(matmul(x, named('v', 3, 5))))],
+      ['matmul(x, w)', 'multiply(sigmoid(%1), tanh(matmul(x, v)))'],
+    ],
+    [
+      'of two products the one that nobody else reads',
+      () => [sum(second), add(matmul(x, w), tanh(second))],
+      ['matmul(x, u)', 'sum(%1) {start: 0, end: 2}', 'add(matmul(x, w), tanh(%1))'],
+    ],
+    [
+      'products wait for what their chain reads',
+      () => [multiply(product, exp(sum(whole)))],
+      ['sum(whole) {start: 0, end: 2}', 'exp(%1)', 'multiply(matmul(x, w), %2)'],
+    ],
+    [
+      'several results of a chain are several chains: the product stays alone',
+      () => [tanh(product), exp(product)],
+      ['matmul(x, w)', 'tanh(%1)', 'exp(%1)'],
+    ],
+    [
+      'a result that is wanted beside others is a chain of its own',
+      () => [tanh(product), exp(tanh(product))],
+      ['tanh(matmul(x, w))', 'exp(%1)'],
+    ],
+    [
+      'views of what the chain reads, over more than two axes',
+      () => [add(stackSized, matmul(stack, w))],
+      ['add(stackSized, matmul(stack, w))'],
+    ],
     [
       'dense layers over more than two axes, through the views of their rows',
       () => [relu(add(matmul(stack, w), bias))],
-      ['matmul(stack, w, bias) {activation: relu}'],
+      ['relu(matmul(stack, w, bias))'],
     ],
     ['no view that is wanted itself', () => [matmul(stack, w), add(matmul(stack, w), bias)], ['matmul(stack, w)', 'add(%1, bias)']],
     ['no product that is wanted beside its view', () => [product, tanh(reshape(product, [2, 2, 5]))], ['matmul(x, w)', 'tanh(%1)']],
@@ -273,16 +325,20 @@ describe('fuse', () => {
       () => [add(reshape(product, [5, 4]), named('other', 4))],
       ['matmul(x, w)', 'add(%1, other)'],
     ],
-    ['no activation of two operands', () => [maximum(product, 0)], ['matmul(x, w)', 'maximum(%1, 0)']],
-    ['no scalar as bias', () => [add(product, 2)], ['matmul(x, w)', 'add(%1, 2)']],
-    ['no row as bias', () => [add(product, reshape(bias, [1, 5]))], ['matmul(x, w)', 'add(%1, bias)']],
+    ['a scalar is a step', () => [maximum(product, 0)], ['maximum(matmul(x, w), 0)']],
+    ['no scalar as bias', () => [add(product, 2)], ['add(matmul(x, w), 2)']],
+    ['no row as bias, but as a step', () => [add(product, reshape(bias, [1, 5]))], ['add(matmul(x, w), bias)']],
     ['a product that is wanted itself', () => [product, relu(product)], ['matmul(x, w)', 'relu(%1)']],
     [
       'a product with a bias that is used elsewhere',
       () => [add(product, bias), exp(product)],
       ['matmul(x, w)', 'add(%1, bias)', 'exp(%1)'],
     ],
-    ['a product that is used twice', () => [multiply(relu(product), product)], ['matmul(x, w)', 'multiply(relu(%1), %1)']],
+    [
+      'a product that is used twice, by the same chain',
+      () => [multiply(relu(product), product)],
+      ['multiply(relu(p), p) where p = matmul(x, w)'],
+    ],
     [
       'a sum that is wanted itself, the bias goes in all the same',
       () => [add(product, bias), exp(add(product, bias))],
@@ -340,14 +396,33 @@ describe('fuse', () => {
     expect(numbersOf(total)).toEqual([(count * (count - 1)) / 2, count])
   })
 
-  it('names chains and products by the layer of their last op', () => {
+  it('does not move a product over an update of what it reads', () => {
+    const kernel = named('kernel', 3, 5)
+    const before = matmul(x, kernel)
+    const update = assign(kernel, multiply(kernel, 2))
+    const plan = planOf([tanh(before)], { updates: [update] })
+    expect(instructionsOf(plan)).toEqual(['matmul(x, kernel)', 'multiply(kernel, 2)', 'assign(kernel, %2)', 'tanh(%1)'])
+  })
+
+  it('splits what a product takes over like any chain', () => {
+    const terms = Array.from({ length: MAX_CHAIN_INPUTS + 3 }, (_, i) => named(`t${i}`, 4, 5))
+    const plan = planOf([terms.reduce((y, term) => add(y, term), product)])
+    expect(plan.instructions.map(({ op, inputs }) => [op, inputs.length])).toEqual([
+      ['matmul', 2 + 4],
+      ['elementwise', MAX_CHAIN_INPUTS],
+    ])
+  })
+
+  it('names products by their layer, and chains by that of their last op', () => {
     const y = dense(dense(input(3), 4, { activation: 'relu', name: 'first' }), 2, { name: 'second' })
     const net = sequential([
       y.inputs[0].inputs[0].inputs[0].inputs[0].inputs[0],
       dense(4, { activation: 'relu', name: 'hidden' }),
       (t) => exp(t),
     ])
-    expect(net.plan(2).instructions.map(({ layer }) => layer)).toEqual(['hidden', null])
+    expect(net.plan(2).instructions.map(({ layer }) => layer)).toEqual(['hidden'])
+    const chain = sequential([input(3), activation('tanh', { name: 'bounded' }), (t) => exp(t)])
+    expect(chain.plan(2).instructions.map(({ layer }) => layer)).toEqual([null])
   })
 })
 
@@ -630,7 +705,7 @@ describe('training plans', () => {
   it('leave out what inference does not need', () => {
     const net = sequential([input(6), dense(4, { activation: gelu, kernelRegularizer: l2() }), (t) => droppedOut(t, 0.5), dense(2)])
     expect(instructionsOf(net.plan(3))).toEqual([
-      'matmul(input_1, dense_1.kernel, dense_1.bias) {activation: gelu}',
+      'gelu(matmul(input_1, dense_1.kernel, dense_1.bias))',
       'matmul(%1, dense_2.kernel, dense_2.bias)',
     ])
   })

@@ -1,18 +1,18 @@
 import { sizeOf } from '../../graph/shape.ts'
 import type { MatmulAttributes } from '../../ops/matmul.ts'
 import type { Values } from '../arena.ts'
-import { computeOf } from './elementwise.ts'
+import { runChain } from './elementwise.ts'
 import { broadcastStrides, forEachOffset, type Kernel } from './kernel.ts'
 
-/** y = op(a) · op(b) [+ bias] [then activation]. The bias is added after the sum over k is complete. */
-const matmul: Kernel<MatmulAttributes> = ([a, b, bias], [y], { transposeA, transposeB, activation }) => {
+/** y = chain(op(a) · op(b) [+ bias], further inputs). The bias is added after the sum over k is complete. */
+const matmul: Kernel<MatmulAttributes> = ([a, b, ...others], [y], { transposeA, transposeB, bias: biased, steps }) => {
+  const [bias, further] = biased ? [others[0], others.slice(1)] : [undefined, others]
   const [rows, columns] = y.shape.slice(-2)
   const depth = a.shape[a.shape.length - (transposeA ? 2 : 1)]
   const leading = y.shape.slice(0, -2)
   const [aRow, aDepth] = transposeA ? [1, rows] : [depth, 1]
   const aOffsets = matrixOffsets(a.shape, leading)
   const bOffsets = matrixOffsets(b.shape, leading)
-  const compute = activation === '' ? null : computeOf(activation)
   const exact = y.values instanceof Float64Array
   const sums = new Float64Array(columns)
 
@@ -29,11 +29,11 @@ const matmul: Kernel<MatmulAttributes> = ([a, b, bias], [y], { transposeA, trans
       for (let j = 0; j < columns; j++) {
         let sum = exact ? sums[j] : Math.fround(sums[j])
         if (bias !== undefined) sum += bias.values[j]
-        if (compute !== null) sum = compute(exact ? sum : Math.fround(sum), 0, 0)
         y.values[target + j] = sum
       }
     }
   }
+  if (steps.length > 0) runChain([y, ...further], y, steps)
 }
 
 /** Grows to the largest matrix met, so that a step need not allocate it. */

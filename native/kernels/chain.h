@@ -1,0 +1,65 @@
+// Chains of elementwise steps: y = f(inputs), element by element, in one pass over memory.
+//
+// A chain is a list of steps such as "add 0 1", "relu 2". Operand i below the number of inputs is input i, the next
+// ones are the results of the steps in order, and the result of the last step is y. Inputs broadcast to the shape of
+// y as in NumPy. y may be the same memory as an input of its own shape: instructions run in place, and a matrix
+// product is input 0 of the chain that ends it.
+#pragma once
+#include "kernel.h"
+#include "steps.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+
+constexpr int kChainInputs = 16, kChainSteps = 32, kChainDims = 8;
+// A chain runs on tiles of at most so many elements, whose intermediate results stay in the first-level cache.
+constexpr int64_t kChainTile = 512;
+
+// How a tile of an input is found.
+enum ChainAccess : int32_t {
+  kUnused,
+  kWhole,     // as large as y: read in place
+  kScalar,    // one element: a tile of copies, made once per run
+  kPeriodic,  // a row repeated, tiles hold whole rows: expanded once per run
+  kExpanded,  // any other broadcast: expanded for each tile, or read in place where the tile lies in one row
+};
+
+struct ChainInput {
+  const float* data;
+  ChainAccess access;
+  int32_t slot;                 // its tile in scratch memory
+  int64_t strides[kChainDims];  // in elements per merged dimension, innermost first; 0 repeats
+};
+
+struct ChainStep {
+  TileFunction tile;
+  int32_t arity;
+  int32_t operands[3];  // i < kChainInputs: input i; kChainInputs + k: the result of step k
+  int32_t slot;         // its tile in scratch memory; the last step writes y instead
+};
+
+// A chain, ready to run. Plain memory: it lies in the parameter block of the kernel that runs it.
+struct Chain {
+  float* y;
+  int64_t inputCount, stepCount;
+  bool single;          // one step, all operands whole: no tiles needed
+  int64_t tile;         // elements
+  int64_t dims, extents[kChainDims];  // of y, merged where all broadcast inputs allow it, innermost first
+  int64_t scratchBytes;               // that `runChain` needs
+  int64_t wholeInputs;                // arrays it reads from memory
+  double cost;                        // of the steps: nanoseconds per element
+  ChainStep steps[kChainSteps];
+  ChainInput inputs[kChainInputs];
+};
+
+// Reads the attribute "steps" of an instruction and prepares them for its output. False: `error` says what is wrong,
+// in the name of `kernel`. The chain must be zeroed.
+bool prepareChain(Preparation* preparation, const char* kernel, const Operand* const* inputs, int64_t inputCount,
+                  Chain* chain);
+
+// Computes `count` elements of y from `begin` on, and so `rows` times, `stride` elements further on each time. With
+// more than one row, inputs that broadcast must be scalars or repeat after `stride` elements.
+void runChain(const Chain& chain, int64_t begin, int64_t count, int64_t rows, int64_t stride, float* scratch);
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg
