@@ -91,6 +91,7 @@ struct Tiles {
   int64_t aStrip, aRow, aStep;
   const float* b;     // row k of the panel is at k * bStep
   int64_t bStep;
+  float* packed;      // where the first strip leaves the panel it reads in place; for the micro-kernels that pack
   int64_t depth;
   float* y;
   int64_t yRow;
@@ -105,14 +106,26 @@ struct Tiles {
 
 using TilesFunction = void (*)(const Tiles& tiles);
 
-// sum(i, v) = a(i) * b(v) + sum(i, v), the elements of a being aRow apart. masked: the last vector of b has lastLanes
-// elements.
-template <bool aPacked, bool masked, int rows, int vectors>
+// How a micro-kernel comes by its panel.
+enum class Panel {
+  packed,
+  inPlace,
+  masked,         // in place, and the last vector has lastLanes elements
+  packing,        // in place, and the rows are stored in the packed panel on the way: there is time for that
+  maskedPacking,
+};
+constexpr bool isMasked(Panel panel) { return panel == Panel::masked || panel == Panel::maskedPacking; }
+constexpr bool isPacking(Panel panel) { return panel == Panel::packing || panel == Panel::maskedPacking; }
+
+// sum(i, v) = a(i) * b(v) + sum(i, v), the elements of a being aRow apart.
+template <bool aPacked, Panel panel, int rows, int vectors>
 THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int64_t aRow, const float* b,
-                                int lastLanes) {
+                                float* packed, int lastLanes) {
   Float row[vectors];
-  THALWEG_UNROLL for (int v = 0; v < vectors; v++)
-    row[v] = masked && v == vectors - 1 ? loadPartial(b + v * kWidth, lastLanes) : load(b + v * kWidth);
+  THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
+    row[v] = isMasked(panel) && v == vectors - 1 ? loadPartial(b + v * kWidth, lastLanes) : load(b + v * kWidth);
+    if constexpr (isPacking(panel)) store(packed + v * kWidth, row[v]);
+  }
 #if defined(THALWEG_ISA_NEON)
   // The instruction takes its factor from a lane, which saves a broadcast for each element.
   if constexpr (aPacked && rows % 4 == 0) {
@@ -135,23 +148,24 @@ THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int
 }
 
 // The same for `steps` consecutive k.
-template <int steps, bool aPacked, bool masked, int rows, int vectors>
+template <int steps, bool aPacked, Panel panel, int rows, int vectors>
 THALWEG_INLINE void addSteps(Float (&sum)[rows][vectors], const float* a, int64_t aRow, int64_t aStep, const float* b,
-                             int64_t bStep, int lastLanes) {
-  addProducts<aPacked, masked>(sum, a, aRow, b, lastLanes);
+                             int64_t bStep, float* packed, int lastLanes) {
+  addProducts<aPacked, panel>(sum, a, aRow, b, packed, lastLanes);
 #if defined(THALWEG_ISA_NEON)
   // NOTE: keeps g++ from loading ahead across steps, for which there are no registers left.
   asm volatile("" ::: "memory");
 #endif
-  if constexpr (steps > 1) addSteps<steps - 1, aPacked, masked>(sum, a + aStep, aRow, aStep, b + bStep, bStep, lastLanes);
+  if constexpr (steps > 1)
+    addSteps<steps - 1, aPacked, panel>(sum, a + aStep, aRow, aStep, b + bStep, bStep, packed + vectors * kWidth, lastLanes);
 }
 
 // A packed operand has its strides in the code, which saves address arithmetic in the inner loop.
-template <int rows, int vectors, bool aPacked, bool bPacked, bool masked = false>
+template <int rows, int vectors, bool aPacked, Panel panel>
 void computeTiles(const Tiles& t) {
-  constexpr int kSteps = aPacked && rows == kStripRows ? 8 : 2;
+  constexpr int kSteps = aPacked && rows == kStripRows ? 8 : 2, kPackedStep = isPacking(panel) ? vectors * kWidth : 0;
   const int64_t aRow = aPacked ? 1 : t.aRow, aStep = aPacked ? rows : t.aStep;
-  const int64_t bStep = bPacked ? vectors * kWidth : t.bStep;
+  const int64_t bStep = panel == Panel::packed ? vectors * kWidth : t.bStep;
   const float* strip = t.a;
   float* y = t.y;
   for (int64_t s = 0; s < t.strips; s++, strip += t.aStrip, y += rows * t.yRow) {
@@ -174,15 +188,17 @@ void computeTiles(const Tiles& t) {
     const int64_t nextStep = fetches ? t.nextStep : 0;
     const float* a = strip;
     const float* b = t.b;
+    float* packed = t.packed;
     int64_t k = t.depth;
-    for (; k >= kSteps; k -= kSteps, a += kSteps * aStep, b += kSteps * bStep) {
+    for (; k >= kSteps; k -= kSteps, a += kSteps * aStep, b += kSteps * bStep, packed += kSteps * kPackedStep) {
       if constexpr (kSteps == kFetchStrips) {
         for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(next + c, 0, 2);
         next += nextStep;
       }
-      addSteps<kSteps, aPacked, masked>(sum, a, aRow, aStep, b, bStep, t.lastLanes);
+      addSteps<kSteps, aPacked, panel>(sum, a, aRow, aStep, b, bStep, packed, t.lastLanes);
     }
-    for (; k > 0; k--, a += aStep, b += bStep) addProducts<aPacked, masked>(sum, a, aRow, b, t.lastLanes);
+    for (; k > 0; k--, a += aStep, b += bStep, packed += kPackedStep)
+      addProducts<aPacked, panel>(sum, a, aRow, b, packed, t.lastLanes);
     if (t.bias != nullptr) {
       THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
         Float bias = t.oneBias ? splat(*t.bias) : loadColumn<vectors>(t.bias, v, t.lastLanes);
@@ -195,26 +211,39 @@ void computeTiles(const Tiles& t) {
 }
 
 // The micro-kernel for 1 <= rows <= most rows and 1 <= vectors <= kPanelVectors.
-template <int most, bool aPacked, bool bPacked, bool masked = false>
+template <int most, bool aPacked, Panel panel>
 TilesFunction tilesFunction(int64_t rows, int64_t vectors) {
   if constexpr (most == 0) {
     return nullptr;
   } else {
-    if (rows != most) return tilesFunction<most - 1, aPacked, bPacked, masked>(rows, vectors);
-    return vectors == 1   ? computeTiles<most, 1, aPacked, bPacked, masked>
-           : vectors == 2 ? computeTiles<most, 2, aPacked, bPacked, masked>
-                          : computeTiles<most, 3, aPacked, bPacked, masked>;
+    if (rows != most) return tilesFunction<most - 1, aPacked, panel>(rows, vectors);
+    return vectors == 1   ? computeTiles<most, 1, aPacked, panel>
+           : vectors == 2 ? computeTiles<most, 2, aPacked, panel>
+                          : computeTiles<most, 3, aPacked, panel>;
   }
 }
 
-TilesFunction chooseTiles(bool aInPlace, bool bInPlace, bool masked, int64_t rows, int64_t vectors) {
-  if (vectors == kWideVectors) return computeTiles<1, kWideVectors, false, false>;
+TilesFunction chooseTiles(bool aInPlace, Panel panel, int64_t rows, int64_t vectors) {
+  if (vectors == kWideVectors) return computeTiles<1, kWideVectors, false, Panel::inPlace>;
   if constexpr (kMaskedLoads) {
-    if (masked) return tilesFunction<kStripRows, false, false, true>(rows, vectors);
+    if (panel == Panel::masked) return tilesFunction<kStripRows, false, Panel::masked>(rows, vectors);
   }
-  return aInPlace   ? tilesFunction<kStripRows, false, false>(rows, vectors)
-         : bInPlace ? tilesFunction<kStripRows, true, false>(rows, vectors)
-                    : tilesFunction<kStripRows, true, true>(rows, vectors);
+  return aInPlace                  ? tilesFunction<kStripRows, false, Panel::inPlace>(rows, vectors)
+         : panel == Panel::inPlace ? tilesFunction<kStripRows, true, Panel::inPlace>(rows, vectors)
+                                   : tilesFunction<kStripRows, true, Panel::packed>(rows, vectors);
+}
+
+// One strip, packing its panel.
+TilesFunction choosePackingTiles(bool masked, int64_t vectors) {
+  if constexpr (kMaskedLoads) {
+    if (masked)
+      return vectors == 1   ? computeTiles<kStripRows, 1, true, Panel::maskedPacking>
+             : vectors == 2 ? computeTiles<kStripRows, 2, true, Panel::maskedPacking>
+                            : computeTiles<kStripRows, 3, true, Panel::maskedPacking>;
+  }
+  return vectors == 1   ? computeTiles<kStripRows, 1, true, Panel::packing>
+         : vectors == 2 ? computeTiles<kStripRows, 2, true, Panel::packing>
+                        : computeTiles<kStripRows, 3, true, Panel::packing>;
 }
 
 // --- One rectangle of one product ---
@@ -296,28 +325,41 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const bool full = count == wide * kWidth;
     const bool masked = kMaskedLoads && !full && m.aInPlace && m.bInPlace && rows <= 2 * kStripRows;
     const bool inPlace = m.bInPlace && (full || masked);
+    const Panel use = masked ? Panel::masked : inPlace ? Panel::inPlace : Panel::packed;
     float* panel = allPanels ? packed + column * tiles.depth : packed;
-    if (!inPlace && (firstRows || m.bInPlace)) packPanel(source, m.bStep, m.bColumn, count, tiles.depth, wide, panel);
-    tiles.b = inPlace ? source : panel;
-    tiles.bStep = inPlace ? m.bStep : wide * kWidth;
+    const bool packs = !inPlace && (firstRows || m.bInPlace);
+    const bool fused = packs && m.bColumn == 1 && strips > 1 && !m.aInPlace && (full || kMaskedLoads);
+    if (packs && !fused) packPanel(source, m.bStep, m.bColumn, count, tiles.depth, wide, panel);
+    int64_t done = 0;  // strips
     tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
     tiles.bias = last && bias != nullptr ? bias + (m.swapped ? 0 : column) : nullptr;
     // The next panel comes from the packed ones, or from rows of b. Columns of b the hardware fetches well enough.
     const bool nextPacked = allPanels && !firstRows, nextRows = m.bColumn == 1 && !nextPacked;
     const bool fetches = column + count < columns && (nextPacked || nextRows);
-    tiles.next = !fetches ? tiles.b : nextPacked ? panel + count * tiles.depth : source + count;
+    tiles.next = !fetches ? source : nextPacked ? panel + count * tiles.depth : source + count;
     tiles.nextStep = !fetches ? 0 : nextPacked ? wide * kWidth : m.bStep;
-    if (strips > 0) {
+    if (fused) {
       tiles.a = a;
       tiles.y = y + column;
-      tiles.strips = strips;
-      chooseTiles(m.aInPlace, inPlace, masked, kStripRows, wide)(tiles);
+      tiles.strips = done = 1;
+      tiles.b = source;
+      tiles.bStep = m.bStep;
+      tiles.packed = panel;
+      choosePackingTiles(!full, wide)(tiles);
+    }
+    tiles.b = inPlace ? source : panel;
+    tiles.bStep = inPlace ? m.bStep : wide * kWidth;
+    if (strips > done) {
+      tiles.a = a + done * tiles.aStrip;
+      tiles.y = y + done * kStripRows * m.columns + column;
+      tiles.strips = strips - done;
+      chooseTiles(m.aInPlace, use, kStripRows, wide)(tiles);
     }
     if (rest > 0) {
       tiles.a = a + strips * tiles.aStrip;
       tiles.y = y + strips * kStripRows * m.columns + column;
       tiles.strips = 1;
-      chooseTiles(m.aInPlace, inPlace, masked, rest, wide)(tiles);
+      chooseTiles(m.aInPlace, use, rest, wide)(tiles);
     }
     column += count;
     vectors -= wide;
