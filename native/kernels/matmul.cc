@@ -102,6 +102,10 @@ struct Tiles {
   bool oneBias;       // the same for all columns
   const float* next;  // `depth` rows the next panel will be made of, to be fetched into the L2 cache meanwhile
   int64_t nextStep;
+  // Null, or what will be packed soon as strips of a, to be fetched meanwhile: element (i, k) of strip s is at
+  // s * soonStrip + i * soonRow + k * soonStep, for 8 i.
+  const float* soon;
+  int64_t soonStrip, soonRow, soonStep;
 };
 
 using TilesFunction = void (*)(const Tiles& tiles);
@@ -189,11 +193,16 @@ void computeTiles(const Tiles& t) {
     const float* a = strip;
     const float* b = t.b;
     float* packed = t.packed;
+    const float* soon = t.soon == nullptr ? nullptr : t.soon + s * t.soonStrip;
     int64_t k = t.depth;
     for (; k >= kSteps; k -= kSteps, a += kSteps * aStep, b += kSteps * bStep, packed += kSteps * kPackedStep) {
       if constexpr (kSteps == kFetchStrips) {
         for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(next + c, 0, 2);
         next += nextStep;
+        if (soon != nullptr) {
+          for (int i = 0; i < 8; i++) __builtin_prefetch(soon + i * t.soonRow);
+          soon += t.soonStep;
+        }
       }
       addSteps<kSteps, aPacked, panel>(sum, a, aRow, aStep, b, bStep, packed, t.lastLanes);
     }
@@ -312,7 +321,7 @@ void multiplyRow(const Matmul& m, const float* a, const float* b, const float* b
 // One block of a, `rows` rows at `a` of which `tiles` says where and how deep, times all columns.
 // firstRows: the panels of this block of the depth are not packed yet; allPanels: they stay for other blocks of rows.
 void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* bias, float* y, int64_t rows,
-                   int64_t columns, bool firstRows, bool allPanels, bool last, float* packed) {
+                   int64_t columns, bool firstRows, bool allPanels, bool last, const float* unpacked, float* packedA, float* packed) {
   const float* a = tiles.a;
   const int64_t strips = rows / kStripRows, rest = rows % kStripRows;
   const bool single = rows == 1 && m.aInPlace && m.bInPlace;
@@ -330,7 +339,6 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const bool packs = !inPlace && (firstRows || m.bInPlace);
     const bool fused = packs && m.bColumn == 1 && strips > 1 && !m.aInPlace && (full || kMaskedLoads);
     if (packs && !fused) packPanel(source, m.bStep, m.bColumn, count, tiles.depth, wide, panel);
-    int64_t done = 0;  // strips
     tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
     tiles.bias = last && bias != nullptr ? bias + (m.swapped ? 0 : column) : nullptr;
     // The next panel comes from the packed ones, or from rows of b. Columns of b the hardware fetches well enough.
@@ -338,25 +346,33 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const bool fetches = column + count < columns && (nextPacked || nextRows);
     tiles.next = !fetches ? source : nextPacked ? panel + count * tiles.depth : source + count;
     tiles.nextStep = !fetches ? 0 : nextPacked ? wide * kWidth : m.bStep;
-    if (fused) {
-      tiles.a = a;
-      tiles.y = y + column;
-      tiles.strips = done = 1;
-      tiles.b = source;
-      tiles.bStep = m.bStep;
-      tiles.packed = panel;
-      choosePackingTiles(!full, wide)(tiles);
-    }
-    tiles.b = inPlace ? source : panel;
-    tiles.bStep = inPlace ? m.bStep : wide * kWidth;
-    if (strips > done) {
+    // The first panel's tiles follow the packing of their strips, group by group, and fetch the next group.
+    const int64_t group = column > 0 || m.aInPlace ? strips : m.aStep == 1 ? 1 : kStripsTogether<kStripRows>;
+    for (int64_t done = 0, ready = column > 0 || m.aInPlace ? strips : 0; done < strips; done += tiles.strips) {
+      tiles.soon = nullptr;
+      if (done == ready) {
+        ready = lesser(strips, done + group);
+        packStrips<kStripRows>(unpacked + done * tiles.soonStrip, m.aRow, m.aStep, (ready - done) * kStripRows,
+                               tiles.depth, packedA + done * tiles.aStrip);
+      }
+      if (ready < strips) tiles.soon = unpacked + (done + group) * tiles.soonStrip;
+      const bool packing = fused && done == 0;
       tiles.a = a + done * tiles.aStrip;
       tiles.y = y + done * kStripRows * m.columns + column;
-      tiles.strips = strips - done;
-      chooseTiles(m.aInPlace, use, kStripRows, wide)(tiles);
+      tiles.strips = packing ? 1 : ready - done;
+      tiles.b = inPlace || packing ? source : panel;
+      tiles.bStep = inPlace || packing ? m.bStep : wide * kWidth;
+      tiles.packed = panel;
+      (packing ? choosePackingTiles(!full, wide) : chooseTiles(m.aInPlace, use, kStripRows, wide))(tiles);
     }
     if (rest > 0) {
+      if (column == 0 && !m.aInPlace)
+        packStrips<kStripRows>(unpacked + strips * tiles.soonStrip, m.aRow, m.aStep, rest, tiles.depth,
+                               packedA + strips * tiles.aStrip);
       tiles.a = a + strips * tiles.aStrip;
+      tiles.b = inPlace ? source : panel;
+      tiles.bStep = inPlace ? m.bStep : wide * kWidth;
+      tiles.soon = nullptr;
       tiles.y = y + strips * kStripRows * m.columns + column;
       tiles.strips = 1;
       chooseTiles(m.aInPlace, use, rest, wide)(tiles);
@@ -384,12 +400,14 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
     for (int64_t row = 0; row < rows; row += m.rowBlock) {
       const int64_t blockRows = lesser(rows - row, m.rowBlock);
       const float* block = a + row * m.aRow + k * m.aStep;
-      if (!m.aInPlace) packStrips<kStripRows>(block, m.aRow, m.aStep, blockRows, depth, scratch);
       Tiles tiles;
       tiles.a = m.aInPlace ? block : scratch;
       tiles.aStrip = kStripRows * (m.aInPlace ? m.aRow : depth);
       tiles.aRow = m.aRow;
       tiles.aStep = m.aStep;
+      tiles.soonStrip = kStripRows * m.aRow;
+      tiles.soonRow = m.aStep == 1 ? m.aRow : m.aStep;
+      tiles.soonStep = 8 * m.aStep;
       tiles.depth = depth;
       tiles.yRow = m.columns;
       tiles.first = k == 0;
@@ -397,7 +415,7 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
       // With several blocks of rows the first one packs all panels, side by side; a single one has them take turns
       // in the same memory, which stays in the cache.
       multiplyBlock(m, tiles, b + k * m.bStep, bias, y + row * m.columns, blockRows, columns, row == 0,
-                    rows > m.rowBlock && !m.bInPlace, k + depth == m.depth, scratch + m.packedPanels);
+                    rows > m.rowBlock && !m.bInPlace, k + depth == m.depth, block, scratch, scratch + m.packedPanels);
     }
     k += depth;
   } while (k < m.depth);
