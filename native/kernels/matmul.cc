@@ -35,22 +35,26 @@ namespace {
 // kBlockElements is the size of a packed block of a, which should fill half of the L2 cache.
 // kBlockRows: so few rows make a block when all panels of b stay in the L2 cache, of which AVX-512 machines have 1 or
 // 2 MB: kMostColumns bounds them. Elsewhere the block stays, and the panels take turns.
-// kFewRows: with as many, reading b in place costs less than packing it.
+// kFewRows: with as many, reading b in place costs less than packing it. kFewRowsOfLarge: for a b larger than the L2 cache.
 #if defined(THALWEG_ISA_AVX512)
 constexpr int kStripRows = 8;
-constexpr int64_t kBlockElements = 128 * 1024, kBlockRows = 64, kMostColumns = 1024, kFewRows = 64;
+constexpr int64_t kBlockElements = 128 * 1024, kBlockRows = 64, kMostColumns = 1024;
+constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 32;
 constexpr double kNanosecondsPerProduct = 0.014;
 #elif defined(THALWEG_ISA_AVX2)
 constexpr int kStripRows = 4;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304, kFewRows = 16;
+constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304;
+constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.022;
 #elif defined(THALWEG_ISA_NEON)
 constexpr int kStripRows = 8;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304, kFewRows = 16;
+constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304;
+constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.05;
 #else
 constexpr int kStripRows = 4;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304, kFewRows = 16;
+constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304;
+constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 4;
 #endif
 constexpr bool kMaskedLoads = kWidth >= 8;  // loadPartial is one instruction
@@ -325,7 +329,7 @@ void multiplyRow(const Matmul& m, const float* a, const float* b, const float* b
 void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* bias, float* y, int64_t rows,
                    int64_t columns, bool firstRows, bool allPanels, bool last, const float* unpacked, float* packedA, float* packed) {
   const float* a = tiles.a;
-  const int64_t strips = rows / kStripRows, rest = rows % kStripRows;
+  const int64_t strips = rows / kStripRows, rest = rows % kStripRows, stripOfA = kStripRows * m.aRow;
   const bool single = rows == 1 && m.aInPlace && m.bInPlace;
   int64_t waiting = 0;  // the first column that waits for its activation
   for (int64_t column = 0, vectors = quotientUp(columns, kWidth); column < columns;) {
@@ -348,20 +352,33 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const bool fetches = column + count < columns && (nextPacked || nextRows);
     tiles.next = !fetches ? source : nextPacked ? panel + count * tiles.depth : source + count;
     tiles.nextStep = !fetches ? 0 : nextPacked ? wide * kWidth : m.bStep;
-    // The first panel's tiles follow the packing of their strips, group by group, and fetch the next group.
-    const int64_t group = column > 0 || m.aInPlace ? strips : m.aStep == 1 ? 1 : kStripsTogether<kStripRows>;
-    for (int64_t done = 0, ready = column > 0 || m.aInPlace ? strips : 0; done < strips; done += tiles.strips) {
+    // The first panel's tiles follow the packing of their strips, group by group, and fetch the next group. Those of the
+    // others fetch the columns of the next panel.
+    const bool packsStrips = column == 0 && !m.aInPlace;
+    const int64_t group = !packsStrips ? strips : m.aStep == 1 ? 1 : kStripsTogether<kStripRows>;
+    const bool fetchesColumns = !packsStrips && packs && m.bColumn != 1 && column + count < columns;
+    for (int64_t done = 0, ready = packsStrips ? 0 : strips; done < strips; done += tiles.strips) {
       tiles.soon = nullptr;
       if (done == ready) {
         ready = lesser(strips, done + group);
-        packStrips<kStripRows>(unpacked + done * tiles.soonStrip, m.aRow, m.aStep, (ready - done) * kStripRows,
-                               tiles.depth, packedA + done * tiles.aStrip);
+        packStrips<kStripRows>(unpacked + done * stripOfA, m.aRow, m.aStep, (ready - done) * kStripRows, tiles.depth,
+                               packedA + done * tiles.aStrip);
       }
-      if (ready < strips) tiles.soon = unpacked + (done + group) * tiles.soonStrip;
+      if (packsStrips && ready < strips) {
+        tiles.soon = unpacked + (done + group) * stripOfA;
+        tiles.soonStrip = stripOfA;
+        tiles.soonRow = m.aStep == 1 ? m.aRow : m.aStep;
+        tiles.soonStep = 8 * m.aStep;
+      } else if (fetchesColumns && done == 0) {
+        tiles.soon = source + count * m.bColumn;
+        tiles.soonStrip = 8 * m.bColumn;
+        tiles.soonRow = m.bColumn;
+        tiles.soonStep = 8;
+      }
       const bool packing = fused && done == 0;
       tiles.a = a + done * tiles.aStrip;
       tiles.y = y + done * kStripRows * m.columns + column;
-      tiles.strips = packing ? 1 : ready - done;
+      tiles.strips = packing ? 1 : fetchesColumns && done == 0 ? lesser(strips, quotientUp(kPanelColumns, 8)) : ready - done;
       tiles.b = inPlace || packing ? source : panel;
       tiles.bStep = inPlace || packing ? m.bStep : wide * kWidth;
       tiles.packed = panel;
@@ -369,7 +386,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     }
     if (rest > 0) {
       if (column == 0 && !m.aInPlace)
-        packStrips<kStripRows>(unpacked + strips * tiles.soonStrip, m.aRow, m.aStep, rest, tiles.depth,
+        packStrips<kStripRows>(unpacked + strips * stripOfA, m.aRow, m.aStep, rest, tiles.depth,
                                packedA + strips * tiles.aStrip);
       tiles.a = a + strips * tiles.aStrip;
       tiles.b = inPlace ? source : panel;
@@ -407,9 +424,6 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
       tiles.aStrip = kStripRows * (m.aInPlace ? m.aRow : depth);
       tiles.aRow = m.aRow;
       tiles.aStep = m.aStep;
-      tiles.soonStrip = kStripRows * m.aRow;
-      tiles.soonRow = m.aStep == 1 ? m.aRow : m.aStep;
-      tiles.soonStep = 8 * m.aStep;
       tiles.depth = depth;
       tiles.yRow = m.columns;
       tiles.first = k == 0;
@@ -611,7 +625,8 @@ bool prepareMatmul(Preparation* preparation) {
   }
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
   m->aInPlace = m->rows == 1 || products <= kTinyProduct;
-  m->bInPlace = m->bColumn == 1 && (m->rows <= kFewRows || m->depth * m->columns <= kSmallMatrix);
+  const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
+  m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, preparation->threads);
 
   // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
