@@ -172,6 +172,9 @@ static void packPanel(const float* b, int64_t bStep, int64_t bColumn, int64_t co
 // A block of a, whose a(i, k) is at i * aRow + k * aStep, in strips of `stripRows` rows and a last one of what remains:
 // target[strip][k][row].
 template <int stripRows>
+constexpr int kStripsTogether = 32 / stripRows;  // use whole cache lines of a whose columns are contiguous
+
+template <int stripRows>
 static void packStrips(const float* a, int64_t aRow, int64_t aStep, int64_t rows, int64_t depth, float* target) {
   int64_t row = 0;
   if (aStep == 1) {
@@ -181,8 +184,8 @@ static void packStrips(const float* a, int64_t aRow, int64_t aStep, int64_t rows
       packTransposed(a + row * aRow, aRow, rows - row, depth, target + row * depth, rows - row);
     return;
   }
-  // The rows of a strip are neighbours in memory. Several strips at once use whole cache lines of the source.
-  constexpr int kTogether = 32 / stripRows;
+  // The rows of a strip are neighbours in memory.
+  constexpr int kTogether = kStripsTogether<stripRows>;
   for (; row + kTogether * stripRows <= rows; row += kTogether * stripRows) {
     const float* source = a + row;
     float* strips = target + row * depth;
