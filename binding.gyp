@@ -8,10 +8,10 @@
     'baseline_sources': ['<!@(node -p "require(\'fs\').readFileSync(\'native/sources.txt\', \'utf8\')")'],
     'kernel_sources': ['<!@(node -p "require(\'fs\').readFileSync(\'native/kernels.txt\', \'utf8\')")'],
     # -ffp-contract=off: otherwise a*b+c becomes one rounding where the instruction set can and two where it cannot, and
-    # instruction sets would disagree.
+    # instruction sets would disagree. -mprfchw: processors that do not know the instruction skip it.
     'common_flags': ['-O3', '-ffp-contract=off', '-fvisibility=hidden', '-Wall', '-Wextra', '-Wno-psabi'],
-    'avx2_flags': ['-mavx2', '-mfma'],
-    'avx512_flags': ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx2', '-mfma', '-mprefer-vector-width=512'],
+    'avx2_flags': ['-mavx2', '-mfma', '-mprfchw'],
+    'avx512_flags': ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mavx2', '-mfma', '-mprfchw', '-mprefer-vector-width=512'],
   },
   'target_defaults': {
     'cflags': ['<@(common_flags)'],

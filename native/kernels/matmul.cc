@@ -76,6 +76,9 @@ constexpr double kNanosecondsPerPacked = 0.3;
 constexpr double kNanosecondsInPlace = 0.2;    // of a
 constexpr double kNanosecondsOfLargeB = 0.08;  // in place
 constexpr double kNanosecondsTransposed = 0.07;
+// What a cut across the columns costs beside the packing: cores that work on neighbouring parts of the same rows fetch lines of
+// each other's. Rows of y, of activations and of weight gradients, stay with the core that makes them.
+constexpr double kColumnCut = 1.2;
 
 struct Matmul {
   int64_t batch, rows, columns, depth;
@@ -557,6 +560,7 @@ struct ChunkChoice {
     c.aInPlace |= c.columnsPerChunk <= kFewColumns && (c.aStep == 1 || c.columns <= kFewColumns);
     double chunk = rectangleCost(c, c.batchPerChunk, c.rowsPerChunk, c.columnsPerChunk) + 500;
     double cost = chunk * ((double)quotientUp(c.batchChunks * c.rowChunks * c.columnChunks, threads) + 0.3);
+    if (c.columnChunks > 1) cost *= kColumnCut;
     if (best >= 0 && cost >= best) return;
     best = cost;
     *m = c;
