@@ -15,12 +15,12 @@ namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
 
-// At most 16384 elements, of which four arrays are 256 KB, and four chunks for each thread where there is enough to do: then
-// all threads end together, and each meets the same elements in every step and every pass over them.
+// At most 16384 elements, of which four arrays are 256 KB, and with several threads four chunks for each where there is enough to
+// do: then all end together, and each meets the same elements in every step and every pass over them.
 constexpr int64_t kChunk = 16384, kLeastChunk = 2048;
 
 int64_t chunkOf(int64_t size, int64_t threads) {
-  int64_t each = roundedUp(quotientUp(size, 4 * threads), 16);
+  int64_t each = threads == 1 ? kChunk : roundedUp(quotientUp(size, 4 * threads), 16);
   return each < kLeastChunk ? kLeastChunk : each > kChunk ? kChunk : each;
 }
 
