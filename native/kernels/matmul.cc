@@ -62,7 +62,7 @@ constexpr bool kMaskedLoads = kWidth >= 8;  // loadPartial is one instruction
 constexpr int kPanelVectors = 3;
 constexpr int kPanelColumns = kPanelVectors * kWidth;
 constexpr int kWideVectors = 12;               // of a tile of one row, which waits for b rather than for registers
-constexpr int64_t kFewColumns = 4 * kWidth;    // with as many, an element of a is used too rarely to pack it
+constexpr int64_t kFewColumns = kWidth >= 8 ? 32 : 4 * kWidth;  // with as many, an element of a is used too rarely to pack it
 constexpr int64_t kDepthBlock = 384;           // of a packed panel, which should about fit the L1 cache
 constexpr int64_t kMostTransposed = 2304;      // columns of a chunk where b is transposed: bounds its packed copy
 constexpr int64_t kSmallMatrix = 16 * 1024;    // elements: it stays in the L1 and L2 caches, packing is no gain
