@@ -91,7 +91,7 @@ function largestOf(values: Values): number {
 }
 
 /** Small random floats in all variables and inputs; squares (second moments) must not be negative, so all are positive. Indices stay 0. */
-function fillRandomly(arena: Arena, plan: Plan): void {
+export function fillRandomly(arena: Arena, plan: Plan): void {
   plan.tensors.forEach((tensor, i) => {
     const isSource = tensor.block !== 'workspace' || Object.values(plan.inputs).includes(i)
     if (!isSource || tensor.dtype !== 'float32') return

@@ -1,11 +1,14 @@
 /** Writes the op battery as a file that native/tests/replay.cc can run without Node; its format is described there. */
 import { createWriteStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
-import type { Arena } from '../../src/executors/arena.ts'
+import { Arena } from '../../src/executors/arena.ts'
+import type { Executor } from '../../src/executors/executor.ts'
+import { fillRandomly } from '../../src/executors/lockstep.ts'
 import { loadAddon } from '../../src/executors/native/addon.ts'
 import { nativeExecutor } from '../../src/executors/native/index.ts'
 import type { Plan } from '../../src/plan/plan.ts'
-import { type Case, cases, filled, planOf } from '../battery/samples.ts'
+import { cases, filled, planOf } from '../battery/samples.ts'
+import { residual, twoInputs, wide, xor } from '../golden/models.ts'
 
 /** Bits of one tensor, eight hexadecimal digits a word. */
 function words(arena: Arena, plan: Plan, tensor: number): string {
@@ -23,22 +26,16 @@ function attributeLines(attributes: Readonly<Record<string, unknown>>): string[]
 }
 
 /** One case: the plan, what its memory holds before, and the bits of the results after, computed with the portable kernels on one thread. */
-function caseText(subject: Case): string {
-  const { addon, failure } = loadAddon()
-  if (addon === undefined) throw new Error(`The expected bits come from the native addon: ${failure}`)
-  const made = planOf(subject)
-  const { plan } = made
-  const arena = filled(made)
-  const session = nativeExecutor(addon, { isa: 'portable', threads: 1 }).load(plan, arena)
+function caseText(portable: Executor, name: string, plan: Plan, arena: Arena): string {
+  const session = portable.load(plan, arena)
   const blocks = Object.keys(plan.blocks)
-  const sources = plan.tensors
-    .map((_, i) => i)
-    .filter((i) => plan.tensors[i].block !== 'workspace' || plan.constants.some(({ tensor }) => tensor === i))
+  const lasting = new Set([...Object.values(plan.inputs), ...plan.constants.map(({ tensor }) => tensor)])
+  const sources = plan.tensors.map((_, i) => i).filter((i) => plan.tensors[i].block !== 'workspace' || lasting.has(i))
   const data = sources.map((tensor) => `data ${tensor}${words(arena, plan, tensor)}`)
   session.execute(0, plan.instructions.length)
   const results = [...new Set(plan.instructions.flatMap(({ outputs }) => outputs))]
   return [
-    `case ${subject.name.replaceAll(' ', '_')}`,
+    `case ${name.replaceAll(' ', '_')}`,
     ...blocks.map((name, i) => `block ${i} ${plan.blocks[name]}`),
     ...plan.tensors.map(({ block, offset, dtype, shape }, i) => ['tensor', i, blocks.indexOf(block), offset, dtype, ...shape].join(' ')),
     ...plan.instructions.flatMap(({ op, inputs, outputs, attributes }) => [
@@ -52,11 +49,26 @@ function caseText(subject: Case): string {
   ].join('\n')
 }
 
+/** A whole plan, in which instructions also run at the same time. */
+function planText(portable: Executor, name: string, plan: Plan): string {
+  const arena = Arena.allocate(plan.blocks)
+  fillRandomly(arena, plan)
+  return caseText(portable, name, plan, arena)
+}
+
 /** @returns How many cases were written. */
 export async function writeCases(path: string): Promise<number> {
+  const { addon, failure } = loadAddon()
+  if (addon === undefined) throw new Error(`The expected bits come from the native addon: ${failure}`)
+  const portable = nativeExecutor(addon, { isa: 'portable', threads: 1 })
   const stream = createWriteStream(path)
-  for (const subject of cases) stream.write(caseText(subject))
+  for (const subject of cases) {
+    const made = planOf(subject)
+    stream.write(caseText(portable, subject.name, made.plan, filled(made)))
+  }
+  const plans = { xor, residual, twoInputs, wide }
+  for (const [name, make] of Object.entries(plans)) stream.write(planText(portable, `plan ${name}`, make()))
   stream.end()
   await finished(stream)
-  return cases.length
+  return cases.length + Object.keys(plans).length
 }
