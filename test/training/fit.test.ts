@@ -116,6 +116,47 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
   })
 
+  describe('short epochs, many of which run in one crossing', () => {
+    const network = () => sequential([input(3), dense(6, { activation: 'tanh' }), dropout(0.3), dense(2)], { executor, seed: 7 })
+    const data = { x: rows(12, 3), y: rows(12, 2) }
+    const options = { loss: 'meanSquaredError', metrics: ['meanAbsoluteError'], epochs: 80, batchSize: 4 } as const
+
+    it('give the history and the weights of epochs that run one at a time', async () => {
+      const [together, apart] = [network(), network()]
+      const history = await together.fit(data, options)
+      const ends: EpochValues[] = []
+      await apart.fit(data, { ...options, onEpochEnd: (_, values) => void ends.push(values) })
+      expect(history.epochs).toEqual(ends)
+      expect(bitsOf(together)).toEqual(bitsOf(apart))
+    })
+
+    it('report each of their steps once, by epoch', async () => {
+      const seen: Progress[] = []
+      const { epochs } = await network().fit(data, { ...options, onProgress: (progress) => seen.push(progress) })
+      expect(seen.map(({ epoch }) => epoch)).toEqual(seen.map(({ epoch }) => epoch).sort((a, b) => a - b))
+      expect(seen.filter(({ step, steps }) => step === steps).map(({ epoch }) => epoch)).toEqual(epochs.map((_, i) => i))
+      expect(seen.every(({ steps }) => steps === 3)).toBe(true)
+    })
+
+    it('stop within a step, and say in which epoch', async () => {
+      const stop = new AbortController()
+      const running = network().fit(data, { ...options, epochs: 1e6, signal: stop.signal })
+      await wait(60)
+      stop.abort()
+      const { message } = await expectRefusal(() => running, 'ABORT_ERR', 'Training was stopped in epoch')
+      const [, epoch, step] = /epoch (\d+), after (\d) of 3 steps/.exec(message) ?? []
+      expect(Number(epoch)).toBeGreaterThan(1)
+      expect(Number(step)).toBeLessThan(3)
+    })
+
+    it('name the step that went wrong', async () => {
+      const wild = { ...options, optimizer: sgd({ learningRate: 1e3 }), epochs: 1000 }
+      const { message } = await expectRefusal(() => network().fit(data, wild), 'ERR_NON_FINITE')
+      const apart = await expectRefusal(() => network().fit(data, { ...wild, onEpochEnd: () => {} }), 'ERR_NON_FINITE')
+      expect(message).toBe(apart.message)
+    })
+  })
+
   describe('validation', () => {
     it('is that of the data given, after each epoch, without dropout', async () => {
       const validationData = { x: rows(11, 2, 3), y: rows(11, 1, 4) }
