@@ -1,4 +1,4 @@
-// The steps an elementwise chain is made of. Other kernels may fuse a unary step into their own pass.
+// The steps an elementwise chain is made of. chain.cc runs them, for the elementwise kernel and at the end of products.
 #pragma once
 #include <stdint.h>
 

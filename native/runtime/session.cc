@@ -9,7 +9,7 @@
 
 #include "pool.h"
 #include "registry.h"
-#include "schedule.h"
+#include "waves.h"
 
 namespace thalweg {
 namespace {
@@ -43,14 +43,6 @@ class AlignedMemory {
 // Batches of as many bytes are fed by several threads.
 constexpr int64_t kSharedFeedBytes = 32 * 1024;
 
-// What the step loop needs of one instruction.
-struct Step {
-  void (*run)(const Instruction*, int64_t chunk, void* scratch);
-  bool (*finish)(const Instruction*);
-  double nanoseconds;  // estimated, on one thread
-  Instruction instruction;
-};
-
 }  // namespace
 
 struct Session::State {
@@ -61,8 +53,8 @@ struct Session::State {
   std::vector<int64_t> extents;  // the shapes of all tensors, one after the other
   std::vector<Operand> tensors;
   std::vector<Operand> operands;  // the inputs and outputs of all instructions, one after the other
-  std::vector<Step> steps;
-  Schedule schedule;
+  std::vector<PreparedInstruction> instructions;
+  Waves waves;
   AlignedMemory parameters, shared, scratch;
   int64_t scratchStride = 0;  // bytes from one thread's scratch memory to the next's
 
@@ -181,10 +173,10 @@ void Session::State::bindOperands() {
   size_t count = 0;
   for (const auto& instruction : plan.instructions) count += instruction.inputs.size() + instruction.outputs.size();
   operands.reserve(count + 1);  // never grows after this, so that addresses in it stay
-  steps.resize(plan.instructions.size());
-  for (size_t index = 0; index < steps.size(); index++) {
+  instructions.resize(plan.instructions.size());
+  for (size_t index = 0; index < instructions.size(); index++) {
     const InstructionDescription& description = plan.instructions[index];
-    Instruction& instruction = steps[index].instruction;
+    Instruction& instruction = instructions[index].instruction;
     instruction = {};
     instruction.inputs = operands.data() + operands.size();
     instruction.inputCount = static_cast<int64_t>(description.inputs.size());
@@ -205,27 +197,27 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
   uint8_t* nextParameters = parameters.data();
   std::vector<int64_t> sharedOffsets;
   int64_t sharedBytes = 0, scratchBytes = 0;
-  for (size_t index = 0; index < steps.size(); index++) {
+  for (size_t index = 0; index < instructions.size(); index++) {
     const Kernel& kernel = *found[index];
-    Step& step = steps[index];
-    step.instruction.parameters = nextParameters;
+    PreparedInstruction& prepared = instructions[index];
+    prepared.instruction.parameters = nextParameters;
     nextParameters += roundedUp(static_cast<int64_t>(kernel.parameterBytes));
 
     Preparation preparation;
     const auto prepareFor = [&](int64_t threadsToUse) {
       preparation = {};
-      preparation.instruction = &step.instruction;
+      preparation.instruction = &prepared.instruction;
       preparation.attributes = &plan.instructions[index].attributes;
       preparation.threads = threadsToUse;
       return kernel.prepare(&preparation);
     };
-    bool prepared = prepareFor(threads);
-    if (prepared && threads > 1 && step.instruction.chunks > 1 && preparation.nanoseconds < serialBelow * kAwakePart) {
+    bool accepted = prepareFor(threads);
+    if (accepted && threads > 1 && prepared.instruction.chunks > 1 && preparation.nanoseconds < serialBelow * kAwakePart) {
       // It stays on one thread, which should not have to work in pieces cut for several.
-      memset(step.instruction.parameters, 0, kernel.parameterBytes);
-      prepared = prepareFor(1);
+      memset(prepared.instruction.parameters, 0, kernel.parameterBytes);
+      accepted = prepareFor(1);
     }
-    if (!prepared) {
+    if (!accepted) {
       preparation.error[sizeof preparation.error - 1] = 0;
       // Most kernels begin with their own name, which instructionText has said.
       const std::string problem = preparation.error, name = kernel.name + std::string(": ");
@@ -233,7 +225,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
       return instructionText(plan, index) + ": " + (named ? problem.substr(name.size()) : problem);
     }
     int64_t endOfShared;
-    if (step.instruction.chunks < 0 || preparation.scratchBytes < 0 || preparation.sharedBytes < 0 ||
+    if (prepared.instruction.chunks < 0 || preparation.scratchBytes < 0 || preparation.sharedBytes < 0 ||
         preparation.scratchBytes > INT64_MAX / kMaximumThreads - kAlignment ||
         __builtin_add_overflow(sharedBytes, preparation.sharedBytes, &endOfShared) || endOfShared > INT64_MAX - kAlignment) {
       return instructionText(plan, index) +
@@ -243,20 +235,18 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
     sharedBytes = roundedUp(endOfShared);
     scratchBytes = std::max(scratchBytes, preparation.scratchBytes);
 
-    step.run = kernel.run;
-    step.finish = kernel.finish;
-    step.nanoseconds = preparation.nanoseconds;
+    prepared.run = kernel.run;
+    prepared.finish = kernel.finish;
+    prepared.nanoseconds = preparation.nanoseconds;
   }
 
   scratchStride = roundedUp(scratchBytes);
   if (!shared.allocate(sharedBytes) || !scratch.allocate(scratchStride * threads)) throw std::bad_alloc();
   shared.zero();  // but not the scratch memory: pages that no thread ever touches cost nothing
-  for (size_t index = 0; index < steps.size(); index++) {
-    steps[index].instruction.shared = reinterpret_cast<float*>(shared.data() + sharedOffsets[index]);
+  for (size_t index = 0; index < instructions.size(); index++) {
+    instructions[index].instruction.shared = reinterpret_cast<float*>(shared.data() + sharedOffsets[index]);
   }
-  std::vector<Work> work;
-  for (const Step& step : steps) work.push_back({&step.instruction, step.nanoseconds});
-  schedule = makeSchedule(work, threads);
+  waves = findWaves(instructions, threads);
   return "";
 }
 
@@ -266,7 +256,7 @@ std::string Session::check(const RunRequest& request) const {
   if (request.steps < 0 || request.steps > INT32_MAX) {
     return "steps: expected 0 to " + text(INT32_MAX) + ", got " + text(request.steps) + ".";
   }
-  const int64_t instructionCount = static_cast<int64_t>(state_->steps.size());
+  const int64_t instructionCount = static_cast<int64_t>(state_->instructions.size());
   const int64_t end = request.endInstruction < 0 ? instructionCount : request.endInstruction;
   if (request.firstInstruction < 0 || request.firstInstruction > end || end > instructionCount) {
     return "instructions: expected a range within 0 to " + text(instructionCount) + ", got " + text(request.firstInstruction) +
@@ -442,7 +432,7 @@ namespace {
 
 // What the pool's threads see of a wave (its units), or of an instruction on its own (null: its chunks).
 struct SharedWork {
-  const Step* steps;
+  const PreparedInstruction* instructions;
   const Unit* units;
   int64_t instruction;
   uint8_t* scratch;
@@ -452,15 +442,15 @@ struct SharedWork {
 void runUnit(void* context, int64_t index, int slot) {
   const SharedWork& work = *static_cast<const SharedWork*>(context);
   const Unit unit = work.units ? work.units[index] : Unit{work.instruction, index};
-  const Step& step = work.steps[unit.instruction];
-  step.run(&step.instruction, unit.chunk, work.scratch + slot * work.scratchStride);
+  const PreparedInstruction& prepared = work.instructions[unit.instruction];
+  prepared.run(&prepared.instruction, unit.chunk, work.scratch + slot * work.scratchStride);
 }
 
 }  // namespace
 
 // Runs instructions [first, end). Returns -1, or the number of the one that ended the step.
 int64_t Session::State::runInstructions(int64_t first, int64_t end) {
-  for (const Wave& wave : schedule.waves) {
+  for (const Wave& wave : waves.waves) {
     if (wave.end <= first) continue;
     if (wave.first >= end) break;
     int64_t stoppedAt = -1;
@@ -481,25 +471,25 @@ bool Session::State::isWorthSharing(int64_t units, double nanoseconds) const {
 }
 
 int64_t Session::State::runTogether(const Wave& wave) {
-  SharedWork work = {steps.data(), schedule.units.data() + wave.firstUnit, -1, scratch.data(), scratchStride};
+  SharedWork work = {instructions.data(), waves.units.data() + wave.firstUnit, -1, scratch.data(), scratchStride};
   parallelFor(wave.endUnit - wave.firstUnit, static_cast<int>(threads), runUnit, &work);
   for (int64_t index = wave.first; index < wave.end; index++) {
-    const Step& step = steps[index];
-    if (step.finish && !step.finish(&step.instruction)) return index;
+    const PreparedInstruction& prepared = instructions[index];
+    if (prepared.finish && !prepared.finish(&prepared.instruction)) return index;
   }
   return -1;
 }
 
 int64_t Session::State::runAlone(int64_t index) {
-  const Step& step = steps[index];
-  const int64_t chunks = step.instruction.chunks;
-  if (isWorthSharing(chunks, step.nanoseconds)) {
-    SharedWork work = {steps.data(), nullptr, index, scratch.data(), scratchStride};
+  const PreparedInstruction& prepared = instructions[index];
+  const int64_t chunks = prepared.instruction.chunks;
+  if (isWorthSharing(chunks, prepared.nanoseconds)) {
+    SharedWork work = {instructions.data(), nullptr, index, scratch.data(), scratchStride};
     parallelFor(chunks, static_cast<int>(threads), runUnit, &work);
   } else {
-    for (int64_t chunk = 0; chunk < chunks; chunk++) step.run(&step.instruction, chunk, scratch.data());
+    for (int64_t chunk = 0; chunk < chunks; chunk++) prepared.run(&prepared.instruction, chunk, scratch.data());
   }
-  return step.finish && !step.finish(&step.instruction) ? index : -1;
+  return prepared.finish && !prepared.finish(&prepared.instruction) ? index : -1;
 }
 
 // Returns what runInstructions returns.
@@ -548,7 +538,7 @@ RunResult Session::run(const RunRequest& request) {
   State& state = *state_;
   using Clock = std::chrono::steady_clock;
   const Clock::time_point began = request.profile ? Clock::now() : Clock::time_point();
-  const int64_t end = request.endInstruction < 0 ? static_cast<int64_t>(state.steps.size()) : request.endInstruction;
+  const int64_t end = request.endInstruction < 0 ? static_cast<int64_t>(state.instructions.size()) : request.endInstruction;
   if (request.control) __atomic_store_n(&request.control[1], 0, __ATOMIC_RELEASE);
   for (int64_t step = 0; step < request.steps; step++) {
     const bool stop = (request.control && __atomic_load_n(&request.control[0], __ATOMIC_ACQUIRE) != 0) ||

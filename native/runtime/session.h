@@ -65,7 +65,7 @@ struct RunResult {
   int64_t instruction;  // the one that stopped the run (Stop::nonFinite), else -1
 };
 
-// An instruction whose kernel estimates less work than this stays on the calling thread while the pool's threads sleep, and
+// An instruction or a wave whose kernels estimate less work than this stays on the calling thread while the pool's threads sleep, and
 // less than a fifth of it always: waking a thread costs 50 to 100 microseconds, but only once a step, and handing chunks to
 // one that is awake 1 to 2.
 constexpr double kSerialNanoseconds = 20e3;

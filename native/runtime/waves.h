@@ -8,10 +8,12 @@
 
 namespace thalweg {
 
-// One prepared instruction.
-struct Work {
-  const Instruction* instruction;
+// An instruction that is ready to run, with what the loop needs of its kernel.
+struct PreparedInstruction {
+  void (*run)(const Instruction*, int64_t chunk, void* scratch);
+  bool (*finish)(const Instruction*);
   double nanoseconds;  // the kernel's estimate, on one thread
+  Instruction instruction;
 };
 
 // A chunk of an instruction.
@@ -27,12 +29,12 @@ struct Wave {
   double nanoseconds;          // of all of it, on one thread
 };
 
-struct Schedule {
+struct Waves {
   std::vector<Wave> waves;
   std::vector<Unit> units;
 };
 
 // With one thread there are no units, and each wave is one instruction.
-Schedule makeSchedule(const std::vector<Work>& plan, int64_t threads);
+Waves findWaves(const std::vector<PreparedInstruction>& plan, int64_t threads);
 
 }  // namespace thalweg

@@ -1,4 +1,4 @@
-#include "schedule.h"
+#include "waves.h"
 
 #include <algorithm>
 #include <numeric>
@@ -26,11 +26,11 @@ bool disturbs(const Instruction& a, const Instruction& b) {
   return false;
 }
 
-bool mayJoin(const std::vector<Work>& plan, const Wave& wave, int64_t index) {
+bool mayJoin(const std::vector<PreparedInstruction>& plan, const Wave& wave, int64_t index) {
   if (index - wave.first >= kMostInstructions) return false;
-  const Instruction& next = *plan[index].instruction;
+  const Instruction& next = plan[index].instruction;
   for (int64_t i = wave.first; i < index; i++) {
-    const Instruction& other = *plan[i].instruction;
+    const Instruction& other = plan[i].instruction;
     if (other.guards || disturbs(other, next) || disturbs(next, other)) return false;
   }
   return true;
@@ -38,18 +38,18 @@ bool mayJoin(const std::vector<Work>& plan, const Wave& wave, int64_t index) {
 
 // Every thread gets its part of every instruction, the largest chunks first, so that all end together. Instructions of a
 // single chunk are dealt out in turn.
-void addUnits(const std::vector<Work>& plan, int64_t threads, Wave* wave, std::vector<Unit>* units) {
+void addUnits(const std::vector<PreparedInstruction>& plan, int64_t threads, Wave* wave, std::vector<Unit>* units) {
   std::vector<int64_t> order(static_cast<size_t>(wave->end - wave->first));
   std::iota(order.begin(), order.end(), wave->first);
   const auto nanosecondsPerChunk = [&](int64_t i) {
-    return plan[i].nanoseconds / static_cast<double>(std::max<int64_t>(1, plan[i].instruction->chunks));
+    return plan[i].nanoseconds / static_cast<double>(std::max<int64_t>(1, plan[i].instruction.chunks));
   };
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return nanosecondsPerChunk(a) > nanosecondsPerChunk(b); });
   wave->firstUnit = static_cast<int64_t>(units->size());
   for (int64_t thread = 0; thread < threads; thread++) {
     int64_t single = 0;
     for (const int64_t i : order) {
-      const int64_t chunks = plan[i].instruction->chunks;
+      const int64_t chunks = plan[i].instruction.chunks;
       if (chunks == 1) {
         if (single++ % threads == thread) units->push_back({i, 0});
         continue;
@@ -62,19 +62,19 @@ void addUnits(const std::vector<Work>& plan, int64_t threads, Wave* wave, std::v
 
 }  // namespace
 
-Schedule makeSchedule(const std::vector<Work>& plan, int64_t threads) {
-  Schedule schedule;
+Waves findWaves(const std::vector<PreparedInstruction>& plan, int64_t threads) {
+  Waves found;
   const int64_t count = static_cast<int64_t>(plan.size());
   for (int64_t index = 0; index < count;) {
     Wave wave = {index, index + 1, 0, 0, plan[index].nanoseconds};
     if (threads > 1) {
       while (wave.end < count && mayJoin(plan, wave, wave.end)) wave.nanoseconds += plan[wave.end++].nanoseconds;
-      addUnits(plan, threads, &wave, &schedule.units);
+      addUnits(plan, threads, &wave, &found.units);
     }
-    schedule.waves.push_back(wave);
+    found.waves.push_back(wave);
     index = wave.end;
   }
-  return schedule;
+  return found;
 }
 
 }  // namespace thalweg
