@@ -30,7 +30,7 @@ constexpr int64_t kAhead = 256;
 
 // The first `arrays` inputs are float32 arrays of one size, and the outputs are those inputs without the second, the
 // gradient. Sets the number of chunks, and their size.
-bool expectArrays(Preparation* preparation, const char* kernel, int64_t inputs, int64_t arrays, int64_t* chunk) {
+bool prepareArrays(Preparation* preparation, const char* kernel, int64_t inputs, int64_t arrays, int64_t* chunk) {
   const Instruction* instruction = preparation->instruction;
   if (instruction->inputCount != inputs || instruction->outputCount != arrays - 1) {
     snprintf(preparation->error, sizeof preparation->error, "%s: expected %lld inputs and %lld outputs, got %lld and %lld", kernel,
@@ -75,7 +75,7 @@ bool prepareSgd(Preparation* preparation) {
   s->nesterov = attributeNumber(preparation->attributes, "nesterov", 0) != 0;
   if (!expectRange(preparation, "sgd", "momentum", momentum, __builtin_inf())) return false;
   if (!expectRange(preparation, "sgd", "weightDecay", weightDecay, __builtin_inf())) return false;
-  if (!expectArrays(preparation, "sgd", s->hasMomentum ? 4 : 3, s->hasMomentum ? 3 : 2, &s->chunk)) return false;
+  if (!prepareArrays(preparation, "sgd", s->hasMomentum ? 4 : 3, s->hasMomentum ? 3 : 2, &s->chunk)) return false;
   s->momentum = (float)momentum;
   s->weightDecay = (float)weightDecay;
   preparation->nanoseconds = 20 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 0.7 : s->hasMomentum ? 0.3 : 0.2);
@@ -150,7 +150,7 @@ bool prepareAdam(Preparation* preparation) {
   if (!expectRange(preparation, "adam", "beta2", a->beta2, 1)) return false;
   if (!expectRange(preparation, "adam", "epsilon", epsilon, __builtin_inf())) return false;
   if (!expectRange(preparation, "adam", "weightDecay", weightDecay, __builtin_inf())) return false;
-  if (!expectArrays(preparation, "adam", 6, 4, &a->chunk)) return false;
+  if (!prepareArrays(preparation, "adam", 6, 4, &a->chunk)) return false;
   const Operand& step = preparation->instruction->inputs[5];
   if (step.dtype != Dtype::int32 || step.size != 1) return fail(preparation, "adam", "expected an int32 step of one element");
   a->epsilon = (float)epsilon;

@@ -111,11 +111,6 @@ THALWEG_INLINE Lanes16 add16(Lanes16 a, Lanes16 b) {
   return a;
 }
 
-THALWEG_INLINE Lanes16 sub16(Lanes16 a, Lanes16 b) {
-  for (int i = 0; i < kParts; i++) a.part[i] = a.part[i] - b.part[i];
-  return a;
-}
-
 THALWEG_INLINE Lanes16 mul16(Lanes16 a, Lanes16 b) {
   for (int i = 0; i < kParts; i++) a.part[i] = a.part[i] * b.part[i];
   return a;

@@ -57,10 +57,10 @@ export interface Session {
   /** Runs without blocking the event loop. */
   run(request: RunRequest): Promise<RunResult>
   /**
-   * Runs instructions first … last-1 once, over what the arena holds, on the calling thread: to look at results one by one, or for
+   * Runs instructions first … end-1 once, over what the arena holds, on the calling thread: to look at results one by one, or for
    * small work that must answer at once.
    */
-  execute(first: number, last: number): void
+  execute(first: number, end: number): void
 }
 
 /** A way to run plans. Executors know plans and nothing above them. */

@@ -34,7 +34,8 @@ export function joinProfiles(a: RunProfile | null, b: RunProfile): RunProfile {
 
 /**
  * Where the time of training steps went. `${profile}` is a table, longest first; `toChromeTrace` gives the first steps as a
- * timeline. Looking at the clock costs some 30 ns an instruction, which only counts in the smallest networks.
+ * timeline. Looking at the clock costs some 30 ns an instruction, which only counts in the smallest networks; and with several
+ * threads instructions do not overlap while they are measured, so a profiled step is a little slower than others.
  */
 export class Profile {
   readonly steps: number

@@ -71,7 +71,7 @@ const categoricalCrossentropy: Loss = {
   name: 'categoricalCrossentropy',
   target: likePrediction,
   compute: (x, t) => {
-    classesOf(x)
+    classesOf(x) // for its refusal of predictions without classes
     return negate(sum(multiply(t, logSoftmax(x)), { axes: [-1] }))
   },
   correct: (x, t) => equal(cast(argmax(x)), cast(argmax(t))),
@@ -84,7 +84,7 @@ const sparseCategoricalCrossentropy: Loss = {
   name: 'sparseCategoricalCrossentropy',
   target: () => ({ shape: [batch], dtype: 'int32' }),
   compute: (x, t) => {
-    classesOf(x)
+    classesOf(x) // for its refusal of predictions without classes
     return softmaxCrossEntropy(x, t)
   },
   correct: (x, t) => equal(cast(argmax(x)), cast(t)),

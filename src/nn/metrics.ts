@@ -24,7 +24,7 @@ export interface Metric {
 }
 
 /** Σ samples · value / Σ samples over the first statistic: the mean over samples of a mean over each batch. */
-export function weightedMean(batches: readonly BatchStatistics[]): number {
+function weightedMean(batches: readonly BatchStatistics[]): number {
   let total = 0
   let samples = 0
   for (const batch of batches) {

@@ -88,8 +88,8 @@ class NativeSession implements Session {
     }
   }
 
-  execute(first: number, last: number): void {
-    translated(() => this.session.execute(first, last))
+  execute(first: number, end: number): void {
+    translated(() => this.session.execute(first, end))
   }
 
   private translate(request: RunRequest, recorder: Recorder): AddonRunRequest {

@@ -58,9 +58,9 @@ export class ReferenceSession implements Session {
     }
   }
 
-  execute(first: number, last: number): void {
+  execute(first: number, end: number): void {
     this.refuseWhileBusy()
-    for (let i = first; i < last; i++) this.calls[i]()
+    for (let i = first; i < end; i++) this.calls[i]()
   }
 
   private begin(request: RunRequest): Steps {
