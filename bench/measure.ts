@@ -2,10 +2,10 @@
 import { fileURLToPath } from 'node:url'
 import { type Case, flopsPerStep } from './cases.ts'
 import { interleave, type Program, start, TooSlow } from './interleave.ts'
+import { type Python, startTorch } from './pytorch.ts'
 import type { Results, Speed } from './results.ts'
 import { type Rival, versionOf } from './rivals.ts'
 import { ratio, spread } from './statistics.ts'
-import { type Python, startTorch } from './torch.ts'
 import { allowedProcessors, type Window } from './window.ts'
 
 export interface MeasureOptions {

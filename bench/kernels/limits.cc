@@ -7,7 +7,7 @@
 // distinct cores. One thread is measured in CPU time of its own, several in wall time. Each figure is the best of its
 // windows: a limit can be missed by a disturbed window, but not exceeded.
 //
-// Compiled for the processor it runs on, so that the compiler chooses the instructions: peak.ts does that.
+// Compiled for the processor it runs on, so that the compiler chooses the instructions: limits.ts does that.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

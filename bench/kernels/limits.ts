@@ -1,7 +1,7 @@
 /**
  * What this machine can do at most, measured by a C++ program: the denominators of all shares of a limit.
  *
- *     npx tsx bench/kernels/peak.ts [--threads N]
+ *     npx tsx bench/kernels/limits.ts [--threads N]
  */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
