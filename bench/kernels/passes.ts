@@ -7,10 +7,11 @@
 import { cpus } from 'node:os'
 import Table from 'cli-table3'
 import type { AddonAttribute } from '../../src/executors/native/addon.ts'
+import { type Spread, spread } from '../statistics.ts'
 import { type Options, runCommand } from './command.ts'
 import { loadInstruction, type Memory, memoryOf, type Operand, requireAddon } from './instruction.ts'
 import { type Bandwidth, type Level, levels, measureLimits } from './limits.ts'
-import { guessSeconds, repetitions, type Spread, secondsOf, spread } from './timing.ts'
+import { guessSeconds, repetitions, secondsOf } from './timing.ts'
 
 /** How many arrays of full size a pass goes through, and how. */
 interface Traffic {

@@ -7,13 +7,15 @@
  * as a network has them. How the windows are taken is in README.md.
  */
 import { cpus, loadavg } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
 import Table from 'cli-table3'
 import type { Addon } from '../../src/executors/native/addon.ts'
+import { median, ratio, type Spread, spread } from '../statistics.ts'
 import { type Options, runCommand } from './command.ts'
 import { type LoadedInstruction, loadInstruction, type Operand, requireAddon } from './instruction.ts'
 import { type Multiplier, type Product, startLibraries } from './libraries.ts'
 import { measurePeak } from './limits.ts'
-import { guessSeconds, median, repetitions, type Spread, secondsOf, sleep, spread, takeTurns } from './timing.ts'
+import { guessSeconds, repetitions, secondsOf, takeTurns } from './timing.ts'
 
 /** B, K, N. */
 const shapes: readonly (readonly [number, number, number])[] = [
@@ -139,9 +141,10 @@ async function measureRow(
     if (threads > 1) await sleep(30)
     return (work * calls[i]) / (await all[i].seconds(calls[i]))
   })
-  const ratios = libraries.map(
-    ({ name: library }, i) => [library, spread(rates[0].map((rate, round) => rate / rates[i + 1][round]))] as const,
-  )
+  const ratios = libraries.flatMap(({ name: library }, i) => {
+    const times = ratio(rates[0].map((of, round) => ({ of, to: rates[i + 1][round] })))
+    return times === null ? [] : [[library, times] as const]
+  })
   const best = [...ratios].sort((a, b) => a[1].median - b[1].median)[0]
   return {
     shape,
@@ -170,7 +173,7 @@ function printTable(rows: readonly Row[], libraries: readonly Multiplier[]): voi
   const table = new Table({ head, style: { head: [], border: [], compact: true } })
   for (const { shape, product, gflops, ratios, best, shareOfPeak } of rows) {
     const { median: typical, lowest, highest } = gflops.thalweg
-    const ratio = best === null ? undefined : ratios[best]
+    const toBest = best === null ? undefined : ratios[best]
     table.push([
       shape.join(','),
       product,
@@ -178,21 +181,21 @@ function printTable(rows: readonly Row[], libraries: readonly Multiplier[]): voi
       `${rate(lowest)} … ${rate(highest)}`,
       percent(shareOfPeak),
       ...libraries.map(({ name }) => rate(gflops[name].median)),
-      ratio === undefined ? '–' : `${ratio.median.toFixed(2)} ×`,
-      ratio === undefined ? '–' : `${ratio.lowest.toFixed(2)} … ${ratio.highest.toFixed(2)}`,
+      toBest === undefined ? '–' : `${toBest.median.toFixed(2)} ×`,
+      toBest === undefined ? '–' : `${toBest.lowest.toFixed(2)} … ${toBest.highest.toFixed(2)}`,
     ])
   }
   console.log(table.toString())
 }
 
 function printSummary(rows: readonly Row[]): void {
-  const toBest = rows.flatMap(({ ratios, best, ...row }) => (best === null ? [] : [{ ...row, best, ratio: ratios[best].median }]))
+  const toBest = rows.flatMap(({ ratios, best, ...row }) => (best === null ? [] : [{ ...row, best, times: ratios[best].median }]))
   if (toBest.length === 0) return
-  const lost = toBest.filter(({ ratio }) => ratio < 1).sort((a, b) => a.ratio - b.ratio)
+  const lost = toBest.filter(({ times }) => times < 1).sort((a, b) => a.times - b.times)
   console.log(
-    `To the best library: median ${median(toBest.map(({ ratio }) => ratio)).toFixed(2)} ×; slower in ${lost.length} of ${toBest.length}:`,
+    `To the best library: median ${median(toBest.map(({ times }) => times)).toFixed(2)} ×; slower in ${lost.length} of ${toBest.length}:`,
   )
-  for (const { shape, product, best, ratio } of lost) console.log(`  ${shape.join(',')}  ${product}  ${ratio.toFixed(2)} × ${best}`)
+  for (const { shape, product, best, times } of lost) console.log(`  ${shape.join(',')}  ${product}  ${times.toFixed(2)} × ${best}`)
 }
 
 /** Measures and prints all products, and returns what JSON should hold. */
