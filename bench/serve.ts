@@ -35,7 +35,7 @@ const print = (message: object) => process.stdout.write(`${JSON.stringify(messag
 
 const contestant = await createContestant(values.rival ?? values.executor, definition, { threads, seconds })
 // The first window is part of warming up: V8 compiles what has become hot.
-const warm = await runWindow(contestant, seconds, threads)
+await runWindow(contestant, seconds, threads)
 print({
   ready: true,
   impl: contestant.implementation,
@@ -46,7 +46,6 @@ print({
   batch: definition.batchSize,
   params: parameterCount(definition),
   flops_true: flopsPerStep(definition),
-  warm,
 })
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() === 'quit') break
