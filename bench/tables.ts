@@ -3,6 +3,8 @@ import Table from 'cli-table3'
 import type { Results, Speed } from './results.ts'
 
 export interface ResultTable {
+  /** The case that it is about, if it is about one. */
+  readonly case?: string
   readonly title: string
   readonly head: readonly string[]
   /** How many columns, from the left, hold words. */
@@ -33,6 +35,7 @@ function speedTable(results: Results, name: string): ResultTable {
   const { what, batchSize } = results.cases.find((entry) => entry.name === name) ?? { what: '', batchSize: 0 }
   const withPeak = results.speed.some(({ partOfPeak }) => partOfPeak !== null)
   return {
+    case: name,
     title: `${name}: ${what}, batch ${batchSize}`,
     head: ['', 'threads', 'steps/s', 'lowest … highest', 'native is', 'lowest … highest', ...(withPeak ? ['of peak'] : []), 'memory'],
     words: 1,
