@@ -24,11 +24,6 @@ export interface Bandwidth {
 export interface Limits {
   /** The instruction set of the processor that the compiler chose. */
   readonly instructionSet: string
-  /** The width of the registers that `multiplyAdd` was measured with. */
-  readonly vectorBytes: number
-  readonly threads: number
-  /** How many cores the process may use: with more threads than that, some shared one. 0 where threads cannot be pinned. */
-  readonly cores: number
   /** GFLOP/s. */
   readonly multiplyAdd: number
   readonly memory: readonly Bandwidth[]
