@@ -8,6 +8,7 @@
  */
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { positive, wholeNumber } from './arguments.ts'
 import { caseNamed, flopsPerStep, parameterCount } from './cases.ts'
 import { createContestant } from './contestants.ts'
 import { runWindow } from './window.ts'
@@ -29,8 +30,8 @@ if (!['native', 'reference', 'plain'].includes(values.executor))
 if (values.isa !== undefined) process.env.THALWEG_ISA = values.isa
 
 const definition = caseNamed(positionals[0])
-const threads = Number(values.threads)
-const seconds = Number(values.seconds)
+const threads = wholeNumber('threads', values.threads)
+const seconds = positive('seconds', values.seconds)
 const print = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`)
 
 const contestant = await createContestant(values.rival ?? values.executor, definition, { threads, seconds })

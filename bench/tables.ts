@@ -153,15 +153,18 @@ export function tables(results: Results): ResultTable[] {
   ]
 }
 
-export function toTerminal({ title, head, rows, words }: ResultTable): string {
+/** With lines around it, for the terminal. */
+export function drawTable({ head, rows, words }: Pick<ResultTable, 'head' | 'rows' | 'words'>): string {
   const table = new Table({
     head: [...head],
     colAligns: head.map((_, i) => (i < words ? 'left' : 'right')),
     style: { head: [], border: [], compact: true },
   })
   table.push(...rows.map((row) => [...row]))
-  return `${title}\n${table}`
+  return table.toString()
 }
+
+export const toTerminal = (table: ResultTable) => `${table.title}\n${drawTable(table)}`
 
 export function toMarkdown(results: Results): string {
   const body = tables(results).map(({ title, head, rows, words }) =>

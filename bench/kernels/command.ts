@@ -1,6 +1,7 @@
 /** The options that the benchmarks of this folder share. */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { wholeNumber } from '../arguments.ts'
 import { lastProcessors, pinThread } from '../processors.ts'
 
 export interface Options {
@@ -32,10 +33,4 @@ export async function runCommand(bench: (options: Options) => Promise<object>): 
   if (threads === 1) pinThread(lastProcessors(1))
   const result = await bench({ threads, isa, rounds, windowSeconds: quick ? 0.008 : 0.02, only })
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 1)}\n`)
-}
-
-function wholeNumber(option: string, text: string): number {
-  const value = Number(text)
-  if (!(Number.isInteger(value) && value >= 1)) throw new Error(`--${option}: expected a whole number from 1 up, got "${text}"`)
-  return value
 }

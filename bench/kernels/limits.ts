@@ -6,7 +6,8 @@
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { parseArgs, promisify } from 'node:util'
-import Table from 'cli-table3'
+import { wholeNumber } from '../arguments.ts'
+import { drawTable } from '../tables.ts'
 import { compile } from './compile.ts'
 
 /** GB/s of going through a working set, counting what is read and what is written. */
@@ -82,7 +83,7 @@ function cacheBytes(level: string): number | undefined {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { threads: { type: 'string', default: '1' } } })
-  const threads = Number(values.threads)
+  const threads = wholeNumber('threads', values.threads)
   const sets = levels(threads)
   const limits = await measureLimits(
     threads,
@@ -90,11 +91,10 @@ async function main(): Promise<void> {
   )
   if (limits === null) throw new Error('No C++ compiler was found: install g++ or clang++, or name one in the environment variable CXX.')
   console.log(`${limits.instructionSet}, ${threads} thread(s): ${limits.multiplyAdd.toFixed(1)} GFLOP/s of fused multiply-add`)
-  const table = new Table({ head: ['GB/s', 'working set', 'read', 'write', 'copy', 'update'], style: { head: [], border: [] } })
-  limits.memory.forEach(({ bytes, read, write, copy, update }, index) => {
-    table.push([sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))])
+  const rows = limits.memory.map(({ bytes, read, write, copy, update }, index) => {
+    return [sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))]
   })
-  console.log(table.toString())
+  console.log(drawTable({ head: ['GB/s', 'working set', 'read', 'write', 'copy', 'update'], words: 1, rows }))
 }
 
 if (import.meta.filename === process.argv[1]) await main()

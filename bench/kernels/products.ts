@@ -8,9 +8,9 @@
  */
 import { cpus, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import Table from 'cli-table3'
 import type { Addon } from '../../src/executors/native/addon.ts'
 import { median, ratio, type Spread, spread } from '../statistics.ts'
+import { drawTable } from '../tables.ts'
 import { type Options, runCommand } from './command.ts'
 import { type LoadedInstruction, loadInstruction, type Operand, requireAddon } from './instruction.ts'
 import { type Multiplier, type Product, startLibraries } from './libraries.ts'
@@ -170,11 +170,10 @@ function printTable(rows: readonly Row[], libraries: readonly Multiplier[]): voi
     'to the best',
     'lowest … highest',
   ]
-  const table = new Table({ head, style: { head: [], border: [], compact: true } })
-  for (const { shape, product, gflops, ratios, best, shareOfPeak } of rows) {
+  const cells = rows.map(({ shape, product, gflops, ratios, best, shareOfPeak }) => {
     const { median: typical, lowest, highest } = gflops.thalweg
     const toBest = best === null ? undefined : ratios[best]
-    table.push([
+    return [
       shape.join(','),
       product,
       rate(typical),
@@ -183,9 +182,9 @@ function printTable(rows: readonly Row[], libraries: readonly Multiplier[]): voi
       ...libraries.map(({ name }) => rate(gflops[name].median)),
       toBest === undefined ? '–' : `${toBest.median.toFixed(2)} ×`,
       toBest === undefined ? '–' : `${toBest.lowest.toFixed(2)} … ${toBest.highest.toFixed(2)}`,
-    ])
-  }
-  console.log(table.toString())
+    ]
+  })
+  console.log(drawTable({ head, words: 2, rows: cells }))
 }
 
 function printSummary(rows: readonly Row[]): void {
