@@ -141,8 +141,11 @@ function againstPyTorch(speed: readonly Speed[]): Specification {
 
 function partsOfPeak(speed: readonly Speed[]): Specification {
   const entries = speed.filter(({ contestant, partOfPeak }) => partOfPeak !== null && ['native', 'pytorch'].includes(contestant))
-  const domain = [...new Set(ranked(entries).map(named))]
   const colors: Readonly<Record<string, readonly string[]>> = { native: [OURS, '#7fb8d0'], pytorch: [PYTORCH, '#e8b48f'] }
+  const colorsByName = new Map(
+    ranked(entries).map((entry) => [named(entry), colors[entry.contestant][entry.threads === 1 ? 0 : 1]] as const),
+  )
+  const domain = [...colorsByName.keys()]
   return {
     data: { values: entries.map((entry) => ({ case: entry.case, who: named(entry), part: entry.partOfPeak })) },
     height: { step: 13 },
@@ -161,7 +164,7 @@ function partsOfPeak(speed: readonly Speed[]): Specification {
         field: 'who',
         type: 'nominal',
         legend: { columns: 2 },
-        scale: { domain, range: domain.map((who) => colors[who.split(',')[0]][who.includes(',') ? 1 : 0]) },
+        scale: { domain, range: [...colorsByName.values()] },
       },
     },
   }

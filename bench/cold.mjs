@@ -12,6 +12,7 @@ const y =
     ? Float32Array.from({ length: batchSize * sizes.at(-1) }, Math.random)
     : Int32Array.from({ length: batchSize }, (_, i) => i % sizes.at(-1))
 
+// bench/thalweg.ts again, for plain node.
 async function thalweg({ hidden, output, dropout, optimizer }) {
   const { adam, adamW, dense, dropout: drop, input, sequential, sgd } = await import('../dist/index.js')
   const { kind, ...options } = optimizer

@@ -3,9 +3,9 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Case } from './cases.ts'
+import { type Python, settings, torchCommand } from './pytorch.ts'
 import type { Rival } from './rivals.ts'
 import { median, type Spread, spread } from './statistics.ts'
-import { type Python, settings, torchCommand } from './torch.ts'
 
 export interface Cold {
   readonly contestant: string

@@ -2,10 +2,11 @@
  * Programs that take turns. Each is started once and warmed up; a round gives each of them one window, so whatever disturbs the machine disturbs
  * them alike. The order turns round every time (ABBA), and a comparison that others disturbed is repeated.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { pinned } from './processors.ts'
 import type { Window } from './window.ts'
 
 export interface ProgramOptions {
@@ -22,13 +23,11 @@ export interface ProgramOptions {
 export interface Ready {
   readonly impl: string
   readonly note: string
-  readonly warm: Window
 }
 
 export class TooSlow extends Error {}
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const canPin = spawnSync('taskset', ['--version']).status === 0
 
 export class Program {
   readonly name: string
@@ -43,7 +42,7 @@ export class Program {
   constructor({ name, command, environment = {}, cpus, deadline }: ProgramOptions) {
     this.name = name
     this.deadline = deadline
-    const [file, ...arguments_] = canPin ? ['taskset', '-c', cpus.join(','), ...command] : command
+    const [file, ...arguments_] = pinned(command, cpus)
     this.child = spawn(file, arguments_, { cwd: root, env: { ...process.env, ...environment }, stdio: ['pipe', 'pipe', 'pipe'] })
     const { stdin, stdout, stderr } = this.child
     if (stdin === null || stdout === null || stderr === null) throw new Error(`${name}: the process has no pipes.`)

@@ -2,11 +2,12 @@
 import { fileURLToPath } from 'node:url'
 import { type Case, flopsPerStep } from './cases.ts'
 import { interleave, type Program, start, TooSlow } from './interleave.ts'
+import { lastProcessors } from './processors.ts'
+import { type Python, startTorch } from './pytorch.ts'
 import type { Results, Speed } from './results.ts'
 import { type Rival, versionOf } from './rivals.ts'
 import { ratio, spread } from './statistics.ts'
-import { type Python, startTorch } from './torch.ts'
-import { allowedProcessors, type Window } from './window.ts'
+import type { Window } from './window.ts'
 
 export interface MeasureOptions {
   readonly rounds: number
@@ -58,12 +59,6 @@ function entrants(definition: Case, threads: number, options: MeasureOptions): E
   return [...native, ...pytorch, ours('plain'), ours('reference'), ...rivals]
 }
 
-/** The last ones: the first processor serves more of the system's interrupts. */
-function processors(threads: number): number[] {
-  const allowed = [...allowedProcessors()]
-  return allowed.slice(Math.max(0, allowed.length - threads))
-}
-
 export class Measurement {
   private readonly results: Results
   private readonly options: MeasureOptions
@@ -76,7 +71,7 @@ export class Measurement {
   }
 
   async run(definition: Case, threads: number): Promise<void> {
-    const cpus = processors(threads)
+    const cpus = lastProcessors(threads)
     const programs: Program[] = []
     try {
       for (const entrant of entrants(definition, threads, this.options)) {

@@ -1,6 +1,7 @@
 /** The command line of the benchmark. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
+import { positive, wholeNumber } from './arguments.ts'
 import { type Case, caseNamed, cases } from './cases.ts'
 import { type Rival, rivalNamed, rivals } from './rivals.ts'
 
@@ -40,18 +41,6 @@ export interface Options {
   readonly markdown?: string
 }
 
-function positive(option: string, value: string): number {
-  const number = Number(value)
-  if (!(number > 0)) throw new Error(`--${option}: expected a number above 0, got "${value}".`)
-  return number
-}
-
-function count(option: string, value: string): number {
-  const number = Number(value)
-  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`--${option}: expected an integer of at least 1, got "${value}".`)
-  return number
-}
-
 /** Which rivals were asked for, and whether PyTorch was. */
 function chooseRivals(list: string | undefined, quick: boolean): Pick<Options, 'rivals' | 'pytorch'> {
   if (list === undefined) return { rivals: quick ? QUICK_RIVALS.map(rivalNamed) : rivals, pytorch: true }
@@ -78,11 +67,11 @@ function parse(): Options | null {
   })
   if (values.help) return null
   const { quick, json, html, markdown } = values
-  const threads = values.threads?.map((text) => count('threads', text)) ?? [1, availableParallelism()]
+  const threads = values.threads?.map((text) => wholeNumber('threads', text)) ?? [1, availableParallelism()]
   return {
     cases: (values.case ?? Object.keys(cases)).map(caseNamed),
     threads: [...new Set(threads)],
-    rounds: count('rounds', values.rounds ?? (quick ? '3' : '7')),
+    rounds: wholeNumber('rounds', values.rounds ?? (quick ? '3' : '7')),
     seconds: positive('seconds', values.seconds ?? (quick ? '0.15' : '0.4')),
     patience: positive('patience', values.patience ?? (quick ? '10' : '60')),
     quick,

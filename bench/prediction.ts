@@ -19,7 +19,7 @@ const networks: Readonly<Record<string, () => Model>> = {
 let sink: unknown
 
 function measure(call: () => unknown): string {
-  return spread(
+  return percentiles(
     Array.from({ length: BATCHES }, () => {
       const began = performance.now()
       for (let i = 0; i < CALLS; i++) sink = call()
@@ -35,10 +35,10 @@ async function measureAsync(call: () => Promise<unknown>): Promise<string> {
     sink = await call()
     times.push((performance.now() - began) * 1e6)
   }
-  return spread(times)
+  return percentiles(times)
 }
 
-function spread(times: number[]): string {
+function percentiles(times: number[]): string {
   times.sort((a, b) => a - b)
   const at = (share: number) => Math.round(times[Math.floor(BATCHES * share)]).toLocaleString('en-US')
   return `${at(0.5).padStart(8)} ns   (${at(0.1)} … ${at(0.9)})`

@@ -44,7 +44,7 @@ export async function toPage(results: Results, draw: Draw): Promise<string> {
   const [summary, ...details] = remarks(results)
   const charts = overview.map(({ title, explanation, svg }) => section(title, `<p class="quiet">${escapeHtml(explanation)}</p>${svg}`))
   const sections = tables(results).map((table) => {
-    const chart = cases.get(table.title.slice(0, table.title.indexOf(':')))
+    const chart = table.case === undefined ? undefined : cases.get(table.case)
     const body = tableHtml(table)
     return section(table.title, chart === undefined ? body : `<div class="case"><div>${chart}</div>${body}</div>`)
   })

@@ -5,15 +5,15 @@ import { executionInfo } from '../src/index.ts'
 import { caseNamed, flopsPerStep, parameterCount } from './cases.ts'
 import { loadDrawing } from './charts.ts'
 import { coldStarts, compileLibrary } from './cold.ts'
-import { measurePeak } from './kernels/peak.ts'
+import { measurePeak } from './kernels/limits.ts'
 import { Measurement } from './measure.ts'
 import { readOptions } from './options.ts'
+import { findTorch } from './pytorch.ts'
 import { toPage } from './report.ts'
 import type { Results } from './results.ts'
 import { versionOf } from './rivals.ts'
 import { sizes } from './size.ts'
 import { machineLine, remarks, tables, toMarkdown, toTerminal } from './tables.ts'
-import { findTorch } from './torch.ts'
 
 const options = readOptions()
 const { quick, rounds, seconds } = options

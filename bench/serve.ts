@@ -8,6 +8,7 @@
  */
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { positive, wholeNumber } from './arguments.ts'
 import { caseNamed, flopsPerStep, parameterCount } from './cases.ts'
 import { createContestant } from './contestants.ts'
 import { runWindow } from './window.ts'
@@ -29,13 +30,13 @@ if (!['native', 'reference', 'plain'].includes(values.executor))
 if (values.isa !== undefined) process.env.THALWEG_ISA = values.isa
 
 const definition = caseNamed(positionals[0])
-const threads = Number(values.threads)
-const seconds = Number(values.seconds)
+const threads = wholeNumber('threads', values.threads)
+const seconds = positive('seconds', values.seconds)
 const print = (message: object) => process.stdout.write(`${JSON.stringify(message)}\n`)
 
 const contestant = await createContestant(values.rival ?? values.executor, definition, { threads, seconds })
 // The first window is part of warming up: V8 compiles what has become hot.
-const warm = await runWindow(contestant, seconds, threads)
+await runWindow(contestant, seconds, threads)
 print({
   ready: true,
   impl: contestant.implementation,
@@ -46,7 +47,6 @@ print({
   batch: definition.batchSize,
   params: parameterCount(definition),
   flops_true: flopsPerStep(definition),
-  warm,
 })
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() === 'quit') break

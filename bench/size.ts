@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Python } from './pytorch.ts'
 import { packageFolder, type Rival } from './rivals.ts'
-import type { Python } from './torch.ts'
 
 export interface Size {
   readonly contestant: string

@@ -1,4 +1,4 @@
-/** What becomes of the windows of a run. */
+/** What becomes of the windows of a run, of networks and of kernels. */
 
 export interface Spread {
   readonly median: number

@@ -3,6 +3,8 @@ import Table from 'cli-table3'
 import type { Results, Speed } from './results.ts'
 
 export interface ResultTable {
+  /** The case that it is about, if it is about one. */
+  readonly case?: string
   readonly title: string
   readonly head: readonly string[]
   /** How many columns, from the left, hold words. */
@@ -33,6 +35,7 @@ function speedTable(results: Results, name: string): ResultTable {
   const { what, batchSize } = results.cases.find((entry) => entry.name === name) ?? { what: '', batchSize: 0 }
   const withPeak = results.speed.some(({ partOfPeak }) => partOfPeak !== null)
   return {
+    case: name,
     title: `${name}: ${what}, batch ${batchSize}`,
     head: ['', 'threads', 'steps/s', 'lowest … highest', 'native is', 'lowest … highest', ...(withPeak ? ['of peak'] : []), 'memory'],
     words: 1,
@@ -150,15 +153,18 @@ export function tables(results: Results): ResultTable[] {
   ]
 }
 
-export function toTerminal({ title, head, rows, words }: ResultTable): string {
+/** With lines around it, for the terminal. */
+export function drawTable({ head, rows, words }: Pick<ResultTable, 'head' | 'rows' | 'words'>): string {
   const table = new Table({
     head: [...head],
     colAligns: head.map((_, i) => (i < words ? 'left' : 'right')),
     style: { head: [], border: [], compact: true },
   })
   table.push(...rows.map((row) => [...row]))
-  return `${title}\n${table}`
+  return table.toString()
 }
+
+export const toTerminal = (table: ResultTable) => `${table.title}\n${drawTable(table)}`
 
 export function toMarkdown(results: Results): string {
   const body = tables(results).map(({ title, head, rows, words }) =>

@@ -1,5 +1,6 @@
 /** One contestant, one window: how many steps a second, on how much of the processor, and who else was running. */
 import { existsSync, readFileSync } from 'node:fs'
+import { allowedProcessors } from './processors.ts'
 
 /** Something that can be trained for as long as one likes. */
 export interface Contestant {
@@ -22,18 +23,6 @@ export interface Window {
 
 const hasProc = existsSync('/proc/self/status') && existsSync('/proc/stat')
 
-/** The processors this process may run on, from a list such as "0-1,4"; none where the system does not say. */
-export function allowedProcessors(): ReadonlySet<number> {
-  if (!hasProc) return new Set()
-  const [, list] = /^Cpus_allowed_list:\s*(\S+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? ['', '']
-  return new Set(
-    list.split(',').flatMap((range) => {
-      const [first, last = first] = range.split('-').map(Number)
-      return Array.from({ length: last - first + 1 }, (_, i) => first + i)
-    }),
-  )
-}
-
 /** Seconds that these processors have been busy since the machine started, whoever used them. A tick is 10 ms on Linux. */
 function busySeconds(processors: ReadonlySet<number>): number {
   let ticks = 0
@@ -45,7 +34,7 @@ function busySeconds(processors: ReadonlySet<number>): number {
   return ticks / 100
 }
 
-export function peakMemory(): number {
+function peakMemory(): number {
   // On Linux, maxRSS may still hold what the parent had when it started this process.
   if (hasProc) {
     const [, kibibytes] = /^VmHWM:\s*(\d+)/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
@@ -61,7 +50,7 @@ function cpuSeconds(): number {
 
 /** Runs a contestant for about so many seconds. */
 export async function runWindow(contestant: Contestant, seconds: number, threads: number): Promise<Window> {
-  const processors = allowedProcessors()
+  const processors = new Set(allowedProcessors())
   const busyBefore = hasProc ? busySeconds(processors) : 0
   const cpuBefore = cpuSeconds()
   const start = performance.now()

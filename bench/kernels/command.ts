@@ -1,7 +1,8 @@
 /** The options that the benchmarks of this folder share. */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { pinToOneCore } from './timing.ts'
+import { wholeNumber } from '../arguments.ts'
+import { lastProcessors, pinThread } from '../processors.ts'
 
 export interface Options {
   readonly threads: number
@@ -29,13 +30,7 @@ export async function runCommand(bench: (options: Options) => Promise<object>): 
   const { quick, isa, only, json } = values
   const threads = wholeNumber('threads', values.threads)
   const rounds = values.rounds === undefined ? (quick ? 3 : 7) : wholeNumber('rounds', values.rounds)
-  if (threads === 1) pinToOneCore()
+  if (threads === 1) pinThread(lastProcessors(1))
   const result = await bench({ threads, isa, rounds, windowSeconds: quick ? 0.008 : 0.02, only })
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 1)}\n`)
-}
-
-function wholeNumber(option: string, text: string): number {
-  const value = Number(text)
-  if (!(Number.isInteger(value) && value >= 1)) throw new Error(`--${option}: expected a whole number from 1 up, got "${text}"`)
-  return value
 }

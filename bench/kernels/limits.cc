@@ -7,7 +7,7 @@
 // distinct cores. One thread is measured in CPU time of its own, several in wall time. Each figure is the best of its
 // windows: a limit can be missed by a disturbed window, but not exceeded.
 //
-// Compiled for the processor it runs on, so that the compiler chooses the instructions: peak.ts does that.
+// Compiled for the processor it runs on, so that the compiler chooses the instructions: limits.ts does that.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -268,8 +268,8 @@ int main(int argumentCount, char** arguments) {
   std::vector<int> pinned = cores();
   if (threads == 1 && !pinned.empty()) pin({pinned.back()}, 0);
 
-  printf("{\"instructionSet\":\"%s\",\"vectorBytes\":%d,\"threads\":%d,\"cores\":%zu,", kInstructionSet, bytes, threads, pinned.size());
-  printf("\"multiplyAdd\":%.2f,\"memory\":[", multiplyAddRate(threads, pinned, bytes) * 1e-9);
+  double multiplyAdds = multiplyAddRate(threads, pinned, bytes) * 1e-9;
+  printf("{\"instructionSet\":\"%s\",\"multiplyAdd\":%.2f,\"memory\":[", kInstructionSet, multiplyAdds);
   for (int argument = 3; argument < argumentCount; argument++) {
     double total = atof(arguments[argument]);
     size_t n = std::max<size_t>(1024, (size_t)(total / threads / 2 / sizeof(float)) / 1024 * 1024);

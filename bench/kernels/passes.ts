@@ -5,12 +5,13 @@
  *     npx tsx bench/kernels/passes.ts [--threads N] [--isa X] [--quick] [--rounds N] [--only adam] [--json FILE]
  */
 import { cpus } from 'node:os'
-import Table from 'cli-table3'
 import type { AddonAttribute } from '../../src/executors/native/addon.ts'
+import { type Spread, spread } from '../statistics.ts'
+import { drawTable } from '../tables.ts'
 import { type Options, runCommand } from './command.ts'
-import { loadInstruction, type Memory, memoryOf, type Operand, requireAddon } from './native.ts'
-import { type Bandwidth, type Level, levels, measureLimits } from './peak.ts'
-import { guessSeconds, repetitions, type Spread, secondsOf, spread } from './timing.ts'
+import { loadInstruction, type Memory, memoryOf, type Operand, requireAddon } from './instruction.ts'
+import { type Bandwidth, type Level, levels, measureLimits } from './limits.ts'
+import { guessSeconds, repetitions, secondsOf } from './timing.ts'
 
 /** How many arrays of full size a pass goes through, and how. */
 interface Traffic {
@@ -175,13 +176,12 @@ function printTable(level: Level, limit: Bandwidth | undefined, rows: readonly R
   const limits = limit === undefined ? [] : (['read', 'write', 'copy', 'update'] as const).map((way) => `${way} ${digits(limit[way])}`)
   console.log(`${level.name}, ${digits(level.bytes / 2 ** 20)} MiB${limits.length > 0 ? `; GB/s: ${limits.join(', ')}` : ''}`)
   const head = ['pass', 'elements', 'elements/ns', 'lowest … highest', 'GB/s', 'of the limit']
-  const table = new Table({ head, style: { head: [], border: [], compact: true } })
-  for (const { pass, elements, elementsPerNanosecond: rate, gigabytesPerSecond, shareOfLimit } of rows) {
+  const cells = rows.map(({ pass, elements, elementsPerNanosecond: rate, gigabytesPerSecond, shareOfLimit }) => {
     const share = shareOfLimit === null ? '–' : `${(100 * shareOfLimit).toFixed(0)} %`
     const range = `${digits(rate.lowest)} … ${digits(rate.highest)}`
-    table.push([pass, elements.toLocaleString('en-US'), digits(rate.median), range, digits(gigabytesPerSecond), share])
-  }
-  console.log(table.toString())
+    return [pass, elements.toLocaleString('en-US'), digits(rate.median), range, digits(gigabytesPerSecond), share]
+  })
+  console.log(drawTable({ head, words: 1, rows: cells }))
 }
 
 /** Measures and prints all passes, and returns what JSON should hold. */

@@ -7,13 +7,15 @@
  * as a network has them. How the windows are taken is in README.md.
  */
 import { cpus, loadavg } from 'node:os'
-import Table from 'cli-table3'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Addon } from '../../src/executors/native/addon.ts'
+import { median, ratio, type Spread, spread } from '../statistics.ts'
+import { drawTable } from '../tables.ts'
 import { type Options, runCommand } from './command.ts'
-import { type LoadedInstruction, loadInstruction, type Operand, requireAddon } from './native.ts'
-import { measurePeak } from './peak.ts'
-import { type Multiplier, type Product, startRivals } from './rivals.ts'
-import { guessSeconds, median, repetitions, type Spread, secondsOf, sleep, spread, takeTurns } from './timing.ts'
+import { type LoadedInstruction, loadInstruction, type Operand, requireAddon } from './instruction.ts'
+import { type Multiplier, type Product, startLibraries } from './libraries.ts'
+import { measurePeak } from './limits.ts'
+import { guessSeconds, repetitions, secondsOf, takeTurns } from './timing.ts'
 
 /** B, K, N. */
 const shapes: readonly (readonly [number, number, number])[] = [
@@ -98,8 +100,8 @@ class Ours implements Multiplier {
 }
 
 /** Throws when the addon and a library do not compute the same. The bound is that of rounding errors that add up at random. */
-async function compare(ours: Multiplier, rival: Multiplier, depth: number): Promise<number> {
-  const [y, expected] = [await ours.result(), await rival.result()]
+async function compare(ours: Multiplier, library: Multiplier, depth: number): Promise<number> {
+  const [y, expected] = [await ours.result(), await library.result()]
   let largest = 0
   let squares = 0
   for (let i = 0; i < expected.length; i++) {
@@ -108,29 +110,29 @@ async function compare(ours: Multiplier, rival: Multiplier, depth: number): Prom
   }
   const error = largest / Math.sqrt(squares / expected.length)
   if (!(y.length === expected.length && error <= 1e-6 * (1 + Math.sqrt(depth)))) {
-    throw new Error(`The addon and ${rival.name} disagree: relative error ${error}`)
+    throw new Error(`The addon and ${library.name} disagree: relative error ${error}`)
   }
   return error
 }
 
 async function measureRow(
   ours: Ours,
-  rivals: readonly Multiplier[],
+  libraries: readonly Multiplier[],
   shape: Row['shape'],
   name: string,
   product: Product,
   { threads, rounds, windowSeconds }: Options,
 ): Promise<Omit<Row, 'shareOfPeak'>> {
-  const all = [ours, ...rivals]
+  const all = [ours, ...libraries]
   for (const multiplier of all) await multiplier.prepare(product)
   const guess = ours.guess()
   let error = 0
-  for (const rival of rivals) error = Math.max(error, await compare(ours, rival, product.depth))
+  for (const library of libraries) error = Math.max(error, await compare(ours, library, product.depth))
   // Windows of equal length, so that a library that is slow does not take the most of the time.
   const calls = [repetitions(windowSeconds, guess)]
-  for (const rival of rivals) {
+  for (const library of libraries) {
     const tried = Math.max(1, Math.round(calls[0] / 16))
-    const shortest = Math.min(await rival.seconds(tried), await rival.seconds(tried))
+    const shortest = Math.min(await library.seconds(tried), await library.seconds(tried))
     calls.push(repetitions(windowSeconds, shortest / tried))
   }
   const work = 2e-9 * product.rows * product.columns * product.depth
@@ -139,7 +141,10 @@ async function measureRow(
     if (threads > 1) await sleep(30)
     return (work * calls[i]) / (await all[i].seconds(calls[i]))
   })
-  const ratios = rivals.map(({ name: rival }, i) => [rival, spread(rates[0].map((rate, round) => rate / rates[i + 1][round]))] as const)
+  const ratios = libraries.flatMap(({ name: library }, i) => {
+    const times = ratio(rates[0].map((of, round) => ({ of, to: rates[i + 1][round] })))
+    return times === null ? [] : [[library, times] as const]
+  })
   const best = [...ratios].sort((a, b) => a[1].median - b[1].median)[0]
   return {
     shape,
@@ -154,43 +159,42 @@ async function measureRow(
 const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(0)} %`)
 const rate = (gflops: number) => gflops.toPrecision(3)
 
-function printTable(rows: readonly Row[], rivals: readonly Multiplier[]): void {
+function printTable(rows: readonly Row[], libraries: readonly Multiplier[]): void {
   const head = [
     'B,K,N',
     'product',
     'thalweg',
     'lowest … highest',
     'of peak',
-    ...rivals.map(({ name }) => name),
+    ...libraries.map(({ name }) => name),
     'to the best',
     'lowest … highest',
   ]
-  const table = new Table({ head, style: { head: [], border: [], compact: true } })
-  for (const { shape, product, gflops, ratios, best, shareOfPeak } of rows) {
+  const cells = rows.map(({ shape, product, gflops, ratios, best, shareOfPeak }) => {
     const { median: typical, lowest, highest } = gflops.thalweg
-    const ratio = best === null ? undefined : ratios[best]
-    table.push([
+    const toBest = best === null ? undefined : ratios[best]
+    return [
       shape.join(','),
       product,
       rate(typical),
       `${rate(lowest)} … ${rate(highest)}`,
       percent(shareOfPeak),
-      ...rivals.map(({ name }) => rate(gflops[name].median)),
-      ratio === undefined ? '–' : `${ratio.median.toFixed(2)} ×`,
-      ratio === undefined ? '–' : `${ratio.lowest.toFixed(2)} … ${ratio.highest.toFixed(2)}`,
-    ])
-  }
-  console.log(table.toString())
+      ...libraries.map(({ name }) => rate(gflops[name].median)),
+      toBest === undefined ? '–' : `${toBest.median.toFixed(2)} ×`,
+      toBest === undefined ? '–' : `${toBest.lowest.toFixed(2)} … ${toBest.highest.toFixed(2)}`,
+    ]
+  })
+  console.log(drawTable({ head, words: 2, rows: cells }))
 }
 
 function printSummary(rows: readonly Row[]): void {
-  const toBest = rows.flatMap(({ ratios, best, ...row }) => (best === null ? [] : [{ ...row, best, ratio: ratios[best].median }]))
+  const toBest = rows.flatMap(({ ratios, best, ...row }) => (best === null ? [] : [{ ...row, best, times: ratios[best].median }]))
   if (toBest.length === 0) return
-  const lost = toBest.filter(({ ratio }) => ratio < 1).sort((a, b) => a.ratio - b.ratio)
+  const lost = toBest.filter(({ times }) => times < 1).sort((a, b) => a.times - b.times)
   console.log(
-    `To the best library: median ${median(toBest.map(({ ratio }) => ratio)).toFixed(2)} ×; slower in ${lost.length} of ${toBest.length}:`,
+    `To the best library: median ${median(toBest.map(({ times }) => times)).toFixed(2)} ×; slower in ${lost.length} of ${toBest.length}:`,
   )
-  for (const { shape, product, best, ratio } of lost) console.log(`  ${shape.join(',')}  ${product}  ${ratio.toFixed(2)} × ${best}`)
+  for (const { shape, product, best, times } of lost) console.log(`  ${shape.join(',')}  ${product}  ${times.toFixed(2)} × ${best}`)
 }
 
 /** Measures and prints all products, and returns what JSON should hold. */
@@ -200,7 +204,7 @@ export async function benchProducts(options: Options): Promise<object> {
   if (chosen.length === 0) throw new Error(`There is no shape "${only}"; there are ${shapes.map(String).join('  ')}.`)
   const load = loadavg()[0]
   const ours = new Ours(requireAddon(), { threads, isa })
-  const rivals = await startRivals(threads, ours.description)
+  const libraries = await startLibraries(threads, ours.description)
   const rows: Row[] = []
   const peaks: number[] = []
   try {
@@ -208,13 +212,13 @@ export async function benchProducts(options: Options): Promise<object> {
       const peak = await measurePeak(threads, ours.description)
       if (peak !== null) peaks.push(peak)
       for (const [name, product] of Object.entries(productsOf(...shape))) {
-        const row = await measureRow(ours, rivals, shape, name, product, options)
+        const row = await measureRow(ours, libraries, shape, name, product, options)
         rows.push({ ...row, shareOfPeak: peak === null ? null : row.gflops.thalweg.median / peak })
       }
       if (process.stderr.isTTY) console.error(`${shape.join(',')} done`)
     }
   } finally {
-    for (const rival of rivals) rival.close()
+    for (const library of libraries) library.close()
   }
   const context = {
     cpu: cpus()[0].model,
@@ -229,12 +233,12 @@ export async function benchProducts(options: Options): Promise<object> {
     const { lowest, highest } = context.peak
     console.log(`Peak of fused multiply-add: ${lowest.toFixed(1)} … ${highest.toFixed(1)}; shares are of the one before a shape.`)
   }
-  for (const { name, description } of rivals) console.log(`${name}: ${description}`)
+  for (const { name, description } of libraries) console.log(`${name}: ${description}`)
   if (load > 0.5) console.log(`The machine was not idle: a load average of ${load.toFixed(1)} before the first window.`)
-  if (rivals.length === 0) console.log('No library was found to compare with.')
-  printTable(rows, rivals)
+  if (libraries.length === 0) console.log('No library was found to compare with.')
+  printTable(rows, libraries)
   printSummary(rows)
-  return { ...context, libraries: Object.fromEntries(rivals.map(({ name, description }) => [name, description])), rows }
+  return { ...context, libraries: Object.fromEntries(libraries.map(({ name, description }) => [name, description])), rows }
 }
 
 if (import.meta.filename === process.argv[1]) await runCommand(benchProducts)

@@ -1,16 +1,19 @@
 /**
  * All benchmarks of kernels, one after the other.
  *
- *     npm run bench:kernels [-- --threads N] [-- --isa X] [-- --quick] [-- --json FILE]
+ *     npm run bench:kernels [-- --threads N] [-- --isa X] [-- --quick] [-- --only 64,512,512] [-- --json FILE]
  */
 import { type Options, runCommand } from './command.ts'
 import { benchPasses } from './passes.ts'
 import { benchProducts } from './products.ts'
 
+/** `--only` names a shape, which begins with a digit, or a pass. */
 async function benchAll(options: Options): Promise<object> {
-  const products = await benchProducts({ ...options, only: undefined })
+  const { only } = options
+  if (only !== undefined) return /^\d/.test(only) ? { products: await benchProducts(options) } : { passes: await benchPasses(options) }
+  const products = await benchProducts(options)
   console.log()
-  return { products, passes: await benchPasses({ ...options, only: undefined }) }
+  return { products, passes: await benchPasses(options) }
 }
 
 await runCommand(benchAll)

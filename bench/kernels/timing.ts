@@ -1,24 +1,4 @@
-/** Windows of time, taken in turns, and what becomes of them. */
-import { spawnSync } from 'node:child_process'
-import { availableParallelism } from 'node:os'
-
-export const median = (values: readonly number[]) => {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length >> 1
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
-export interface Spread {
-  readonly median: number
-  readonly lowest: number
-  readonly highest: number
-}
-
-export const spread = (values: readonly number[]): Spread => ({
-  median: median(values),
-  lowest: Math.min(...values),
-  highest: Math.max(...values),
-})
+/** Windows of time, taken in turns. */
 
 /**
  * Seconds that `work` takes. On one thread: CPU time, which does not count the time that others have the core. It is that of the
@@ -62,10 +42,3 @@ export async function takeTurns(contestants: number, rounds: number, window: (co
   }
   return results
 }
-
-/** Keeps this thread, and all processes it will start, on one core, where the system has a command for it. */
-export function pinToOneCore(): void {
-  spawnSync('taskset', ['--pid', '--cpu-list', String(availableParallelism() - 1), String(process.pid)], { stdio: 'ignore' })
-}
-
-export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))

@@ -1,5 +1,6 @@
 // jax-js: the whole step, written out with its functions, is one compiled function; arguments are consumed, hence `.ref`.
 import { defaultDevice, init, jit, nn, numpy as np, random, valueAndGrad } from '@jax-js/jax'
+import { flatTargets } from './rows.mjs'
 
 const activations = {
   linear: (x) => x,
@@ -75,18 +76,10 @@ function stepFor(definition) {
   })
 }
 
-const oneHot = (classes, units) => {
-  const rows = new Float32Array(classes.length * units)
-  classes.forEach((k, row) => {
-    rows[row * units + k] = 1
-  })
-  return rows
-}
-
 export async function create(definition, batches, device) {
   await init(device)
   defaultDevice(device)
-  const { sizes, batchSize, dropout, loss, optimizer } = definition
+  const { sizes, batchSize, dropout, optimizer } = definition
   const units = sizes.at(-1)
   let layers = sizes.slice(1).map((width, i) => ({
     kernel: random.normal(random.key(i), [sizes[i], width]).mul(Math.sqrt(2 / sizes[i])),
@@ -96,7 +89,7 @@ export async function create(definition, batches, device) {
   let slots = layers.map(({ kernel, bias }) => ({ kernel: empty(kernel), bias: empty(bias) }))
   const data = batches.map(({ x, y }) => ({
     x: np.array(Float32Array.from(x), { shape: [batchSize, sizes[0]] }),
-    y: np.array(loss === 'meanSquaredError' ? Float32Array.from(y) : oneHot(y, units), { shape: [batchSize, units] }),
+    y: np.array(flatTargets(definition, { y }), { shape: [batchSize, units] }),
   }))
   const step = stepFor(definition)
   const hidden = dropout > 0 ? sizes.slice(1, -1) : []

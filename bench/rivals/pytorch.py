@@ -1,8 +1,8 @@
 """PyTorch under the protocol of bench/serve.ts: one line of JSON when warm, one more for each line "go", the end at "quit".
 
-    pytorch.py DEFINITION [--threads N] [--seconds S] [--foreach yes|no|auto] [--cold]
+    pytorch.py DEFINITION [--batches N] [--threads N] [--seconds S] [--foreach yes|no|auto] [--cold]
 
-DEFINITION is a case of bench/cases.ts as JSON. With --foreach auto both ways of updating are tried and the faster one is kept.
+DEFINITION is a case of bench/cases.ts as JSON, trained on N batches in turn. With --foreach auto both ways of updating are tried and the faster one is kept.
 --cold measures one thing and ends: milliseconds from the import of torch to the end of the first step.
 """
 import time
@@ -17,6 +17,7 @@ import sys
 
 parser = argparse.ArgumentParser()
 parser.add_argument('definition')
+parser.add_argument('--batches', type=int, default=2)
 parser.add_argument('--threads', type=int, default=1)
 parser.add_argument('--seconds', type=float, default=0.4)
 parser.add_argument('--foreach', choices=['yes', 'no', 'auto'], default='auto')
@@ -139,7 +140,7 @@ if options.cold:
     say({'milliseconds': (time.perf_counter() - started) * 1000, 'peak_bytes': peak_bytes()})
     sys.exit()
 
-batches = [batch() for _ in range(max(2, min(32, (8 << 20) // (case['batchSize'] * case['sizes'][0] * 4))))]
+batches = [batch() for _ in range(options.batches)]
 choices = {'yes': [True], 'no': [False], 'auto': [False, True]}[options.foreach]
 best, rate = None, 0
 for foreach in choices:
@@ -149,10 +150,10 @@ for foreach in choices:
     if measured > rate:
         best, rate = candidate, measured
     del candidate
-warm = window(best)
+window(best)
 say({
     'ready': True, 'impl': f'PyTorch {torch.__version__}', 'note': '', 'case': case['name'], 'desc': case['what'], 'threads': options.threads,
-    'batch': case['batchSize'], 'params': sum(p.numel() for p in best.model.parameters()), 'foreach': best.foreach, 'warm': warm,
+    'batch': case['batchSize'], 'params': sum(p.numel() for p in best.model.parameters()), 'foreach': best.foreach,
 })
 for line in sys.stdin:
     if line.strip() == 'quit':

@@ -1,12 +1,20 @@
-/** Batches as arrays of samples, for the rivals that learn from one sample at a time. */
+/** Batches in the forms that rivals want them in. */
 
-export function rowsOf({ sizes }, { x }) {
-  return Array.from({ length: x.length / sizes[0] }, (_, row) => Float32Array.from(x.subarray(row * sizes[0], (row + 1) * sizes[0])))
-}
+const cut = (values, width) => Array.from({ length: values.length / width }, (_, row) => values.slice(row * width, (row + 1) * width))
 
-/** Targets as rows of numbers; class numbers become rows with a single 1. */
-export function oneHotRows({ sizes }, { y }) {
+/** An array for each sample. */
+export const rowsOf = ({ sizes }, { x }) => cut(Float32Array.from(x), sizes[0])
+
+/** Targets one after the other; class numbers become rows with a single 1. */
+export function flatTargets({ sizes }, { y }) {
+  if (!(y instanceof Int32Array)) return Float32Array.from(y)
   const units = sizes.at(-1)
-  if (y instanceof Int32Array) return Array.from(y, (k) => Float32Array.from({ length: units }, (_, i) => (i === k ? 1 : 0)))
-  return Array.from({ length: y.length / units }, (_, row) => Float32Array.from(y.subarray(row * units, (row + 1) * units)))
+  const rows = new Float32Array(y.length * units)
+  y.forEach((k, row) => {
+    rows[row * units + k] = 1
+  })
+  return rows
 }
+
+/** The same, an array for each sample. */
+export const oneHotRows = (definition, batch) => cut(flatTargets(definition, batch), definition.sizes.at(-1))

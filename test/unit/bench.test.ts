@@ -3,6 +3,7 @@ import { type Case, caseNamed, cases, flopsPerStep, parameterCount } from '../..
 import { cut, makeData } from '../../bench/data.ts'
 import { interleave, type Player } from '../../bench/interleave.ts'
 import { PlainNetwork } from '../../bench/plain.ts'
+import { allowedProcessors, lastProcessors, parseProcessors } from '../../bench/processors.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
 
@@ -22,6 +23,21 @@ describe('statistics of the benchmark', () => {
     ]
     expect(ratio(rounds)).toEqual({ median: 3, lowest: 2, highest: 5 })
     expect(ratio([])).toBeNull()
+  })
+})
+
+describe('processors of the benchmark', () => {
+  it('reads a list of them', () => {
+    expect(parseProcessors('0-1,4,6-7')).toEqual([0, 1, 4, 6, 7])
+    expect(parseProcessors('3')).toEqual([3])
+    expect(parseProcessors('')).toEqual([])
+  })
+
+  it('takes the last that are allowed', () => {
+    const allowed = allowedProcessors()
+    expect(lastProcessors(1)).toEqual(allowed.slice(-1))
+    expect(lastProcessors(allowed.length + 1)).toEqual(allowed)
+    expect(lastProcessors(0)).toEqual([])
   })
 })
 

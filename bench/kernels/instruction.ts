@@ -82,7 +82,7 @@ export function loadInstruction(
   }
 }
 
-/** Numbers of -0.5 … 0.5, the same as `fill` in rivals.cc makes of the same seed. They repeat, for the sake of large arrays. */
+/** Numbers of -0.5 … 0.5, the same as `fill` in libraries.cc makes of the same seed. They repeat, for the sake of large arrays. */
 function fill<Values extends Float32Array | Int32Array>(values: Values, seed: number): Values {
   const period = Math.min(values.length, 2 ** 20)
   let state = seed

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Case, parameterCount } from './cases.ts'
+import { batchCount } from './data.ts'
 import { type Program, start } from './interleave.ts'
 
 export interface Python {
@@ -82,7 +83,13 @@ export interface TorchOptions {
   readonly deadline: number
 }
 
-export const torchCommand = ({ python }: Python, definition: Case): string[] => [python, script, JSON.stringify(definition)]
+export const torchCommand = ({ python }: Python, definition: Case): string[] => [
+  python,
+  script,
+  JSON.stringify(definition),
+  '--batches',
+  `${batchCount(definition)}`,
+]
 
 type Foreach = 'yes' | 'no' | 'auto'
 

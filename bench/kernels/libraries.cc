@@ -1,6 +1,6 @@
 // Products of matrices by a library of others: OpenBLAS, BLIS or oneDNN, opened when the program starts.
 //
-//     rivals openblas|blis|onednn LIBRARY
+//     libraries openblas|blis|onednn LIBRARY
 //
 // Answers every line of standard input by one line of JSON:
 //
@@ -102,7 +102,7 @@ constexpr std::align_val_t kLine{64};
 float* allocate(int64_t n) { return new (kLine) float[(size_t)n](); }
 void release(float* memory) { operator delete[](memory, kLine); }
 
-// The same numbers as `fill` in native.ts, which repeat.
+// The same numbers as `fill` in instruction.ts, which repeat.
 void fill(float* values, int64_t n, uint32_t seed) {
   constexpr int64_t kPeriod = 1 << 20;
   uint32_t state = seed;

@@ -1,12 +1,13 @@
 /**
  * What this machine can do at most, measured by a C++ program: the denominators of all shares of a limit.
  *
- *     npx tsx bench/kernels/peak.ts [--threads N]
+ *     npx tsx bench/kernels/limits.ts [--threads N]
  */
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { parseArgs, promisify } from 'node:util'
-import Table from 'cli-table3'
+import { wholeNumber } from '../arguments.ts'
+import { drawTable } from '../tables.ts'
 import { compile } from './compile.ts'
 
 /** GB/s of going through a working set, counting what is read and what is written. */
@@ -24,11 +25,6 @@ export interface Bandwidth {
 export interface Limits {
   /** The instruction set of the processor that the compiler chose. */
   readonly instructionSet: string
-  /** The width of the registers that `multiplyAdd` was measured with. */
-  readonly vectorBytes: number
-  readonly threads: number
-  /** How many cores the process may use: with more threads than that, some shared one. 0 where threads cannot be pinned. */
-  readonly cores: number
   /** GFLOP/s. */
   readonly multiplyAdd: number
   readonly memory: readonly Bandwidth[]
@@ -87,7 +83,7 @@ function cacheBytes(level: string): number | undefined {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { threads: { type: 'string', default: '1' } } })
-  const threads = Number(values.threads)
+  const threads = wholeNumber('threads', values.threads)
   const sets = levels(threads)
   const limits = await measureLimits(
     threads,
@@ -95,11 +91,10 @@ async function main(): Promise<void> {
   )
   if (limits === null) throw new Error('No C++ compiler was found: install g++ or clang++, or name one in the environment variable CXX.')
   console.log(`${limits.instructionSet}, ${threads} thread(s): ${limits.multiplyAdd.toFixed(1)} GFLOP/s of fused multiply-add`)
-  const table = new Table({ head: ['GB/s', 'working set', 'read', 'write', 'copy', 'update'], style: { head: [], border: [] } })
-  limits.memory.forEach(({ bytes, read, write, copy, update }, index) => {
-    table.push([sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))])
+  const rows = limits.memory.map(({ bytes, read, write, copy, update }, index) => {
+    return [sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))]
   })
-  console.log(table.toString())
+  console.log(drawTable({ head: ['GB/s', 'working set', 'read', 'write', 'copy', 'update'], words: 1, rows }))
 }
 
 if (import.meta.filename === process.argv[1]) await main()

@@ -59,8 +59,8 @@ export interface Multiplier {
  * Starts a process for each library found: they export the same names and bring thread pools of their own, and a setting of the
  * environment would hold for all of them. A process that is not asked waits for its input.
  */
-export async function startRivals(threads: number, isa: string): Promise<Multiplier[]> {
-  const program = compile('rivals.cc')
+export async function startLibraries(threads: number, isa: string): Promise<Multiplier[]> {
+  const program = compile('libraries.cc')
   if (program === null) return []
   const found: Multiplier[] = []
   for (const { name, kind, files } of libraries) {
@@ -68,13 +68,13 @@ export async function startRivals(threads: number, isa: string): Promise<Multipl
     if (path === undefined) continue
     const count = String(threads)
     const env = { ...process.env, ...instructionSets[isa], OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count, BLIS_NUM_THREADS: count }
-    const rival = new Rival(name, threads, spawn(program, [kind, path], { env }))
-    if (await rival.open()) found.push(rival)
+    const library = new LibraryProcess(name, threads, spawn(program, [kind, path], { env }))
+    if (await library.open()) found.push(library)
   }
   return found
 }
 
-class Rival implements Multiplier {
+class LibraryProcess implements Multiplier {
   readonly name: string
   description = ''
   private readonly threads: number
