@@ -61,13 +61,13 @@ bool regionsAreThere(const LoadedSession& loaded) {
   return true;
 }
 
-void checkReady(Arguments& arguments, const LoadedSession& loaded, bool running) {
+void checkReady(Arguments& arguments, const std::string& where, const LoadedSession& loaded, bool running) {
   if (running) {
     arguments.fail(kBusy,
-                   "run: this session has a run in progress; wait for its promise, or load the plan again over other memory.");
+                   where + ": this session has a run in progress; wait for its promise, or load the plan again over other memory.");
   }
   if (!regionsAreThere(loaded)) {
-    arguments.fail(kMemoryGone, "run: one of the arrays that the plan was loaded over has been detached or resized since.");
+    arguments.fail(kMemoryGone, where + ": one of the arrays that the plan was loaded over has been detached or resized since.");
   }
 }
 
@@ -143,7 +143,7 @@ Napi::Value SessionHandle::execute(const Napi::CallbackInfo& info) {
     RunRequest request;
     request.firstInstruction = arguments.wholeNumber(info[0], "execute: first");
     request.endInstruction = arguments.wholeNumber(info[1], "execute: end");
-    checkReady(arguments, *loaded_, running_);
+    checkReady(arguments, "execute", *loaded_, running_);
     if (arguments.failed()) return thrown(env, arguments.error());
     const std::string problem = loaded_->session->check(request);
     if (!problem.empty()) return thrown(env, makeError(env, kBadArgument, "execute: " + problem));
@@ -160,7 +160,7 @@ Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
   try {
     Arguments arguments(env);
     ReadRequest read = readRequest(arguments, info[0], *loaded_->session);
-    checkReady(arguments, *loaded_, running_);  // after the request is read, which may run JavaScript
+    checkReady(arguments, "run", *loaded_, running_);  // after the request is read, which may run JavaScript
     if (!loaded_->allShared) {
       arguments.fail(kNotShared,
                      "run: expected a session over SharedArrayBuffers, because an ArrayBuffer can be detached while the run "

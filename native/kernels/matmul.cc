@@ -44,17 +44,17 @@ constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 32;
 constexpr double kNanosecondsPerProduct = 0.014;
 #elif defined(THALWEG_ISA_AVX2)
 constexpr int kStripRows = 4;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304;
+constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.022;
 #elif defined(THALWEG_ISA_NEON)
 constexpr int kStripRows = 8;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304;
+constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.05;
 #else
 constexpr int kStripRows = 4;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT64_MAX, kMostColumns = 2304;
+constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 4;
 #endif

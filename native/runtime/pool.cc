@@ -387,7 +387,8 @@ bool waitForWorkers(Job& job, int64_t units, int64_t begun, int64_t ownUnits) {
 
 bool poolIsAwake(int threads) {
   Pool& p = pool();
-  return p.workers.load(std::memory_order_relaxed) >= threads - 1 && p.sleepers.load(std::memory_order_relaxed) == 0 && !pausing(p);
+  const int awake = p.workers.load(std::memory_order_relaxed) - p.sleepers.load(std::memory_order_relaxed);
+  return awake >= threads - 1 && !pausing(p);
 }
 
 void parallelFor(int64_t chunks, int threads, Body body, void* context) {

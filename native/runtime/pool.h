@@ -15,7 +15,7 @@ constexpr int kMaximumThreads = 256;
 // May be called from several threads at once. `threads` may exceed the number of cores. `body` must not throw.
 void parallelFor(int64_t chunks, int threads, void (*body)(void* context, int64_t chunk, int slot), void* context);
 
-// Whether `threads` - 1 workers are awake and looking for work, so that a job costs one or two microseconds rather than
+// Whether `threads` - 1 workers are awake (and not, it is hoped, busy for somebody else), so that a job costs one or two microseconds rather than
 // the 50 to 100 of waking them. A guess: it may change at once.
 bool poolIsAwake(int threads);
 

@@ -136,7 +136,7 @@ function findProduct({ end, inputs }: Chain, onlyRead: (tensor: Tensor) => boole
   return found
 }
 
-/** The shape in which a product's write-back reads an input of the chain, or null if it is repeated in another way than along rows. */
+/** The shape in which a product's write-back reads an input of the chain, or null: one row for all rows, or one number, is read; one number a row is not. */
 function shapeBeside(product: Tensor, input: Tensor): Shape | null {
   const row = product.shape.slice(-1)
   const [size, whole, columns] = [input.shape, product.shape, row].map((shape) => sizeOf(concrete(shape)))

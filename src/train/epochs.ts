@@ -46,6 +46,8 @@ export type OnSteps = (epoch: number, firstStep: number, losses: Float32Array) =
 
 /** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
 const MILLISECONDS_TOGETHER = 25
+/** How long this may hold the event loop. */
+const MILLISECONDS_AT_ONCE = 1
 /** Of the orders of epochs that are run together. */
 const MOST_ROWS_TOGETHER = 1 << 20
 
@@ -137,11 +139,15 @@ export class Epochs {
     return Math.max(1, Math.floor(most))
   }
 
-  /** Runs an epoch, or several in one crossing (see `together`), and measures each; with `profile` its time as well. */
-  async run(epoch: number, count: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
+  /**
+   * Runs an epoch, or up to `most` in one crossing (see `together`), and measures each; with `profile` its time as well.
+   *
+   * @returns The values of the epochs that ran: at least one.
+   */
+  async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
     const begun = performance.now()
     this.trainer.learningRate = rateAt(this.learningRate, epoch)
-    const order = await this.orderOf(epoch, count)
+    const { order, count } = await this.orderOf(epoch, most)
     const { objective } = this.trainer
     const feeds = objective.feeds(this.samples)
     const runs: Run[] = []
@@ -151,7 +157,7 @@ export class Epochs {
       const stepsBefore = before
       let reported = 0
       const report = (first: number, losses: Float32Array) => {
-        if (onSteps !== undefined) this.reportByEpoch(epoch, stepsBefore + first, losses, onSteps)
+        if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
       }
       const result = await this.model.exclusive(() => {
@@ -165,7 +171,7 @@ export class Epochs {
           profile: profile && batchSize === this.batchSize,
           onProgress: onSteps === undefined ? undefined : (first, records) => report(first, records.loss as Float32Array),
         })
-        this.orderAhead(epoch + count, count)
+        this.orderAhead(epoch + count, most)
         return running
       })
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
@@ -179,60 +185,89 @@ export class Epochs {
       if (result.profile !== undefined) this.measured = joinProfiles(this.measured, result.profile)
       runs.push({ batchSize, completed: result.completed, records: result.records })
     }
+    const values = await this.valuesOf(runs, count)
     this.millisecondsEach = (performance.now() - begun) / count
-    if (count > 1) return byEpoch(runs[0], count).map((part) => objective.report([part]))
-    const values = objective.report(runs)
-    if (this.validation === null) return [values]
+    if (this.validation === null) return values
     const measured = await objective.measure(this.validation, EVALUATION_BATCH, signal)
-    return [{ ...values, ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }]
+    return [{ ...values[0], ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }]
   }
 
-  /** Passes steps of several epochs on, an epoch at a time. */
-  private reportByEpoch(epoch: number, first: number, losses: Float32Array, onSteps: OnSteps): void {
-    for (let done = 0; done < losses.length; ) {
-      const step = (first + done) % this.stepsPerEpoch
-      const some = losses.subarray(done, done + this.stepsPerEpoch - step)
-      onSteps(epoch + Math.floor((first + done) / this.stepsPerEpoch), step, some)
-      done += some.length
+  /** What each of `count` epochs measured. */
+  private async valuesOf(runs: readonly Run[], count: number): Promise<EpochValues[]> {
+    const { objective } = this.trainer
+    if (count === 1) return [objective.report(runs)]
+    const pace = new Pace()
+    const values: EpochValues[] = []
+    for (let i = 0; i < count; i++) {
+      values.push(objective.report([partOf(runs[0], i, count)]))
+      if (pace.isTooLong()) await pace.giveWay()
     }
+    return values
   }
 
-  /** The rows of some epochs in the order in which they are trained on: for each a function of seed and epoch alone. */
-  private async orderOf(epoch: number, count: number): Promise<Int32Array> {
+  /** Passes steps on; of several epochs only those of the newest, for nobody can follow thousands a second. */
+  private reportLatest(epoch: number, first: number, losses: Float32Array, onSteps: OnSteps): void {
+    const last = first + losses.length - 1
+    const firstOfEpoch = last - (last % this.stepsPerEpoch)
+    const from = Math.max(first, firstOfEpoch)
+    onSteps(epoch + firstOfEpoch / this.stepsPerEpoch, from - firstOfEpoch, losses.subarray(from - first))
+  }
+
+  /** The rows of up to `most` epochs in the order in which they are trained on: for each a function of seed and epoch alone. */
+  private async orderOf(epoch: number, most: number): Promise<{ order: Int32Array; count: number }> {
     const { ahead } = this
     this.ahead = null
-    return ahead !== null && ahead.first === epoch && ahead.count >= count
-      ? (await ahead.order).subarray(0, count * this.rows.length)
-      : this.shuffled(epoch, count)
+    // What was made ahead may be fewer than are wanted by now.
+    const useful = ahead !== null && ahead.first === epoch && ahead.count >= most / 2
+    const count = useful ? Math.min(ahead.count, most) : most
+    const order = useful ? await ahead.order : await this.shuffled(epoch, count)
+    return { order: order.subarray(0, count * this.rows.length), count }
   }
 
   /** Makes the next orders while the executor is at work. */
   private orderAhead(first: number, epochs: number): void {
     const count = Math.min(epochs, this.epochs - first)
-    if (count > 0 && this.ahead === null) this.ahead = { first, count, order: this.shuffled(first, count) }
+    if (count <= 0 || this.ahead !== null) return
+    const order = this.shuffled(first, count)
+    // If the run ends with an error nobody takes it up.
+    order.catch(() => {})
+    this.ahead = { first, count, order }
   }
 
   private async shuffled(first: number, count: number): Promise<Int32Array> {
     const { length } = this.rows
     const order = new Int32Array(count * length)
+    const pace = new Pace()
     for (let i = 0; i < count; i++) {
       const part = order.subarray(i * length, (i + 1) * length)
       part.set(this.rows)
       if (!this.shuffle) continue
-      for (const _ of new RandomStream(this.model.seed, Purpose.shuffle, first + i).shuffleInSlices(part)) await setImmediate()
+      for (const _ of new RandomStream(this.model.seed, Purpose.shuffle, first + i).shuffleInSlices(part)) await pace.giveWay()
+      if (pace.isTooLong()) await pace.giveWay()
     }
     return order
   }
 }
 
-/** A run of several epochs as one run for each. */
-function byEpoch({ batchSize, completed, records }: Run, count: number): Run[] {
-  const part = (values: Records[string], i: number) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)
-  return Array.from({ length: count }, (_, i) => ({
-    batchSize,
-    completed: completed / count,
-    records: Object.fromEntries(Object.entries(records).map(([name, values]) => [name, part(values, i)])),
-  }))
+/** Keeps long work on the main thread from holding the event loop. */
+class Pace {
+  private begun = performance.now()
+
+  isTooLong(): boolean {
+    return performance.now() - this.begun > MILLISECONDS_AT_ONCE
+  }
+
+  async giveWay(): Promise<void> {
+    await setImmediate()
+    this.begun = performance.now()
+  }
+}
+
+/** The `i`-th of `count` epochs that ran in one. */
+function partOf({ batchSize, completed, records }: Run, i: number, count: number): Run {
+  const part = (values: Records[string]) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)
+  const parts = Object.fromEntries(Object.entries(records).map(([name, values]) => [name, part(values)]))
+  return { batchSize, completed: completed / count, records: parts }
 }
 
 /** `loss` gives `validationLoss`. */

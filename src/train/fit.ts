@@ -21,7 +21,7 @@ export interface FitOptions extends EpochOptions {
   readonly earlyStopping?: EarlyStopping
   /** Whether to measure where the time of the steps goes, for `history.profile`; default false. */
   readonly profile?: boolean
-  /** Called every 50 ms or so while steps run. */
+  /** Called every 50 ms or so while steps run, and at the end of each run of an epoch, or of several short ones. */
   readonly onProgress?: (progress: Progress) => void
   /** Called (and awaited) after each epoch; return false to stop. */
   readonly onEpochEnd?: (epoch: number, values: EpochValues) => undefined | boolean | Promise<undefined | boolean> | void | Promise<void>
