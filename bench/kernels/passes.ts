@@ -191,7 +191,9 @@ export async function benchPasses(options: Options): Promise<object> {
   const { threads, isa, rounds, only } = options
   const addon = requireAddon()
   const context = { cpu: cpus()[0].model, instructionSet: isa ?? process.env.THALWEG_ISA ?? addon.isas[0], threads, rounds }
-  console.log(`Passes. ${context.cpu}, ${context.instructionSet}, ${threadsOf(threads)}, medians of ${rounds} windows.`)
+  console.log(
+    `Passes. ${context.cpu}, ${context.instructionSet}, ${threadsOf(threads)}, medians of ${rounds} ${rounds === 1 ? 'window' : 'windows'}.`,
+  )
   const limits: Record<string, Bandwidth> = {}
   const results: Row[] = []
   for (const level of levels(threads)) {

@@ -230,7 +230,9 @@ export async function benchProducts(options: Options): Promise<object> {
     load,
     peak: peaks.length > 0 ? spread(peaks) : null,
   }
-  console.log(`Products, GFLOP/s. ${context.cpu}, ${context.instructionSet}, ${threadsOf(threads)}, medians of ${rounds} rounds.`)
+  console.log(
+    `Products, GFLOP/s. ${context.cpu}, ${context.instructionSet}, ${threadsOf(threads)}, medians of ${rounds} ${rounds === 1 ? 'round' : 'rounds'}.`,
+  )
   if (context.peak !== null) {
     const { lowest, highest } = context.peak
     console.log(`Peak of fused multiply-add: ${lowest.toFixed(1)} … ${highest.toFixed(1)}; shares are of the one before a shape.`)
