@@ -1,13 +1,60 @@
-/** Numbers on a command line. */
+/** Command lines: numbers, names and files on them, help, and one line about what is wrong. */
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { OptionError, ThalwegError, unknownName } from '../src/errors.ts'
 
 export function positive(option: string, text: string): number {
   const value = Number(text)
-  if (!(value > 0)) throw new Error(`--${option}: expected a number above 0, got "${text}".`)
+  if (!(value > 0)) throw new OptionError(`--${option}: expected a number above 0, got "${text}".`)
   return value
 }
 
 export function wholeNumber(option: string, text: string): number {
   const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${option}: expected an integer of at least 1, got "${text}".`)
+  if (!Number.isSafeInteger(value) || value < 1) throw new OptionError(`--${option}: expected an integer of at least 1, got "${text}".`)
   return value
+}
+
+/** Of `--threads`. More than there are processors are allowed, with a warning. */
+export function threadCount(text: string): number {
+  const threads = wholeNumber('threads', text)
+  const processors = availableParallelism()
+  if (threads > processors)
+    console.error(`Warning: --threads ${threads}, but there are fewer logical processors (${processors}): the threads wait for each other.`)
+  return threads
+}
+
+/** Of `--isa`, or without it of the environment; `known` are those that work here. */
+export function checkInstructionSet(isa: string | undefined, known: readonly string[]): void {
+  const [given, where] = isa === undefined ? [process.env.THALWEG_ISA, 'the environment variable THALWEG_ISA'] : [isa, '--isa']
+  if (given !== undefined && given !== '' && !known.includes(given)) throw unknownName('instruction set', given, known, where)
+}
+
+/** Whether a file can be written, found out before anything is measured. What it holds stays; one that was not there is not there afterwards. */
+export function checkWritable(option: string, file: string | undefined): void {
+  if (file === undefined) return
+  const existed = existsSync(file)
+  try {
+    closeSync(openSync(file, 'a'))
+  } catch (error) {
+    throw new OptionError(`--${option}: "${file}" cannot be written: ${(error as Error).message}.`)
+  }
+  if (!existed) rmSync(file)
+}
+
+const isTheUsers = (error: unknown): error is Error =>
+  error instanceof ThalwegError || (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
+
+/** What `parse` makes of the command line. When it returns null, prints the help; when it finds something wrong, says what; both end the process. */
+export function readArguments<Parsed>(command: string, help: string, parse: () => Parsed | null): Parsed {
+  try {
+    const parsed = parse()
+    if (parsed !== null) return parsed
+    console.log(help)
+    process.exit(0)
+  } catch (error) {
+    if (!isTheUsers(error)) throw error
+    console.error(`${error.message.replaceAll('\n', ' ')}\n${command} --help lists the options.`)
+    process.exit(2)
+  }
 }

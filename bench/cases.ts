@@ -2,6 +2,7 @@
  * The networks that are measured, as plain data: every contestant, in TypeScript or Python, builds its network from one of these objects,
  * so that a case is defined once.
  */
+import { unknownName } from '../src/errors.ts'
 
 export type OptimizerDefinition =
   | { readonly kind: 'sgd'; readonly learningRate: number; readonly momentum: number }
@@ -91,9 +92,12 @@ export const cases: Readonly<Record<string, Case>> = Object.fromEntries(list.map
 
 /** The case of that name; the error lists the names there are. */
 export function caseNamed(name: string): Case {
-  if (!Object.hasOwn(cases, name)) throw new Error(`Unknown case "${name}"; there are ${Object.keys(cases).join(', ')}.`)
+  if (!Object.hasOwn(cases, name)) throw unknownName('case', name, Object.keys(cases))
   return cases[name]
 }
+
+/** A line for each case, for the help of a command. */
+export const caseLines = (): string[] => list.map(({ name, what, batchSize }) => `${name}  ${what}, batch ${batchSize}`)
 
 export function parameterCount({ sizes }: Case): number {
   return sizes.slice(1).reduce((sum, units, i) => sum + (sizes[i] + 1) * units, 0)

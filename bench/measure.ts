@@ -7,6 +7,7 @@ import { type Python, startTorch } from './pytorch.ts'
 import type { Results, Speed } from './results.ts'
 import { type Rival, versionOf } from './rivals.ts'
 import { ratio, spread } from './statistics.ts'
+import { threadsOf } from './tables.ts'
 import type { Window } from './window.ts'
 
 export interface MeasureOptions {
@@ -89,7 +90,7 @@ export class Measurement {
     const step = this.predict(entrant.name, definition)
     if (step !== null && step * LEAST_STEPS > this.options.patience)
       return omit(`by its speed in the cases before, a step takes about ${Number(step.toPrecision(2))} s`)
-    this.options.report(`case ${definition.name}, ${threads} thread(s): starting ${entrant.name}`)
+    this.options.report(`case ${definition.name}, ${threadsOf(threads)}: starting ${entrant.name}`)
     try {
       return await entrant.start(cpus)
     } catch (error) {
@@ -104,7 +105,8 @@ export class Measurement {
 
   private async compare(programs: readonly Program[], definition: Case, threads: number): Promise<void> {
     const { rounds, seconds, report } = this.options
-    report(`case ${definition.name}, ${threads} thread(s): ${programs.length} contestants take turns`)
+    const who = programs.length === 1 ? `${programs[0].name} alone` : `${programs.length} contestants take turns`
+    report(`case ${definition.name}, ${threadsOf(threads)}: ${who}`)
     const limit = rounds * programs.length * (seconds + 0.1) * (this.options.quick ? 1.2 : 3)
     const compared = await interleave(programs, { reference: 'native', rounds, limit, slow: Math.max(1, 4 * seconds) })
     for (const [program, { pairs, quiet, failure }] of compared) {

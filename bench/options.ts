@@ -1,27 +1,32 @@
 /** The command line of the benchmark. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { positive, wholeNumber } from './arguments.ts'
-import { type Case, caseNamed, cases } from './cases.ts'
-import { type Rival, rivalNamed, rivals } from './rivals.ts'
+import { OptionError, unknownName } from '../src/errors.ts'
+import { checkWritable, positive, readArguments, threadCount, wholeNumber } from './arguments.ts'
+import { type Case, caseLines, caseNamed, cases } from './cases.ts'
+import { type Rival, rivalNamed, rivalNames, rivals } from './rivals.ts'
 
-const USAGE = `Training speed, memory, start and size of thalweg and of everything it is compared with that is on this machine.
+const HELP = `Training speed, memory, start and size of thalweg and of everything it is compared with that is on this machine.
 
   npm run bench                        all cases, on one thread and on all; a quarter of an hour
   npm run bench -- --quick             fewer rounds, rivals and settings; under two minutes
   npm run bench -- --case d --threads 2
 
   --case NAME        ${Object.keys(cases).join(', ')}; may be repeated
-  --threads N        may be repeated; default: 1 and all
+  --threads N        may be repeated; default: 1 and all; only native and PyTorch take part on more than 1
   --rounds N         default 7, quick 3
   --seconds S        length of a window; default 0.4, quick 0.15
   --patience S       leaves out whoever needs longer to be warm, or for a window; default 60, quick 10
-  --rivals LIST      pytorch, ${rivals.map(({ name }) => name).join(', ')}; or none; default: all that are installed
+  --rivals LIST      pytorch, ${rivalNames.join(', ')}; or none; default: all that are installed
   --speed-only       no cold starts and sizes
   --json FILE        everything measured
   --html FILE        a page with charts
   --markdown FILE    the tables; in a file that has <!-- results --> and <!-- /results -->, what is between them is replaced
-`
+
+Cases:
+${caseLines()
+  .map((line) => `  ${line}`)
+  .join('\n')}`
 
 /** Rivals of a quick run: the fastest of those with array operations, and the two best known. */
 const QUICK_RIVALS = ['tfjs-wasm', 'jax-js', 'brain.js']
@@ -41,10 +46,16 @@ export interface Options {
   readonly markdown?: string
 }
 
+const WITHOUT = 'none'
+
 /** Which rivals were asked for, and whether PyTorch was. */
 function chooseRivals(list: string | undefined, quick: boolean): Pick<Options, 'rivals' | 'pytorch'> {
   if (list === undefined) return { rivals: quick ? QUICK_RIVALS.map(rivalNamed) : rivals, pytorch: true }
-  const names = list === 'none' ? [] : list.split(',')
+  if (list === WITHOUT) return { rivals: [], pytorch: false }
+  const names = list.split(',')
+  if (names.includes(WITHOUT)) throw new OptionError(`--rivals: ${WITHOUT} stands alone, got "${list}".`)
+  const known = ['pytorch', ...rivalNames]
+  for (const name of names) if (!known.includes(name)) throw unknownName('rival', name, [...known, WITHOUT], '--rivals')
   return { rivals: names.filter((name) => name !== 'pytorch').map(rivalNamed), pytorch: names.includes('pytorch') }
 }
 
@@ -67,7 +78,8 @@ function parse(): Options | null {
   })
   if (values.help) return null
   const { quick, json, html, markdown } = values
-  const threads = values.threads?.map((text) => wholeNumber('threads', text)) ?? [1, availableParallelism()]
+  for (const option of ['json', 'html', 'markdown'] as const) checkWritable(option, values[option])
+  const threads = values.threads?.map(threadCount) ?? [1, availableParallelism()]
   return {
     cases: (values.case ?? Object.keys(cases)).map(caseNamed),
     threads: [...new Set(threads)],
@@ -83,15 +95,5 @@ function parse(): Options | null {
   }
 }
 
-/** What was asked for. Prints the usage, or what is wrong with the arguments, and ends the process. */
-export function readOptions(): Options {
-  try {
-    const options = parse()
-    if (options !== null) return options
-    console.log(USAGE)
-    process.exit(0)
-  } catch (error) {
-    console.error(`${(error as Error).message}\nnpm run bench -- --help lists the options.`)
-    process.exit(2)
-  }
-}
+/** What was asked for. Prints the help, or what is wrong with the arguments, and ends the process. */
+export const readOptions = (): Options => readArguments('npm run bench --', HELP, parse)

@@ -5,7 +5,9 @@
  *
  * Medians of 301 batches of 1000 calls (of `predict`: of 301 calls), with the tenth and the ninetieth percentile. Read the lower ones where other programs run.
  */
+import { parseArgs } from 'node:util'
 import { dense, executionInfo, input, type Model, sequential } from '../src/index.ts'
+import { readArguments } from './arguments.ts'
 
 const CALLS = 1000
 const BATCHES = 301
@@ -14,6 +16,11 @@ const networks: Readonly<Record<string, () => Model>> = {
   '2-8-1': () => sequential([input(2), dense(8, { activation: 'tanh' }), dense(1)]),
   '784-128-10': () => sequential([input(784), dense(128, { activation: 'relu' }), dense(10)]),
 }
+
+const COMMAND = 'npx tsx bench/prediction.ts'
+const HELP = `Nanoseconds of one synchronous prediction of one row, and of its parts; and of predict, for comparison. It has no options.
+
+  ${COMMAND}`
 
 /** Keeps results alive, so that no call is optimised away. */
 let sink: unknown
@@ -44,6 +51,7 @@ function percentiles(times: number[]): string {
   return `${at(0.5).padStart(8)} ns   (${at(0.1)} … ${at(0.9)})`
 }
 
+readArguments(COMMAND, HELP, () => (parseArgs({ options: { help: { type: 'boolean', default: false } } }).values.help ? null : true))
 console.log(executionInfo().native ? `native, ${executionInfo().instructionSets[0]}` : 'reference')
 for (const [name, make] of Object.entries(networks)) {
   const net = make()

@@ -1,6 +1,7 @@
 /** The npm packages that thalweg is measured against, from bench/package.json. Each has a module in bench/rivals/ that builds a case with it. */
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { unknownName } from '../src/errors.ts'
 import type { Case } from './cases.ts'
 import type { Rows } from './data.ts'
 
@@ -35,6 +36,8 @@ export const rivals: readonly Rival[] = [
   rival('synaptic', ['synaptic'], 'ac'),
 ]
 
+export const rivalNames = rivals.map(({ name }) => name)
+
 const modules = new URL('./node_modules/', import.meta.url)
 const manifest = (name: string) => new URL(`${name}/package.json`, modules)
 
@@ -48,7 +51,7 @@ export function versionOf({ packages }: Rival): string | null {
 
 export function rivalNamed(name: string): Rival {
   const found = rivals.find((candidate) => candidate.name === name)
-  if (found === undefined) throw new Error(`Unknown rival "${name}"; there are ${rivals.map((candidate) => candidate.name).join(', ')}.`)
+  if (found === undefined) throw unknownName('rival', name, rivalNames)
   return found
 }
 

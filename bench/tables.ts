@@ -97,14 +97,22 @@ function settingsOf({ speed }: Results): string[] {
   return [...places].map(([key, where]) => `${key}: ${where.join(', ')}.`)
 }
 
+/** What is no rival: it comes with the benchmark. */
+const OWN = ['plain', 'reference']
+
 function verdict(results: Results): string {
-  const met = results.speed.some(({ contestant, nativeIs }) => contestant !== 'native' && nativeIs !== null)
-  if (!met) return 'Native was not compared with anything.'
+  const met = results.speed.flatMap(({ contestant, nativeIs }) => (contestant === 'native' || nativeIs === null ? [] : [contestant]))
+  if (met.length === 0) return 'Native was not compared with anything.'
   const lost = losses(results).map(
     ({ case: name, threads, contestant, nativeIs }) =>
       `case ${name}, ${threadsOf(threads)}: ${contestant} is ${times(1 / (nativeIs?.median ?? 1))} as fast as native`,
   )
-  return lost.length === 0 ? 'Native is the fastest in every case measured.' : `Where native loses: ${lost.join('; ')}.`
+  const where = `Where native loses: ${lost.join('; ')}.`
+  if (met.every((name) => OWN.includes(name))) {
+    const alone = `No rival ran; native was compared with ${OWN.filter((name) => met.includes(name)).join(' and ')}.`
+    return lost.length === 0 ? alone : `${alone} ${where}`
+  }
+  return lost.length === 0 ? 'Native is the fastest in every case measured.' : where
 }
 
 /** Sentences: where native loses, what was done differently, what was chosen, what is missing. */
@@ -113,6 +121,9 @@ export function remarks(results: Results): string[] {
   return [
     verdict(results),
     ...settingsOf(results),
+    ...(results.speed.some(({ threads }) => threads > 1)
+      ? ['On more than one thread only native and PyTorch take part: plain, reference and the npm packages run on one only.']
+      : []),
     ...once(
       results.speed.map(({ note, contestant, implementation }) =>
         note === '' || ['native', 'reference'].includes(contestant) ? '' : `${implementation}: ${note}.`,

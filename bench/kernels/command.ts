@@ -1,8 +1,10 @@
 /** The options that the benchmarks of this folder share. */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { wholeNumber } from '../arguments.ts'
+import { nearestName, OptionError } from '../../src/errors.ts'
+import { checkInstructionSet, checkWritable, readArguments, threadCount, wholeNumber } from '../arguments.ts'
 import { lastProcessors, pinThread } from '../processors.ts'
+import { requireAddon } from './instruction.ts'
 
 export interface Options {
   readonly threads: number
@@ -15,8 +17,29 @@ export interface Options {
   readonly only?: string
 }
 
-/** Runs a benchmark as the command line says, and writes what it returns where `--json` says. */
-export async function runCommand(bench: (options: Options) => Promise<object>): Promise<void> {
+export interface Command {
+  /** As it is typed. */
+  readonly name: string
+  readonly what: string
+  /** What `--only` may name. */
+  readonly parts: readonly string[]
+}
+
+const help = ({ name, what, parts }: Command) => `${what}
+
+  ${name} [options]
+
+  --threads N    default 1
+  --isa NAME     avx512, avx2, neon or portable; default: the best that works here
+  --quick        three short rounds
+  --rounds N     default 7, quick 3
+  --only NAME    one of those below
+  --json FILE    what the tables show, and the spread of everything
+
+For --only:
+${parts.map((part) => `  ${part}`).join('\n')}`
+
+function parse({ parts }: Command): (Options & { readonly json?: string }) | null {
   const { values } = parseArgs({
     options: {
       threads: { type: 'string', default: '1' },
@@ -25,12 +48,27 @@ export async function runCommand(bench: (options: Options) => Promise<object>): 
       rounds: { type: 'string' },
       only: { type: 'string' },
       json: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   })
+  if (values.help) return null
   const { quick, isa, only, json } = values
-  const threads = wholeNumber('threads', values.threads)
   const rounds = values.rounds === undefined ? (quick ? 3 : 7) : wholeNumber('rounds', values.rounds)
-  if (threads === 1) pinThread(lastProcessors(1))
-  const result = await bench({ threads, isa, rounds, windowSeconds: quick ? 0.008 : 0.02, only })
+  if (only !== undefined && !parts.includes(only)) {
+    const nearest = nearestName(only, parts)
+    // Some of the names have commas.
+    const advice = nearest === null ? `there are ${parts.join('  ')}` : `did you mean "${nearest}"?`
+    throw new OptionError(`--only: there is no "${only}"; ${advice}`)
+  }
+  checkInstructionSet(isa, requireAddon().isas)
+  checkWritable('json', json)
+  return { threads: threadCount(values.threads), isa, rounds, windowSeconds: quick ? 0.008 : 0.02, only, json }
+}
+
+/** Runs a benchmark as the command line says, and writes what it returns where `--json` says. */
+export async function runCommand(command: Command, bench: (options: Options) => Promise<object>): Promise<void> {
+  const { json, ...options } = readArguments(command.name, help(command), () => parse(command))
+  if (options.threads === 1) pinThread(lastProcessors(1))
+  const result = await bench(options)
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 1)}\n`)
 }

@@ -1,9 +1,10 @@
 /** One instruction of the addon on its own, over memory that the caller can read. */
+import { NativeError } from '../../src/errors.ts'
 import { type Addon, type AddonAttribute, type AddonSession, loadAddon } from '../../src/executors/native/addon.ts'
 
 export function requireAddon(): Addon {
   const { addon, failure } = loadAddon()
-  if (addon === undefined) throw new Error(`These benchmarks need the addon: ${failure}`)
+  if (addon === undefined) throw new NativeError(`These benchmarks need the addon: ${failure}`)
   return addon
 }
 

@@ -6,8 +6,8 @@
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { parseArgs, promisify } from 'node:util'
-import { wholeNumber } from '../arguments.ts'
-import { drawTable } from '../tables.ts'
+import { readArguments, threadCount } from '../arguments.ts'
+import { drawTable, threadsOf } from '../tables.ts'
 import { compile } from './compile.ts'
 
 /** GB/s of going through a working set, counting what is read and what is written. */
@@ -81,16 +81,28 @@ function cacheBytes(level: string): number | undefined {
   }
 }
 
+const COMMAND = 'npx tsx bench/kernels/limits.ts'
+const HELP = `What this machine can do at most: multiply-adds, and bandwidths of memory.
+
+  ${COMMAND} [--threads N]`
+
+function parse(): number | null {
+  const { values } = parseArgs({ options: { threads: { type: 'string', default: '1' }, help: { type: 'boolean', default: false } } })
+  return values.help ? null : threadCount(values.threads)
+}
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { threads: { type: 'string', default: '1' } } })
-  const threads = wholeNumber('threads', values.threads)
+  const threads = readArguments(COMMAND, HELP, parse)
   const sets = levels(threads)
   const limits = await measureLimits(
     threads,
     sets.map(({ bytes }) => bytes),
   )
-  if (limits === null) throw new Error('No C++ compiler was found: install g++ or clang++, or name one in the environment variable CXX.')
-  console.log(`${limits.instructionSet}, ${threads} thread(s): ${limits.multiplyAdd.toFixed(1)} GFLOP/s of fused multiply-add`)
+  if (limits === null) {
+    console.error('No C++ compiler was found: install g++ or clang++, or name one in the environment variable CXX.')
+    process.exit(1)
+  }
+  console.log(`${limits.instructionSet}, ${threadsOf(threads)}: ${limits.multiplyAdd.toFixed(1)} GFLOP/s of fused multiply-add`)
   const rows = limits.memory.map(({ bytes, read, write, copy, update }, index) => {
     return [sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))]
   })

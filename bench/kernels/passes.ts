@@ -7,7 +7,7 @@
 import { cpus } from 'node:os'
 import type { AddonAttribute } from '../../src/executors/native/addon.ts'
 import { type Spread, spread } from '../statistics.ts'
-import { drawTable } from '../tables.ts'
+import { drawTable, threadsOf } from '../tables.ts'
 import { type Options, runCommand } from './command.ts'
 import { loadInstruction, type Memory, memoryOf, type Operand, requireAddon } from './instruction.ts'
 import { type Bandwidth, type Level, levels, measureLimits } from './limits.ts'
@@ -125,6 +125,8 @@ const passes: Readonly<Record<string, Pass>> = {
   adamw: optimizer('adam', 2, { weightDecay: 0.01 }),
 }
 
+export const passNames = Object.keys(passes)
+
 interface Row {
   readonly pass: string
   readonly level: string
@@ -188,9 +190,10 @@ function printTable(level: Level, limit: Bandwidth | undefined, rows: readonly R
 export async function benchPasses(options: Options): Promise<object> {
   const { threads, isa, rounds, only } = options
   const addon = requireAddon()
-  if (only !== undefined && !(only in passes)) throw new Error(`There is no pass "${only}"; there are ${Object.keys(passes).join(', ')}.`)
   const context = { cpu: cpus()[0].model, instructionSet: isa ?? process.env.THALWEG_ISA ?? addon.isas[0], threads, rounds }
-  console.log(`Passes. ${context.cpu}, ${context.instructionSet}, ${threads} thread(s), medians of ${rounds} windows.`)
+  console.log(
+    `Passes. ${context.cpu}, ${context.instructionSet}, ${threadsOf(threads)}, medians of ${rounds} ${rounds === 1 ? 'window' : 'windows'}.`,
+  )
   const limits: Record<string, Bandwidth> = {}
   const results: Row[] = []
   for (const level of levels(threads)) {
@@ -198,7 +201,7 @@ export async function benchPasses(options: Options): Promise<object> {
     if (limit !== undefined) limits[level.name] = limit
     // One piece for all passes of a level: the largest ones would not fit next to each other.
     const memory = memoryOf(addon, level.bytes + 2 ** 20)
-    const rows = Object.keys(passes)
+    const rows = passNames
       .filter((name) => only === undefined || name === only)
       .map((name) => measurePass(name, level, memory, limit, options))
     printTable(level, limit, rows)
@@ -207,4 +210,7 @@ export async function benchPasses(options: Options): Promise<object> {
   return { ...context, limits, rows: results }
 }
 
-if (import.meta.filename === process.argv[1]) await runCommand(benchPasses)
+if (import.meta.filename === process.argv[1]) {
+  const what = 'Single passes over memory through the addon, against the bandwidth of the level of memory they work in.'
+  await runCommand({ name: 'npx tsx bench/kernels/passes.ts', what, parts: passNames }, benchPasses)
+}

@@ -4,8 +4,8 @@
  *     npm run bench:kernels [-- --threads N] [-- --isa X] [-- --quick] [-- --only 64,512,512] [-- --json FILE]
  */
 import { type Options, runCommand } from './command.ts'
-import { benchPasses } from './passes.ts'
-import { benchProducts } from './products.ts'
+import { benchPasses, passNames } from './passes.ts'
+import { benchProducts, shapeNames } from './products.ts'
 
 /** `--only` names a shape, which begins with a digit, or a pass. */
 async function benchAll(options: Options): Promise<object> {
@@ -16,4 +16,5 @@ async function benchAll(options: Options): Promise<object> {
   return { products, passes: await benchPasses(options) }
 }
 
-await runCommand(benchAll)
+const what = 'Bare matrix products, then single passes over memory.'
+await runCommand({ name: 'npm run bench:kernels --', what, parts: [...shapeNames, ...passNames] }, benchAll)

@@ -1,10 +1,16 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { checkInstructionSet, checkWritable, threadCount } from '../../bench/arguments.ts'
 import { type Case, caseNamed, cases, flopsPerStep, parameterCount } from '../../bench/cases.ts'
 import { cut, makeData } from '../../bench/data.ts'
 import { interleave, type Player } from '../../bench/interleave.ts'
 import { PlainNetwork } from '../../bench/plain.ts'
 import { allowedProcessors, lastProcessors, parseProcessors } from '../../bench/processors.ts'
+import type { Results, Speed } from '../../bench/results.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
+import { remarks } from '../../bench/tables.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
 
 describe('statistics of the benchmark', () => {
@@ -93,13 +99,53 @@ describe('taking turns', () => {
   })
 })
 
+describe('arguments of the benchmark', () => {
+  it('finds out whether a file can be written, and leaves it as it was', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'thalweg-'))
+    const [old, fresh] = [join(folder, 'old.json'), join(folder, 'fresh.json')]
+    writeFileSync(old, 'before')
+    checkWritable('json', old)
+    checkWritable('json', fresh)
+    expect(readFileSync(old, 'utf8')).toBe('before')
+    expect(existsSync(fresh)).toBe(false)
+    expect(() => checkWritable('json', join(folder, 'none', 'x.json'))).toThrow(/^--json: ".*x.json" cannot be written: ENOENT/)
+    rmSync(folder, { recursive: true })
+  })
+
+  it('names the option that is wrong', () => {
+    expect(() => threadCount('x')).toThrow('--threads: expected an integer of at least 1, got "x".')
+    expect(() => checkInstructionSet('sse', ['avx2', 'portable'])).toThrow(
+      'Unknown instruction set "sse" for --isa; known are avx2, portable.',
+    )
+  })
+})
+
+describe('the verdict of the benchmark', () => {
+  const verdict = (...contestants: readonly (readonly [string, number])[]) => {
+    const speed = contestants.map(([contestant, factor]) => ({
+      ...{ case: 'a', threads: 1, contestant, implementation: contestant, note: '', setting: '', quiet: true },
+      nativeIs: { median: factor, lowest: factor, highest: factor },
+    }))
+    return remarks({ speed: speed as unknown as Speed[], omissions: [] } as unknown as Results)[0]
+  }
+
+  it('claims nothing where no rival ran', () => {
+    expect(verdict(['native', 1])).toBe('Native was not compared with anything.')
+    expect(verdict(['native', 1], ['plain', 2], ['reference', 9])).toBe('No rival ran; native was compared with plain and reference.')
+    expect(verdict(['plain', 0.5])).toBe(
+      'No rival ran; native was compared with plain. Where native loses: case a, 1 thread: plain is 2 × as fast as native.',
+    )
+    expect(verdict(['plain', 2], ['pytorch', 3])).toBe('Native is the fastest in every case measured.')
+  })
+})
+
 describe('cases of the benchmark', () => {
   it('counts the products of a step, without the gradient of the data', () => {
     // 784-128-10, batch 32: three products of 32 x 128 x 10, two of 32 x 784 x 128.
     expect(flopsPerStep(caseNamed('c'))).toBe(2 * 32 * (2 * 784 * 128 + 3 * 128 * 10))
   })
 
-  it('refuses other names', () => expect(() => caseNamed('z')).toThrow('Unknown case "z"; there are a, b, c, d, e, f.'))
+  it('refuses other names', () => expect(() => caseNamed('z')).toThrow('Unknown case "z"; known are a, b, c, d, e, f.'))
 
   it.each(Object.values(cases))('$name has as many parameters as the model', (definition) => {
     const small = shrink(definition)
