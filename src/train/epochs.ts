@@ -45,7 +45,7 @@ export interface Progress {
 export type OnSteps = (epoch: number, firstStep: number, losses: Float32Array) => void
 
 /** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
-const MILLISECONDS_TOGETHER = 25
+const MILLISECONDS_TOGETHER = 10
 /** How long this may hold the event loop. */
 const MILLISECONDS_AT_ONCE = 1
 /** Of the orders of epochs that are run together. */
