@@ -39,6 +39,12 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
     }
     return nest(0, 0, this.data.length)
   }
+
+  /** The shape and the first values, for a look: `NdArray [2, 3]: 1, 2, 3, 4, 5, 6`. */
+  toString(): string {
+    const first = Array.from(this.data.subarray(0, 8), (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(6))))
+    return `NdArray [${this.shape.join(', ')}]: ${first.join(', ')}${this.data.length > 8 ? ', …' : ''}`
+  }
 }
 
 export type NestedNumbers = number | NestedNumbers[]

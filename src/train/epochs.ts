@@ -123,7 +123,10 @@ export class Epochs {
 
   /** Where the time of full batches went, in the epochs that were profiled; null if none was. */
   get profile(): Profile | null {
-    return this.measured === null ? null : new Profile(this.trainer.session(this.batchSize).plan, this.measured)
+    if (this.measured === null) return null
+    const { length } = this.rows
+    const epochs = this.measured.steps / Math.floor(length / this.batchSize)
+    return new Profile(this.trainer.session(this.batchSize).plan, this.measured, length % this.batchSize === 0 ? 0 : epochs)
   }
 
   /**

@@ -4,6 +4,7 @@ import { AbortError, BusyError, checkOptions, checkSignal, describe, OptionError
 import { Arena } from '../executors/arena.ts'
 import type { Executor, Session } from '../executors/executor.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
+import type { Profile } from '../executors/profile.ts'
 import { batch, concrete, formatShape, sizeOf } from '../graph/shape.ts'
 import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
@@ -131,6 +132,8 @@ export class Model {
    * @throws DataError, OptionError or ShapeError before anything changes; NonFiniteError (parameters of the last good step
    *   are kept); AbortError when `signal` stops it.
    */
+  fit(data: TrainingData, options: FitOptions & { readonly profile: true }): Promise<History & { readonly profile: Profile }>
+  fit(data: TrainingData, options: FitOptions): Promise<History>
   fit(data: TrainingData, options: FitOptions): Promise<History> {
     return fit(this, data, options)
   }

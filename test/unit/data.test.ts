@@ -18,6 +18,13 @@ describe('NdArray', () => {
     expect(new NdArray(six, [3, 1, 2]).toArray()).toEqual([[[1, 2]], [[3, 4]], [[5, 6]]])
   })
 
+  it('is shown by its shape and first values', () => {
+    expect(`${new NdArray(six, [2, 3])}`).toBe('NdArray [2, 3]: 1, 2, 3, 4, 5, 6')
+    expect(`${new NdArray(Float32Array.of(0.1, 2 ** 30), [2])}`).toBe('NdArray [2]: 0.1, 1073741824')
+    expect(`${new NdArray(new Float32Array(12), [3, 4])}`).toBe('NdArray [3, 4]: 0, 0, 0, 0, 0, 0, 0, 0, …')
+    expect(`${new NdArray(Float32Array.of(7), [])}`).toBe('NdArray []: 7')
+  })
+
   it('is a number without dimensions, and may be empty', () => {
     expect(new NdArray(Float32Array.of(7), []).toArray()).toBe(7)
     expect(new NdArray(Float32Array.of(7), []).at()).toBe(7)
