@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
-import { AbortError, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { sizeOf } from '../graph/shape.ts'
@@ -283,9 +283,4 @@ function rateAt(learningRate: LearningRate, epoch: number): number {
   if (typeof rate !== 'number' || !(rate >= 0 && Number.isFinite(Math.fround(rate))))
     throw new OptionError(`learningRate must give a finite number of at least 0, got ${describe(rate)} for epoch ${epoch}.`)
   return rate
-}
-
-function checkCount(where: string, name: string, value: unknown): void {
-  if (!Number.isSafeInteger(value) || (value as number) < 1)
-    throw new OptionError(`${where}: ${name} must be an integer of at least 1, got ${describe(value)}.`)
 }

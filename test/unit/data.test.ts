@@ -98,6 +98,11 @@ describe('toRows', () => {
     )
   })
 
+  it('counts one number as one', async () => {
+    const column: RowSpec = { name: 'y', shape: [1], dtype: 'float32' }
+    await expectRefusal(() => toRows('fit', [[1, 2]], column), 'ERR_DATA', 'rows of shape [1] (1 number), got data')
+  })
+
   it('copies, so that the caller may change the data during a run', () => {
     const data = Float32Array.from(six)
     const { values } = toRows('fit', data, pairs)
