@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
-import { AbortError, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { sizeOf } from '../graph/shape.ts'
@@ -60,6 +60,18 @@ export const epochOptionNames = [
   'shuffle',
   'signal',
 ]
+
+const ofModel = 'it is an option of sequential and model.'
+const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
+
+/** Options that belong elsewhere. */
+export const epochHints: Hints = {
+  seed: ofModel,
+  executor: ofModel,
+  threads: ofModel,
+  learningRate: ofOptimizer,
+  lr: ofOptimizer,
+}
 
 /** The trainer of each model's last run, and which weights it belongs to. */
 const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly generation: number }>()
@@ -239,7 +251,7 @@ function byEpoch({ batchSize, completed, records }: Run, count: number): Run[] {
 }
 
 /** `loss` gives `validationLoss`. */
-function validationName(name: string): string {
+export function validationName(name: string): string {
   return `validation${name[0].toUpperCase()}${name.slice(1)}`
 }
 

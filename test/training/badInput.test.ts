@@ -1,6 +1,19 @@
 /** Whatever a user gives by mistake is refused with advice, and the model is afterwards as if nothing had happened. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { activation, dense, dropout, type FitOptions, input, type Model, mean, model, sequential, sgd, subtract } from '../../src/index.ts'
+import {
+  activation,
+  adam,
+  dense,
+  dropout,
+  type FitOptions,
+  input,
+  type Model,
+  mean,
+  model,
+  sequential,
+  sgd,
+  subtract,
+} from '../../src/index.ts'
 import { bitsOf, type ExecutorName, executors, expectRefusal, oneHotRows, rows, xor } from './support.ts'
 
 const x = rows(4, 2, 1)
@@ -22,6 +35,7 @@ type Refusal = readonly [what: string, call: (net: Model) => unknown, code: stri
 const fitX = (features: unknown) => (net: Model) => net.fit({ x: any(features), y }, meanSquaredError)
 const fitY = (targets: unknown) => (net: Model) => net.fit({ x, y: any(targets) }, meanSquaredError)
 const fitWith = (options: object) => (net: Model) => net.fit({ x, y }, any({ ...meanSquaredError, ...options }))
+const trainWith = (options: object) => (net: Model) => net.train({ x, y }, any({ ...meanSquaredError, ...options })).next()
 const changed = <T>(values: readonly T[], i: number, value: unknown): unknown[] => values.map((old, j) => (i === j ? value : old))
 
 const sparse = [[0, 1], [2, 3], [4, 5], new Array(2)]
@@ -109,6 +123,17 @@ const options: Refusal[] = [
   ['an option of another function', fitWith({ momentum: 0.9 }), 'ERR_OPTION', 'Unknown option "momentum"', 'known are loss, metrics'],
   ['no loss', fitWith({ loss: undefined }), 'ERR_OPTION', 'option "loss" is required', 'meanSquaredError'],
   ['a misspelt loss', fitWith({ loss: 'meanSquareError' }), 'ERR_OPTION', 'loss "meanSquareError"', 'did you mean "meanSquaredError"?'],
+  ['a loss by its initials', fitWith({ loss: 'mse' }), 'ERR_OPTION', 'Unknown loss "mse" for fit; did you mean "meanSquaredError"?'],
+  ['a metric for a loss', fitWith({ loss: 'mae' }), 'ERR_OPTION', 'meanAbsoluteError is a metric; for a loss give a function'],
+  ['a seed for fit', fitWith({ seed: 3 }), 'ERR_OPTION', 'Unknown option "seed" for fit; it is an option of sequential and model.'],
+  ['threads for fit', fitWith({ threads: 2 }), 'ERR_OPTION', '"threads"', 'it is an option of sequential and model.'],
+  ['an executor for fit', fitWith({ executor: 'native' }), 'ERR_OPTION', '"executor"', 'it is an option of sequential and model.'],
+  [
+    'a learning rate for fit',
+    fitWith({ learningRate: 1 }),
+    'ERR_OPTION',
+    'it goes into the optimizer: { optimizer: adam({ learningRate }) }.',
+  ],
   ['a loss that is a number', fitWith({ loss: 3 }), 'ERR_OPTION', 'loss must be a name or a function, got 3'],
   ['a loss that gives a number', fitWith({ loss: () => 3 }), 'ERR_OPTION', 'must return a symbolic tensor, got 3'],
   [
@@ -118,11 +143,21 @@ const options: Refusal[] = [
     'one number a sample, shape [batch], got []',
   ],
   ['a misspelt optimizer', fitWith({ optimizer: 'adan' }), 'ERR_OPTION', 'optimizer "adan"', 'did you mean "adam"?'],
-  ['an optimizer that was not called', fitWith({ optimizer: sgd }), 'ERR_OPTION', 'Unknown optimizer a function', 'sgd, adam, adamW'],
+  ['an optimizer that was not called', fitWith({ optimizer: sgd }), 'ERR_OPTION', 'fit: optimizer', 'the function sgd; call it: sgd()'],
+  ['another that was not called', fitWith({ optimizer: adam }), 'ERR_OPTION', 'got the function adam; call it: adam()'],
+  ['a function for an optimizer', fitWith({ optimizer: () => 3 }), 'ERR_OPTION', 'got a function; call it: adam()'],
   ['null for an optimizer', fitWith({ optimizer: null }), 'ERR_OPTION', 'Unknown optimizer null'],
   ['half an optimizer', fitWith({ optimizer: { learningRate: 1 } }), 'ERR_OPTION', 'needs learningRate, slots and', 'got learningRate'],
   ['a misspelt metric', fitWith({ metrics: ['acuracy'] }), 'ERR_OPTION', 'metric "acuracy"', 'did you mean "accuracy"?'],
   ['metrics that are no array', fitWith({ metrics: 'r2Score' }), 'ERR_OPTION', 'metrics must be an array of names, got "r2Score"'],
+  [
+    'a metric that is a function',
+    fitWith({ metrics: [() => 3] }),
+    'ERR_OPTION',
+    'or an object of your own, { name, batch, result }; got a',
+  ],
+  ['a metric by its initials', fitWith({ metrics: ['mae'] }), 'ERR_OPTION', 'metric "mae" for fit; did you mean "meanAbsoluteError"?'],
+  ['a loss for a metric', fitWith({ metrics: ['mse'] }), 'ERR_OPTION', 'meanSquaredError is a loss; try rootMeanSquaredError.'],
   [
     'a metric twice',
     fitWith({ metrics: ['r2Score', 'r2Score'] }),
@@ -151,10 +186,31 @@ const options: Refusal[] = [
   ['a negative minDelta', fitWith({ earlyStopping: { minDelta: -1 } }), 'ERR_OPTION', 'minDelta must be a number of at least 0, got -1'],
   ['an unknown mode', fitWith({ earlyStopping: { mode: 'lower' } }), 'ERR_OPTION', 'mode must be "min" or "max", got "lower"'],
   ['nothing to monitor', fitWith({ earlyStopping: { monitor: 'lossy' } }), 'ERR_OPTION', '"lossy"', 'did you mean "loss"?'],
-  ['validation to monitor without any', fitWith({ earlyStopping: { monitor: 'validationLoss' } }), 'ERR_OPTION', 'known are loss'],
+  [
+    'validation to monitor without any',
+    fitWith({ earlyStopping: { monitor: 'validationLoss' } }),
+    'ERR_OPTION',
+    'known are loss; give validationData',
+  ],
+  [
+    'a metric to monitor that is not measured',
+    fitWith({ earlyStopping: { monitor: 'accuracy' } }),
+    'ERR_OPTION',
+    'Unknown value to monitor "accuracy" for earlyStopping; known are loss; add "accuracy" to metrics.',
+  ],
+  [
+    'a metric of a validation to monitor, and neither is there',
+    fitWith({ earlyStopping: { monitor: 'validationR2Score' } }),
+    'ERR_OPTION',
+    'known are loss; add "r2Score" to metrics and give validationData or validationSplit.',
+  ],
   ['a learning rate of NaN', fitWith({ optimizer: sgd({ learningRate: () => Number.NaN }) }), 'ERR_OPTION', 'got NaN for epoch 0'],
   ['a negative learning rate', fitWith({ optimizer: sgd({ learningRate: () => -1 }) }), 'ERR_OPTION', 'at least 0, got -1 for epoch 0'],
   ['a learning rate beyond float32', fitWith({ optimizer: sgd({ learningRate: () => 1e39 }) }), 'ERR_OPTION', 'finite', 'got 1e+39'],
+  ['early stopping of train', trainWith({ earlyStopping: {} }), 'ERR_OPTION', 'an option of fit; in a train() loop use break.'],
+  ['a callback for steps of train', trainWith({ onProgress: any }), 'ERR_OPTION', 'an option of fit; a train() loop has events'],
+  ['a callback for epochs of train', trainWith({ onEpochEnd: any }), 'ERR_OPTION', 'an option of fit; a train() loop has events', 'break'],
+  ['a profile of train', trainWith({ profile: true }), 'ERR_OPTION', '"profile" for train; it is an option of fit.'],
   ['a misspelt option of train', (net) => net.train({ x, y }, any({ los: 1 })).next(), 'ERR_OPTION', 'train', 'did you mean "loss"?'],
   ['no options for evaluate', (net) => net.evaluate({ x, y }, any(undefined)), 'ERR_OPTION', 'evaluate: options are required'],
   [
