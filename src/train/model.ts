@@ -248,8 +248,11 @@ export class Model {
   /** Sets weights by name; names that are not given keep theirs. Nothing changes if one of them does not fit. */
   setWeights(weights: Readonly<Record<string, NumbersLike>>): void {
     this.refuseWhileRunning('setWeights')
-    checkOptions(
+    if (typeof weights !== 'object' || weights === null || Array.isArray(weights))
+      throw new OptionError(`setWeights: expected an object of weights by name, got ${describe(weights)}.`)
+    checkNames(
       'setWeights',
+      'weight',
       weights,
       this.parameters.map(({ name }) => name),
     )
