@@ -131,23 +131,40 @@ export function nearestName(given: string, known: readonly string[]): string | n
   return best
 }
 
-/** An OptionError for a name outside a list, with the nearest one suggested. */
-export function unknownName(what: string, given: unknown, known: readonly string[], where = ''): OptionError {
+/** For names that are given by mistake but lie far from any known one: what to say in place of a list. */
+export type Hints = Readonly<Record<string, string>>
+
+/** An OptionError for a name outside a list, with a hint about it or the nearest one suggested. */
+export function unknownName(what: string, given: unknown, known: readonly string[], where = '', hints: Hints = {}): OptionError {
   const nearest = typeof given === 'string' ? nearestName(given, known) : null
-  const advice = nearest === null ? `known are ${known.join(', ')}.` : `did you mean "${nearest}"?`
+  const hint = typeof given === 'string' && Object.hasOwn(hints, given) ? hints[given] : null
+  const advice = hint ?? (nearest === null ? `known are ${known.join(', ')}.` : `did you mean "${nearest}"?`)
   const quoted = typeof given === 'string' ? `"${given}"` : describe(given)
   return new OptionError(`Unknown ${what} ${quoted}${where === '' ? '' : ` for ${where}`}; ${advice}`)
 }
 
 /** Refuses options that are not in `known`: a misspelled option must never be ignored. */
-export function checkOptions(where: string, options: unknown, known: readonly string[]): void {
+export function checkOptions(where: string, options: unknown, known: readonly string[], hints?: Hints): void {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new OptionError(`${where}: options must be an object, got ${describe(options)}.`)
   }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw unknownName('option', name, known, where)
+  checkNames(where, 'option', options, known, hints)
+}
+
+/** Refuses entries of an object that are not in `known`; `what` says what they are. */
+export function checkNames(where: string, what: string, given: object, known: readonly string[], hints?: Hints): void {
+  for (const name of Object.keys(given)) {
+    if (!known.includes(name)) throw unknownName(what, name, known, where, hints)
   }
+}
+
+/** Throws unless the value can count something. */
+export function checkCount(where: string, name: string, value: unknown, advice = ''): void {
+  if (!Number.isSafeInteger(value) || (value as number) < 1)
+    throw new OptionError(
+      `${where}: ${name} must be an integer of at least 1, got ${describe(value)}${advice === '' ? '' : `; ${advice}`}.`,
+    )
 }
 
 /** Throws unless `signal` is an AbortSignal, or not given. */
@@ -165,6 +182,11 @@ export function describe(value: unknown): string {
   if (typeof value === 'object') return `a value of type ${value.constructor?.name ?? 'object'}`
   if (typeof value === 'function') return 'a function'
   return String(value)
+}
+
+/** `1 number`, `2 numbers`. */
+export function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`
 }
 
 function editDistance(a: string, b: string): number {

@@ -1,4 +1,4 @@
-import { DataError, describe } from '../errors.ts'
+import { counted, DataError, describe } from '../errors.ts'
 
 /** Numbers with a shape, row-major: what predictions and weights come in. */
 export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float32Array> {
@@ -12,7 +12,8 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
         throw new DataError(`NdArray: extents must be integers of at least 0, got shape [${shape.join(', ')}].`)
     }
     const size = shape.reduce((product, extent) => product * extent, 1)
-    if (size !== data.length) throw new DataError(`NdArray: shape [${shape.join(', ')}] holds ${size} numbers, got ${data.length}.`)
+    if (size !== data.length)
+      throw new DataError(`NdArray: shape [${shape.join(', ')}] holds ${counted(size, 'number')}, got ${data.length}.`)
     this.data = data
     this.shape = shape
   }
@@ -38,6 +39,12 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
       return Array.from({ length: this.shape[axis] }, (_, i) => nest(axis + 1, start + i * part, part))
     }
     return nest(0, 0, this.data.length)
+  }
+
+  /** The shape and the first values, for a look: `NdArray [2, 3]: 1, 2, 3, 4, 5, 6`. */
+  toString(): string {
+    const first = Array.from(this.data.subarray(0, 8), (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(6))))
+    return `NdArray [${this.shape.join(', ')}]: ${first.join(', ')}${this.data.length > 8 ? ', …' : ''}`
   }
 }
 
@@ -81,7 +88,7 @@ export function flatten(
           target[next++] = Number(value)
         } else if (!isRow || (value as unknown[]).length !== shape[depth]) {
           throw new DataError(
-            `${where}: rows must have equal lengths, expected ${shape[depth]} numbers at ${path}, got ${isRow ? (value as unknown[]).length : describe(value)}.`,
+            `${where}: rows must have equal lengths, expected ${counted(shape[depth], 'number')} at ${path}, got ${isRow ? (value as unknown[]).length : describe(value)}.`,
           )
         } else if (isTyped(value)) {
           target.set(value, next)

@@ -1,4 +1,4 @@
-import { DataError } from '../errors.ts'
+import { counted, DataError } from '../errors.ts'
 import { sizeOf } from '../graph/shape.ts'
 import type { Dtype } from '../graph/tensor.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
@@ -45,7 +45,11 @@ export function toRows(where: string, data: NumbersLike, spec: RowSpec, memory: 
   const buffer =
     memory === 'any'
       ? new ArrayBuffer(bytes)
-      : allocateShared(bytes, `${place}: its ${size} numbers need ${formatBytes(bytes)}`, 'Train on a part of the data at a time.')
+      : allocateShared(
+          bytes,
+          `${place}: its ${counted(size, 'number')} need${size === 1 ? 's' : ''} ${formatBytes(bytes)}`,
+          'Train on a part of the data at a time.',
+        )
   if (spec.dtype === 'float32') {
     const values = new Float32Array(buffer)
     read(values)
@@ -68,10 +72,12 @@ function usable(data: NumbersLike, dtype: Dtype, memory: RowMemory): Float32Arra
 }
 
 function countRows(place: string, size: number, shape: readonly number[] | null, spec: RowSpec, width: number): number {
-  const expected = spec.shape.length === 0 ? 'one number a sample' : `rows of shape [${spec.shape.join(', ')}] (${width} numbers)`
+  const expected =
+    spec.shape.length === 0 ? 'one number a sample' : `rows of shape [${spec.shape.join(', ')}] (${counted(width, 'number')})`
   if (size === 0) throw new DataError(`${place}: expected ${expected}, got no data at all.`)
   if (shape === null) {
-    if (size % width !== 0) throw new DataError(`${place}: expected ${expected}, got ${size} numbers, which is not a multiple of ${width}.`)
+    if (size % width !== 0)
+      throw new DataError(`${place}: expected ${expected}, got ${counted(size, 'number')}, which is not a multiple of ${width}.`)
     return size / width
   }
   if (shape.length === 0 && width === 1) return 1

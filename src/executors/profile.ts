@@ -46,9 +46,10 @@ export class Profile {
   readonly instructions: readonly ProfiledInstruction[]
   private readonly names: readonly string[]
   private readonly marks: Float64Array
+  private readonly smallerBatches: number
 
-  /** @internal */
-  constructor(plan: Plan, { steps, totals, marks }: RunProfile) {
+  /** @param smallerBatches Steps of the same run that were not measured. @internal */
+  constructor(plan: Plan, { steps, totals, marks }: RunProfile, smallerBatches = 0) {
     const whole = totals.reduce((sum, total) => sum + total, 0)
     const parts = partsOf(plan)
     this.instructions = parts.map(({ bytes, flops, name, ...part }, i) => {
@@ -67,6 +68,7 @@ export class Profile {
     this.milliseconds = whole / steps / 1e6
     this.names = parts.map(({ name }) => name)
     this.marks = marks
+    this.smallerBatches = smallerBatches
   }
 
   /** A table, longest first, with the sums of each op and of each phase. */
@@ -78,7 +80,7 @@ export class Profile {
       .map(({ part, name }) => [
         (part.milliseconds * 1e3).toFixed(2),
         percent(part.share),
-        part.gflops === null ? `${part.gigabytesPerSecond.toFixed(1)} GB/s   ` : `${part.gflops.toFixed(1)} GFLOP/s`,
+        part.gflops === null ? `${rateText(part.gigabytesPerSecond)} GB/s   ` : `${rateText(part.gflops)} GFLOP/s`,
         part.shape === null ? '' : formatShape(part.shape),
         part.layer ?? '',
         part.phase ?? '',
@@ -95,7 +97,7 @@ export class Profile {
     )
     const rule = widths.map((width) => '─'.repeat(width)).join('  ')
     return [
-      `${this.steps.toLocaleString('en-US')} steps, batch ${this.batchSize}`,
+      this.title(),
       '',
       lines[0],
       rule,
@@ -107,6 +109,17 @@ export class Profile {
       `by phase: ${this.sums(({ op, phase }) => phase ?? op)}`,
       '',
     ].join('\n')
+  }
+
+  /** What `JSON.stringify` writes: the numbers, without the timeline. */
+  toJSON(): Pick<Profile, 'steps' | 'batchSize' | 'milliseconds' | 'instructions'> {
+    const { steps, batchSize, milliseconds, instructions } = this
+    return { steps, batchSize, milliseconds, instructions }
+  }
+
+  /** What `console.log` shows: the table. @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString()
   }
 
   /** The first steps of the first epoch, ten at most, in the Chrome Trace Event format: write it to a .json file and open that in chrome://tracing or ui.perfetto.dev. */
@@ -121,6 +134,15 @@ export class Profile {
       })
     }
     return JSON.stringify({ displayTimeUnit: 'ns', traceEvents })
+  }
+
+  private title(): string {
+    const steps = this.steps.toLocaleString('en-US')
+    const smaller = this.smallerBatches
+    if (smaller === 0) return `${steps} steps, batch ${this.batchSize}`
+    const all = (this.steps + smaller).toLocaleString('en-US')
+    const left = smaller === 1 ? '1 smaller batch is' : `${smaller.toLocaleString('en-US')} smaller batches are`
+    return `${steps} of ${all} steps, batch ${this.batchSize}; ${left} not in it`
   }
 
   /** The time of instructions with equal keys, longest first: `matmul 61.0 %, adam 20.1 %`. */
@@ -181,6 +203,11 @@ function flopsOf(plan: Plan, { op, inputs, outputs, attributes }: Instruction): 
 
 function shorten(text: string): string {
   return text.length > 60 ? `${text.slice(0, 59)}…` : text
+}
+
+/** One decimal, but three digits of what is below 1: the reference executor is slow. */
+function rateText(rate: number): string {
+  return rate < 1 ? rate.toPrecision(3) : rate.toFixed(1)
 }
 
 function percent(share: number): string {

@@ -95,6 +95,8 @@ const rectified = new Set<ActivationChoice>(['relu', 'gelu', 'geluTanh'])
  * x [..., features] gives [..., units]; kernel [features, units]; bias [units].
  */
 export const dense = overload((units: number, options: DenseOptions = {}): Layer => {
+  if (typeof options === 'string')
+    throw new OptionError(`dense: options must be an object, got ${describe(options)}; say dense(${units}, { activation: '${options}' }).`)
   checkOptions('dense', options, ['name', 'activation', 'useBias', 'kernelInitializer', 'biasInitializer', 'kernelRegularizer'])
   const { activation = 'linear', useBias = true, biasInitializer = 'zeros', kernelRegularizer } = options
   const { kernelInitializer = rectified.has(activation) ? 'heUniform' : 'glorotUniform' } = options

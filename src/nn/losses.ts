@@ -3,7 +3,7 @@
  * sigmoid), because only then can they be computed without overflow or cancellation.
  */
 import type { Range } from '../data/rows.ts'
-import { describe, OptionError, unknownName } from '../errors.ts'
+import { describe, type Hints, OptionError, unknownName } from '../errors.ts'
 import { batch, formatShape } from '../graph/shape.ts'
 import { type Spec, Tensor } from '../graph/tensor.ts'
 import { add, cast, equal, greater, multiply, negate, softplus, square, subtract } from '../ops/elementwise.ts'
@@ -100,6 +100,14 @@ export type LossName = keyof typeof losses
 /** A loss by name, or a function from prediction and target (of the prediction's shape) to the loss of each sample, [batch]. */
 export type LossChoice = LossName | ((prediction: Tensor, target: Tensor) => Tensor)
 
+const isMetric = 'for a loss give a function, such as (prediction, target) => mean(abs(subtract(prediction, target)), { axes: [1] }).'
+const hints: Hints = {
+  mse: 'did you mean "meanSquaredError"?',
+  bce: 'did you mean "binaryCrossentropy"?',
+  mae: `meanAbsoluteError is a metric; ${isMetric}`,
+  meanAbsoluteError: `it is a metric; ${isMetric}`,
+}
+
 export function lossFor(where: string, choice: LossChoice): Loss {
   if (typeof choice === 'function') {
     return {
@@ -118,6 +126,6 @@ export function lossFor(where: string, choice: LossChoice): Loss {
   if (choice === undefined)
     throw new OptionError(`${where}: option "loss" is required, one of ${Object.keys(losses).join(', ')}, or a function.`)
   if (typeof choice !== 'string') throw new OptionError(`${where}: loss must be a name or a function, got ${describe(choice)}.`)
-  if (!Object.hasOwn(losses, choice)) throw unknownName('loss', choice, Object.keys(losses), where)
+  if (!Object.hasOwn(losses, choice)) throw unknownName('loss', choice, Object.keys(losses), where, hints)
   return losses[choice]
 }

@@ -2,7 +2,7 @@
  * Metrics, exact over batches of any size: a plan computes small statistics of each batch, and the metric joins
  * them in double precision.
  */
-import { OptionError, unknownName } from '../errors.ts'
+import { describe, type Hints, OptionError, unknownName } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { abs, square, subtract } from '../ops/elementwise.ts'
 import { mean, sum } from '../ops/reduce.ts'
@@ -109,6 +109,17 @@ const named = { accuracy, meanAbsoluteError, rootMeanSquaredError, r2Score }
 
 export type MetricName = keyof typeof named
 
+export const metricNames: readonly string[] = Object.keys(named)
+
+const hints: Hints = {
+  acc: 'did you mean "accuracy"?',
+  mae: 'did you mean "meanAbsoluteError"?',
+  rmse: 'did you mean "rootMeanSquaredError"?',
+  r2: 'did you mean "r2Score"?',
+  mse: 'meanSquaredError is a loss; try rootMeanSquaredError.',
+  meanSquaredError: 'it is a loss; try rootMeanSquaredError.',
+}
+
 export function metricFor(where: string, choice: MetricName | Metric): Metric {
   if (typeof choice === 'object' && choice !== null) {
     if (typeof choice.name === 'string' && choice.name !== '' && typeof choice.batch === 'function' && typeof choice.result === 'function')
@@ -117,6 +128,10 @@ export function metricFor(where: string, choice: MetricName | Metric): Metric {
       `${where}: a metric of your own needs a name and the functions batch and result, got ${Object.keys(choice).join(', ') || 'none of them'}.`,
     )
   }
-  if (!Object.hasOwn(named, choice as string)) throw unknownName('metric', choice, Object.keys(named), where)
+  if (typeof choice === 'function')
+    throw new OptionError(
+      `${where}: a metric must be one of ${metricNames.join(', ')}, or an object of your own, { name, batch, result }; got ${describe(choice)}.`,
+    )
+  if (!Object.hasOwn(named, choice as string)) throw unknownName('metric', choice, metricNames, where, hints)
   return named[choice as MetricName]
 }

@@ -1,5 +1,5 @@
 /** Optimizers: how a step changes the parameters. Each is one op over flat memory, part of the plan. */
-import { checkOptions, describe, OptionError, unknownName } from '../errors.ts'
+import { checkOptions, describe, type Hints, OptionError, unknownName } from '../errors.ts'
 import { apply, type Tensor } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
 
@@ -43,6 +43,8 @@ function checkRate(where: string, rate: unknown): void {
   if (typeof rate !== 'function') check(where, 'learningRate', rate, 0, MAX_FLOAT)
 }
 
+const hints: Hints = { lr: 'did you mean "learningRate"?' }
+
 export interface SgdOptions {
   /** Default 0.01. */
   learningRate?: LearningRate
@@ -59,7 +61,7 @@ export interface SgdOptions {
  * (or · (g + momentum · v) with `nesterov`; Sutskever et al. 2013, in PyTorch's form).
  */
 export function sgd(options: SgdOptions = {}): Optimizer {
-  checkOptions('sgd', options, ['learningRate', 'momentum', 'nesterov', 'weightDecay'])
+  checkOptions('sgd', options, ['learningRate', 'momentum', 'nesterov', 'weightDecay'], hints)
   const { learningRate = 0.01, momentum = 0, nesterov = false, weightDecay = 0 } = options
   checkRate('sgd', learningRate)
   check('sgd', 'momentum', momentum, 0, 1)
@@ -95,13 +97,13 @@ const adamOptions = ['learningRate', 'beta1', 'beta2', 'epsilon']
 
 /** Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1). */
 export function adam(options: AdamOptions = {}): Optimizer {
-  checkOptions('adam', options, adamOptions)
+  checkOptions('adam', options, adamOptions, hints)
   return adamLike('adam', { ...options, weightDecay: 0 })
 }
 
 /** Adam with decoupled weight decay (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2). */
 export function adamW(options: AdamWOptions = {}): Optimizer {
-  checkOptions('adamW', options, [...adamOptions, 'weightDecay'])
+  checkOptions('adamW', options, [...adamOptions, 'weightDecay'], hints)
   return adamLike('adamW', options)
 }
 
@@ -132,6 +134,11 @@ export function optimizerFor(where: string, choice: OptimizerName | Optimizer): 
     throw new OptionError(
       `${where}: an optimizer of your own needs learningRate, slots and the function update, got ${Object.keys(choice).join(', ') || 'none of them'}.`,
     )
+  }
+  if (typeof choice === 'function') {
+    const name = Object.keys(named).find((known) => named[known as OptimizerName] === choice)
+    const got = name === undefined ? 'a function' : `the function ${name}`
+    throw new OptionError(`${where}: optimizer must be a name or what a call gives, got ${got}; call it: ${name ?? 'adam'}().`)
   }
   if (!Object.hasOwn(named, choice as string)) throw unknownName('optimizer', choice, Object.keys(named), where)
   return named[choice as OptimizerName]()

@@ -1,4 +1,4 @@
-import { assert, GraphError, OptionError } from '../errors.ts'
+import { assert, checkCount, GraphError } from '../errors.ts'
 import type { Mode } from '../graph/op.ts'
 import { concrete } from '../graph/shape.ts'
 import { ancestors, type Scope, type Tensor } from '../graph/tensor.ts'
@@ -29,8 +29,7 @@ export interface PlanRequest {
 /** Makes the plan: bind → simplify → fuse → lay out → coalesce. */
 export function buildPlan(request: PlanRequest): Plan {
   const { outputs, updates = [], inputs, variables, batchSize, mode, layerNames = new Map() } = request
-  if (!Number.isSafeInteger(batchSize) || batchSize < 1)
-    throw new OptionError(`plan: batchSize must be an integer of at least 1, got ${batchSize}.`)
+  checkCount('plan', 'batchSize', batchSize)
   const names = Object.keys(outputs)
   const inputNames = Object.keys(inputs)
   checkInputs(request)

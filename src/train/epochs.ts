@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
-import { AbortError, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { sizeOf } from '../graph/shape.ts'
@@ -62,6 +62,18 @@ export const epochOptionNames = [
   'shuffle',
   'signal',
 ]
+
+const ofModel = 'it is an option of sequential and model.'
+const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
+
+/** Options that belong elsewhere. */
+export const epochHints: Hints = {
+  seed: ofModel,
+  executor: ofModel,
+  threads: ofModel,
+  learningRate: ofOptimizer,
+  lr: ofOptimizer,
+}
 
 /** The trainer of each model's last run, and which weights it belongs to. */
 const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly generation: number }>()
@@ -125,7 +137,10 @@ export class Epochs {
 
   /** Where the time of full batches went, in the epochs that were profiled; null if none was. */
   get profile(): Profile | null {
-    return this.measured === null ? null : new Profile(this.trainer.session(this.batchSize).plan, this.measured)
+    if (this.measured === null) return null
+    const { length } = this.rows
+    const epochs = this.measured.steps / Math.floor(length / this.batchSize)
+    return new Profile(this.trainer.session(this.batchSize).plan, this.measured, length % this.batchSize === 0 ? 0 : epochs)
   }
 
   /**
@@ -271,7 +286,7 @@ function partOf({ batchSize, completed, records }: Run, i: number, count: number
 }
 
 /** `loss` gives `validationLoss`. */
-function validationName(name: string): string {
+export function validationName(name: string): string {
   return `validation${name[0].toUpperCase()}${name.slice(1)}`
 }
 
@@ -315,9 +330,4 @@ function rateAt(learningRate: LearningRate, epoch: number): number {
   if (typeof rate !== 'number' || !(rate >= 0 && Number.isFinite(Math.fround(rate))))
     throw new OptionError(`learningRate must give a finite number of at least 0, got ${describe(rate)} for epoch ${epoch}.`)
   return rate
-}
-
-function checkCount(where: string, name: string, value: unknown): void {
-  if (!Number.isSafeInteger(value) || (value as number) < 1)
-    throw new OptionError(`${where}: ${name} must be an integer of at least 1, got ${describe(value)}.`)
 }

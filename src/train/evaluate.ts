@@ -1,4 +1,4 @@
-import { checkOptions, checkSignal, describe, OptionError } from '../errors.ts'
+import { checkCount, checkOptions, checkSignal, OptionError } from '../errors.ts'
 import { EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
 import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
@@ -13,8 +13,7 @@ export async function evaluate(model: Model, data: TrainingData, options: Evalua
   if (options === undefined) throw new OptionError('evaluate: options are required, at least { loss }.')
   checkOptions('evaluate', options, ['loss', 'metrics', 'batchSize', 'signal'])
   const { batchSize = EVALUATION_BATCH, signal } = options
-  if (!Number.isSafeInteger(batchSize) || batchSize < 1)
-    throw new OptionError(`evaluate: batchSize must be an integer of at least 1, got ${describe(batchSize)}.`)
+  checkCount('evaluate', 'batchSize', batchSize)
   checkSignal('evaluate', signal)
   const objective = new Objective('evaluate', model, options)
   return objective.measure(objective.toSamples('evaluate', data), batchSize, signal)

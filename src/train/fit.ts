@@ -1,6 +1,7 @@
 import { checkOptions, describe, OptionError, unknownName } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
-import { type EpochOptions, Epochs, epochOptionNames, type OnSteps, type Progress } from './epochs.ts'
+import { metricNames } from '../nn/metrics.ts'
+import { type EpochOptions, Epochs, epochHints, epochOptionNames, type OnSteps, type Progress, validationName } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
 
@@ -42,7 +43,7 @@ export async function fit(model: Model, data: TrainingData, options: FitOptions)
   if (options === undefined) throw new OptionError('fit: options are required, at least { loss }.')
   if (Array.isArray(options) || ArrayBuffer.isView(options))
     throw new OptionError('fit: expected fit({ x, y }, options), got the targets as second argument.')
-  checkOptions('fit', options, [...epochOptionNames, 'earlyStopping', 'profile', 'onProgress', 'onEpochEnd'])
+  checkOptions('fit', options, [...epochOptionNames, 'earlyStopping', 'profile', 'onProgress', 'onEpochEnd'], epochHints)
   for (const name of ['onProgress', 'onEpochEnd'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function')
       throw new OptionError(`fit: ${name} must be a function, got ${describe(options[name])}.`)
@@ -81,6 +82,19 @@ function progressOf(run: Epochs, report: FitOptions['onProgress']): OnSteps | un
     report({ epoch, epochs: run.epochs, step: firstStep + losses.length, steps: run.stepsPerEpoch, loss: losses[losses.length - 1] })
 }
 
+/** An OptionError for a value that no epoch measures; a metric, or the validation's value, may only have to be asked for. */
+function unknownMonitor(monitor: unknown, known: readonly string[]): OptionError {
+  const hints: Record<string, string> = {}
+  const list = `known are ${known.join(', ')}`
+  const validate = known.includes('validationLoss') ? '' : 'give validationData or validationSplit'
+  for (const name of ['loss', ...metricNames]) {
+    const measure = known.includes(name) ? '' : `add "${name}" to metrics`
+    hints[name] = `${list}; ${measure}.`
+    hints[validationName(name)] = `${list}; ${[measure, validate].filter((part) => part !== '').join(' and ')}.`
+  }
+  return unknownName('value to monitor', monitor, known, 'earlyStopping', hints)
+}
+
 /** Remembers the best epoch and its weights. */
 class Watch {
   bestEpoch: number | null = null
@@ -96,7 +110,7 @@ class Watch {
   constructor(model: Model, options: EarlyStopping, known: readonly string[]) {
     checkOptions('earlyStopping', options, ['monitor', 'patience', 'minDelta', 'mode', 'restoreBestWeights'])
     const { monitor = known.includes('validationLoss') ? 'validationLoss' : 'loss', patience = 5, minDelta = 0, mode } = options
-    if (!known.includes(monitor)) throw unknownName('value to monitor', monitor, known, 'earlyStopping')
+    if (!known.includes(monitor)) throw unknownMonitor(monitor, known)
     if (!Number.isSafeInteger(patience) || patience < 0)
       throw new OptionError(`earlyStopping: patience must be an integer of at least 0, got ${describe(patience)}.`)
     if (typeof minDelta !== 'number' || !(minDelta >= 0))

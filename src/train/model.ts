@@ -1,9 +1,21 @@
 import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
-import { AbortError, BusyError, checkOptions, checkSignal, describe, OptionError, ShapeError } from '../errors.ts'
+import {
+  AbortError,
+  BusyError,
+  checkCount,
+  checkNames,
+  checkOptions,
+  checkSignal,
+  counted,
+  describe,
+  OptionError,
+  ShapeError,
+} from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Executor, Session } from '../executors/executor.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
+import type { Profile } from '../executors/profile.ts'
 import { batch, concrete, formatShape, sizeOf } from '../graph/shape.ts'
 import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
@@ -131,6 +143,8 @@ export class Model {
    * @throws DataError, OptionError or ShapeError before anything changes; NonFiniteError (parameters of the last good step
    *   are kept); AbortError when `signal` stops it.
    */
+  fit(data: TrainingData, options: FitOptions & { readonly profile: true }): Promise<History & { readonly profile: Profile }>
+  fit(data: TrainingData, options: FitOptions): Promise<History>
   fit(data: TrainingData, options: FitOptions): Promise<History> {
     return fit(this, data, options)
   }
@@ -187,15 +201,21 @@ export class Model {
    *
    * @throws BusyError while a run of this model is in progress (`predict` waits for it); otherwise what `predict` rejects with.
    */
-  predictSync(x: Features): NdArray {
+  predictSync(x: Features, none?: undefined): NdArray {
+    refuseOptions('predictSync', none)
     if (this.outputs.length > 1) throw new OptionError(`predictSync: this model has ${this.outputs.length} outputs; use predictAllSync(x).`)
-    return this.predictAllSync(x)[0]
+    return this.predictAtOnce('predictSync', x)[0]
   }
 
   /** As `predictSync`, for a model of several outputs. */
-  predictAllSync(x: Features): NdArray[] {
-    const { rows, count } = this.toInputRows('predictSync', x, 'any')
-    this.refuseWhileRunning('predictSync', 'use predict, which waits for it to end.')
+  predictAllSync(x: Features, none?: undefined): NdArray[] {
+    refuseOptions('predictAllSync', none)
+    return this.predictAtOnce('predictAllSync', x)
+  }
+
+  private predictAtOnce(where: string, x: Features): NdArray[] {
+    const { rows, count } = this.toInputRows(where, x, 'any')
+    this.refuseWhileRunning(where, `use ${where.replace('Sync', '')}, which waits for it to end.`)
     const predictions = this.outputs.map((output) => {
       const shape = [count, ...concrete(output.shape.slice(1))]
       return new NdArray(new Float32Array(sizeOf(shape)), shape)
@@ -228,8 +248,11 @@ export class Model {
   /** Sets weights by name; names that are not given keep theirs. Nothing changes if one of them does not fit. */
   setWeights(weights: Readonly<Record<string, NumbersLike>>): void {
     this.refuseWhileRunning('setWeights')
-    checkOptions(
+    if (typeof weights !== 'object' || weights === null || Array.isArray(weights))
+      throw new OptionError(`setWeights: expected an object of weights by name, got ${describe(weights)}.`)
+    checkNames(
       'setWeights',
+      'weight',
       weights,
       this.parameters.map(({ name }) => name),
     )
@@ -257,6 +280,8 @@ export class Model {
    * @param options `loss`, and if wanted `metrics` and `optimizer` (default adam), as for `fit`.
    */
   trainingPlan(batchSize: number, options: ObjectiveOptions & { readonly optimizer?: Optimizer | OptimizerName }): Plan {
+    checkCount('trainingPlan', 'batchSize', batchSize, 'call trainingPlan(batchSize, { loss })')
+    if (options === undefined) throw new OptionError('trainingPlan: options are required, at least { loss }.')
     checkOptions('trainingPlan', options, ['loss', 'metrics', 'optimizer'])
     return new Trainer(this, new Objective('trainingPlan', this, options), optimizerFor('trainingPlan', options.optimizer ?? 'adam')).plan(
       batchSize,
@@ -297,7 +322,7 @@ export class Model {
     rows.forEach((other, i) => {
       if (other.count !== count)
         throw new ShapeError(
-          `${where}: input "${this.inputNames[0]}" has ${count} samples and input "${this.inputNames[i]}" has ${other.count}; they must be equal.`,
+          `${where}: input "${this.inputNames[0]}" has ${counted(count, 'sample')} and input "${this.inputNames[i]}" has ${other.count}; they must be equal.`,
         )
     })
     return { rows, count }
@@ -312,7 +337,7 @@ export class Model {
         )
       return { [this.inputNames[0]]: x as NumbersLike }
     }
-    checkOptions(`${where} x`, x, this.inputNames)
+    checkNames(where, 'input', x, this.inputNames)
     for (const name of this.inputNames) {
       if (!Object.hasOwn(x, name))
         throw new OptionError(`${where}: x has no entry for input "${name}", got ${Object.keys(x).join(', ') || 'none'}.`)
@@ -349,6 +374,12 @@ export class Model {
   }
 }
 
+/** A second argument that would be ignored. */
+function refuseOptions(where: string, given: unknown): void {
+  if (given !== undefined)
+    throw new OptionError(`${where}: expected x alone, got ${describe(given)} as second argument; there are no options.`)
+}
+
 function checkInputs(inputs: readonly Tensor[], outputs: readonly Tensor[]): readonly Tensor[] {
   for (const tensor of [...inputs, ...outputs]) {
     if (!(tensor instanceof Tensor))
@@ -378,8 +409,8 @@ function checkInputs(inputs: readonly Tensor[], outputs: readonly Tensor[]): rea
  * @param layers An input first, then layers, each a function of one tensor.
  */
 export function sequential(layers: readonly [Tensor, ...(Layer | ((x: Tensor) => Tensor))[]], options: ModelOptions = {}): Model {
-  if (!Array.isArray(layers) || layers.length === 0)
-    throw new OptionError(`sequential: expected an array of layers, got ${describe(layers)}.`)
+  if (!Array.isArray(layers)) throw new OptionError(`sequential: expected an array of layers, got ${describe(layers)}.`)
+  if (layers.length === 0) throw new OptionError('sequential: expected input(shape) and at least one layer, got an empty array.')
   const [first, ...rest] = layers as readonly [Tensor, ...Layer[]]
   if (!(first instanceof Tensor))
     throw new OptionError('sequential: the first element must be input(shape), so that the sizes of all layers are known.')

@@ -1,5 +1,5 @@
 import { type Rows, toRows } from '../data/rows.ts'
-import { AbortError, checkOptions, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkNames, counted, DataError, describe, OptionError } from '../errors.ts'
 import type { Feed, Records } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Tensor, within } from '../graph/tensor.ts'
@@ -65,7 +65,9 @@ export class Objective {
     const names = ['loss', ...this.metrics.map(({ name }) => name)]
     const twice = names.find((name, i) => names.indexOf(name) !== i)
     if (twice !== undefined)
-      throw new OptionError(`${where}: two values would be reported as "${twice}"; list each metric once, and give your own another name.`)
+      throw new OptionError(
+        `${where}: two values would be reported as "${twice}"; list each metric once; one of your own, { name, batch, result }, needs a name that no other has.`,
+      )
     if (model.parameters.length === 0 && where !== 'evaluate')
       throw new OptionError(`${where}: the model has no parameters to train; add a layer that has, such as dense(units).`)
     let targetName = 'target'
@@ -115,13 +117,16 @@ export class Objective {
 
   /** Checks and converts features and targets, and that there are as many of one as of the other. */
   toSamples(where: string, data: TrainingData): Samples {
-    if (typeof data !== 'object' || data === null || !('x' in data) || !('y' in data))
+    if (typeof data !== 'object' || data === null || !('x' in data || 'y' in data))
       throw new DataError(`${where}: expected data as { x, y }, got ${describe(data)}.`)
-    checkOptions(`${where} data`, data, ['x', 'y'])
+    for (const name of ['x', 'y'])
+      if (!(name in data))
+        throw new DataError(`${where}: expected data as { x, y }, got { ${Object.keys(data).join(', ')} }: ${name} is missing.`)
+    checkNames(where, 'entry of data', data, ['x', 'y'])
     const { rows, count } = this.model.toInputRows(where, data.x)
     const shape = concrete(this.target.shape.slice(1))
     const y = toRows(where, data.y, { name: 'y', shape, dtype: this.target.dtype, range: this.loss.range(this.model.outputs[0]) })
-    if (y.count !== count) throw new DataError(`${where}: x has ${count} samples and y has ${y.count}; they must be equal.`)
+    if (y.count !== count) throw new DataError(`${where}: x has ${counted(count, 'sample')} and y has ${y.count}; they must be equal.`)
     return { x: rows, y, count }
   }
 

@@ -1,5 +1,5 @@
-import { checkOptions, checkSignal, OptionError } from '../errors.ts'
-import { type EpochOptions, Epochs, epochOptionNames } from './epochs.ts'
+import { checkOptions, checkSignal, type Hints, OptionError } from '../errors.ts'
+import { type EpochOptions, Epochs, epochHints, epochOptionNames } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
 
@@ -21,13 +21,21 @@ export interface EpochEvent {
 
 export type TrainEvent = StepEvent | EpochEvent
 
+const hints: Hints = {
+  ...epochHints,
+  earlyStopping: 'it is an option of fit; in a train() loop use break.',
+  onProgress: 'it is an option of fit; a train() loop has events of type "step".',
+  onEpochEnd: 'it is an option of fit; a train() loop has events of type "epoch", and break stops it.',
+  profile: 'it is an option of fit.',
+}
+
 /**
  * Trains and gives every step and every epoch as an event. Steps run ahead of the loop that reads them, an epoch at a time, and
  * arrive in groups; the next epoch begins when the events of the last have been read.
  */
 export async function* train(model: Model, data: TrainingData, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
   if (options === undefined) throw new OptionError('train: options are required, at least { loss }.')
-  checkOptions('train', options, epochOptionNames)
+  checkOptions('train', options, epochOptionNames, hints)
   checkSignal('train', options.signal)
   const stop = new AbortController()
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])

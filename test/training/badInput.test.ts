@@ -1,6 +1,19 @@
 /** Whatever a user gives by mistake is refused with advice, and the model is afterwards as if nothing had happened. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { activation, dense, dropout, type FitOptions, input, type Model, mean, model, sequential, sgd, subtract } from '../../src/index.ts'
+import {
+  activation,
+  adam,
+  dense,
+  dropout,
+  type FitOptions,
+  input,
+  type Model,
+  mean,
+  model,
+  sequential,
+  sgd,
+  subtract,
+} from '../../src/index.ts'
 import { bitsOf, type ExecutorName, executors, expectRefusal, oneHotRows, rows, xor } from './support.ts'
 
 const x = rows(4, 2, 1)
@@ -22,6 +35,7 @@ type Refusal = readonly [what: string, call: (net: Model) => unknown, code: stri
 const fitX = (features: unknown) => (net: Model) => net.fit({ x: any(features), y }, meanSquaredError)
 const fitY = (targets: unknown) => (net: Model) => net.fit({ x, y: any(targets) }, meanSquaredError)
 const fitWith = (options: object) => (net: Model) => net.fit({ x, y }, any({ ...meanSquaredError, ...options }))
+const trainWith = (options: object) => (net: Model) => net.train({ x, y }, any({ ...meanSquaredError, ...options })).next()
 const changed = <T>(values: readonly T[], i: number, value: unknown): unknown[] => values.map((old, j) => (i === j ? value : old))
 
 const sparse = [[0, 1], [2, 3], [4, 5], new Array(2)]
@@ -50,15 +64,23 @@ const data: Refusal[] = [
   ['raw memory', fitX(new DataView(new ArrayBuffer(32))), 'ERR_DATA', 'expected numbers', 'got DataView of 32 bytes'],
   ['nothing', fitX(undefined), 'ERR_DATA', 'expected numbers', 'got undefined'],
   ['text', fitX('0, 1'), 'ERR_DATA', 'expected numbers', 'got "0, 1"'],
-  ['a misspelt input', fitX({ inptu_1: x }), 'ERR_OPTION', 'Unknown option "inptu_1"', 'did you mean "input_1"?'],
+  ['a misspelt input', fitX({ inptu_1: x }), 'ERR_OPTION', 'Unknown input "inptu_1" for fit', 'did you mean "input_1"?'],
   ['no entry for the input', fitX({}), 'ERR_OPTION', 'no entry for input "input_1"'],
   ['targets that are too wide', fitY(rows(4, 3)), 'ERR_DATA', 'fit: y', 'rows of shape [2]', 'shape [4, 3]'],
   ['NaN among targets', fitY(changed(y, 3, [0, Number.NaN])), 'ERR_DATA', 'fit: y', 'got NaN at row 3, column 1'],
   ['no targets', fitY(undefined), 'ERR_DATA', 'fit: y', 'got undefined'],
   ['fewer targets than samples', fitY(y.slice(1)), 'ERR_DATA', 'x has 4 samples and y has 3'],
-  ['data without y', (net) => net.fit(any({ x }), meanSquaredError), 'ERR_DATA', 'expected data as { x, y }'],
+  ['data without y', (net) => net.fit(any({ x }), meanSquaredError), 'ERR_DATA', 'expected data as { x, y }, got { x }: y is missing'],
+  ['data without x', (net) => net.fit(any({ y }), meanSquaredError), 'ERR_DATA', 'got { y }: x is missing'],
+  ['one sample and two targets', (net) => net.fit({ x: [[1, 2]], y: y.slice(2) }, meanSquaredError), 'ERR_DATA', 'x has 1 sample and'],
   ['no data', (net) => net.fit(any(undefined), meanSquaredError), 'ERR_DATA', 'expected data as { x, y }, got undefined'],
-  ['unknown data', (net) => net.fit(any({ x, y, weights: y }), meanSquaredError), 'ERR_OPTION', 'Unknown option "weights" for fit data'],
+  [
+    'unknown data',
+    (net) => net.fit(any({ x, y, weights: y }), meanSquaredError),
+    'ERR_OPTION',
+    'Unknown entry of data "weights" for fit',
+    'x, y',
+  ],
   [
     'validation data of another width',
     fitWith({ validationData: { x: rows(4, 5), y } }),
@@ -68,6 +90,12 @@ const data: Refusal[] = [
   ],
   ['validation data without targets', fitWith({ validationData: { x } }), 'ERR_DATA', 'fit: validationData', '{ x, y }'],
   ['to predict NaN', (net) => net.predict([[0, Number.NaN]]), 'ERR_DATA', 'predict: input "input_1"', 'got NaN at row 0, column 1'],
+  [
+    'an unknown input to predict',
+    (net) => net.predictSync({ foo: x }),
+    'ERR_OPTION',
+    'Unknown input "foo" for predictSync; known are input_1.',
+  ],
   ['to predict nothing', (net) => net.predict([]), 'ERR_DATA', 'predict', 'got no data at all'],
   ['to evaluate unequal counts', (net) => net.evaluate({ x, y: y.slice(2) }, { loss: 'meanSquaredError' }), 'ERR_DATA', 'y has 2'],
   ['probabilities above 1', fitWith({ loss: 'binaryCrossentropy' }), 'ERR_DATA', 'fit: y', 'targets of 0 … 1', 'at row'],
@@ -95,6 +123,17 @@ const options: Refusal[] = [
   ['an option of another function', fitWith({ momentum: 0.9 }), 'ERR_OPTION', 'Unknown option "momentum"', 'known are loss, metrics'],
   ['no loss', fitWith({ loss: undefined }), 'ERR_OPTION', 'option "loss" is required', 'meanSquaredError'],
   ['a misspelt loss', fitWith({ loss: 'meanSquareError' }), 'ERR_OPTION', 'loss "meanSquareError"', 'did you mean "meanSquaredError"?'],
+  ['a loss by its initials', fitWith({ loss: 'mse' }), 'ERR_OPTION', 'Unknown loss "mse" for fit; did you mean "meanSquaredError"?'],
+  ['a metric for a loss', fitWith({ loss: 'mae' }), 'ERR_OPTION', 'meanAbsoluteError is a metric; for a loss give a function'],
+  ['a seed for fit', fitWith({ seed: 3 }), 'ERR_OPTION', 'Unknown option "seed" for fit; it is an option of sequential and model.'],
+  ['threads for fit', fitWith({ threads: 2 }), 'ERR_OPTION', '"threads"', 'it is an option of sequential and model.'],
+  ['an executor for fit', fitWith({ executor: 'native' }), 'ERR_OPTION', '"executor"', 'it is an option of sequential and model.'],
+  [
+    'a learning rate for fit',
+    fitWith({ learningRate: 1 }),
+    'ERR_OPTION',
+    'it goes into the optimizer: { optimizer: adam({ learningRate }) }.',
+  ],
   ['a loss that is a number', fitWith({ loss: 3 }), 'ERR_OPTION', 'loss must be a name or a function, got 3'],
   ['a loss that gives a number', fitWith({ loss: () => 3 }), 'ERR_OPTION', 'must return a symbolic tensor, got 3'],
   [
@@ -104,11 +143,28 @@ const options: Refusal[] = [
     'one number a sample, shape [batch], got []',
   ],
   ['a misspelt optimizer', fitWith({ optimizer: 'adan' }), 'ERR_OPTION', 'optimizer "adan"', 'did you mean "adam"?'],
-  ['an optimizer that was not called', fitWith({ optimizer: sgd }), 'ERR_OPTION', 'Unknown optimizer a function', 'sgd, adam, adamW'],
+  ['an optimizer that was not called', fitWith({ optimizer: sgd }), 'ERR_OPTION', 'fit: optimizer', 'the function sgd; call it: sgd()'],
+  ['another that was not called', fitWith({ optimizer: adam }), 'ERR_OPTION', 'got the function adam; call it: adam()'],
+  ['a function for an optimizer', fitWith({ optimizer: () => 3 }), 'ERR_OPTION', 'got a function; call it: adam()'],
   ['null for an optimizer', fitWith({ optimizer: null }), 'ERR_OPTION', 'Unknown optimizer null'],
   ['half an optimizer', fitWith({ optimizer: { learningRate: 1 } }), 'ERR_OPTION', 'needs learningRate, slots and', 'got learningRate'],
   ['a misspelt metric', fitWith({ metrics: ['acuracy'] }), 'ERR_OPTION', 'metric "acuracy"', 'did you mean "accuracy"?'],
   ['metrics that are no array', fitWith({ metrics: 'r2Score' }), 'ERR_OPTION', 'metrics must be an array of names, got "r2Score"'],
+  [
+    'a metric that is a function',
+    fitWith({ metrics: [() => 3] }),
+    'ERR_OPTION',
+    'or an object of your own, { name, batch, result }; got a',
+  ],
+  ['a metric by its initials', fitWith({ metrics: ['mae'] }), 'ERR_OPTION', 'metric "mae" for fit; did you mean "meanAbsoluteError"?'],
+  ['a loss for a metric', fitWith({ metrics: ['mse'] }), 'ERR_OPTION', 'meanSquaredError is a loss; try rootMeanSquaredError.'],
+  [
+    'a metric twice',
+    fitWith({ metrics: ['r2Score', 'r2Score'] }),
+    'ERR_OPTION',
+    'two values would be reported as "r2Score"',
+    'one of your own, { name, batch, result }, needs a name that no other has',
+  ],
   ['half a metric', fitWith({ metrics: [{ name: 'mine' }] }), 'ERR_OPTION', 'the functions batch and result, got name'],
   ['accuracy of numbers', fitWith({ metrics: ['accuracy'] }), 'ERR_OPTION', '"accuracy" is for classification', 'meanSquaredError'],
   ['a shuffle that is no boolean', fitWith({ shuffle: 'yes' }), 'ERR_OPTION', 'shuffle must be true or false, got "yes"'],
@@ -130,10 +186,31 @@ const options: Refusal[] = [
   ['a negative minDelta', fitWith({ earlyStopping: { minDelta: -1 } }), 'ERR_OPTION', 'minDelta must be a number of at least 0, got -1'],
   ['an unknown mode', fitWith({ earlyStopping: { mode: 'lower' } }), 'ERR_OPTION', 'mode must be "min" or "max", got "lower"'],
   ['nothing to monitor', fitWith({ earlyStopping: { monitor: 'lossy' } }), 'ERR_OPTION', '"lossy"', 'did you mean "loss"?'],
-  ['validation to monitor without any', fitWith({ earlyStopping: { monitor: 'validationLoss' } }), 'ERR_OPTION', 'known are loss'],
+  [
+    'validation to monitor without any',
+    fitWith({ earlyStopping: { monitor: 'validationLoss' } }),
+    'ERR_OPTION',
+    'known are loss; give validationData',
+  ],
+  [
+    'a metric to monitor that is not measured',
+    fitWith({ earlyStopping: { monitor: 'accuracy' } }),
+    'ERR_OPTION',
+    'Unknown value to monitor "accuracy" for earlyStopping; known are loss; add "accuracy" to metrics.',
+  ],
+  [
+    'a metric of a validation to monitor, and neither is there',
+    fitWith({ earlyStopping: { monitor: 'validationR2Score' } }),
+    'ERR_OPTION',
+    'known are loss; add "r2Score" to metrics and give validationData or validationSplit.',
+  ],
   ['a learning rate of NaN', fitWith({ optimizer: sgd({ learningRate: () => Number.NaN }) }), 'ERR_OPTION', 'got NaN for epoch 0'],
   ['a negative learning rate', fitWith({ optimizer: sgd({ learningRate: () => -1 }) }), 'ERR_OPTION', 'at least 0, got -1 for epoch 0'],
   ['a learning rate beyond float32', fitWith({ optimizer: sgd({ learningRate: () => 1e39 }) }), 'ERR_OPTION', 'finite', 'got 1e+39'],
+  ['early stopping of train', trainWith({ earlyStopping: {} }), 'ERR_OPTION', 'an option of fit; in a train() loop use break.'],
+  ['a callback for steps of train', trainWith({ onProgress: any }), 'ERR_OPTION', 'an option of fit; a train() loop has events'],
+  ['a callback for epochs of train', trainWith({ onEpochEnd: any }), 'ERR_OPTION', 'an option of fit; a train() loop has events', 'break'],
+  ['a profile of train', trainWith({ profile: true }), 'ERR_OPTION', '"profile" for train; it is an option of fit.'],
   ['a misspelt option of train', (net) => net.train({ x, y }, any({ los: 1 })).next(), 'ERR_OPTION', 'train', 'did you mean "loss"?'],
   ['no options for evaluate', (net) => net.evaluate({ x, y }, any(undefined)), 'ERR_OPTION', 'evaluate: options are required'],
   [
@@ -143,7 +220,15 @@ const options: Refusal[] = [
     'evaluate: batchSize must be an integer of at least 1, got 0',
   ],
   ['an option predict does not have', (net) => net.predict(x, any({ batchSize: 3 })), 'ERR_OPTION', 'Unknown option "batchSize"'],
-  ['weights of another layer', (net) => net.setWeights({ 'dense_3.bias': [1, 2] }), 'ERR_OPTION', '"dense_3.bias"', 'did you mean'],
+  [
+    'options for predictSync',
+    (net) => net.predictSync(x, any({ batchSize: 3 })),
+    'ERR_OPTION',
+    'predictSync: expected x alone, got a value of type Object as second argument',
+  ],
+  ['options for predictAllSync', (net) => net.predictAllSync(x, any(3)), 'ERR_OPTION', 'predictAllSync: expected x alone, got 3'],
+  ['weights of another layer', (net) => net.setWeights({ 'dense_3.bias': [1, 2] }), 'ERR_OPTION', 'weight "dense_3.bias"', 'did you mean'],
+  ['no weights', (net) => net.setWeights(any(undefined)), 'ERR_OPTION', 'setWeights: expected an object of weights by name, got undefined'],
   ['weights of another width', (net) => net.setWeights({ 'dense_1.kernel': rows(2, 4) }), 'ERR_DATA', 'dense_1.kernel', 'shape [2, 4]'],
   ['weights of another height', (net) => net.setWeights({ 'dense_1.kernel': rows(5, 3) }), 'ERR_SHAPE', '[2, 3]', 'got 5 rows'],
   ['weights that are NaN', (net) => net.setWeights({ 'dense_2.bias': [0, Number.NaN] }), 'ERR_DATA', 'dense_2.bias', 'NaN at row 1'],
@@ -159,6 +244,25 @@ const memory: Refusal[] = [
   ['a batch of 2^40', (net) => net.load(net.plan(2 ** 40)), 'ERR_MEMORY', 'workspace', 'TiB', 'the machine has', 'smaller batchSize'],
   ['the largest batch there is', (net) => net.load(net.plan(Number.MAX_SAFE_INTEGER)), 'ERR_MEMORY', 'PiB', 'the machine has'],
   ['a plan for no samples', (net) => net.plan(0), 'ERR_OPTION', 'plan: batchSize must be an integer of at least 1, got 0'],
+  ['a plan of a model', (net) => net.plan(any({})), 'ERR_OPTION', 'plan: batchSize must be an integer', 'got a value of type Object'],
+  [
+    'a training plan without options',
+    (net) => any(net).trainingPlan(32),
+    'ERR_OPTION',
+    'trainingPlan: options are required, at least { loss }',
+  ],
+  [
+    'a training plan without a batch size',
+    (net) => any(net).trainingPlan({ loss: 'meanSquaredError' }),
+    'ERR_OPTION',
+    'trainingPlan: batchSize must be an integer of at least 1, got a value of type Object; call trainingPlan(batchSize, { loss })',
+  ],
+  [
+    'a training plan for no samples',
+    (net) => net.trainingPlan(0, { loss: 'meanSquaredError' }),
+    'ERR_OPTION',
+    'trainingPlan: batchSize must be an integer of at least 1, got 0',
+  ],
 ]
 
 const classes: Refusal[] = [

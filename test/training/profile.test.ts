@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { Arena } from '../../src/executors/arena.ts'
 import { dense, type FitOptions, input, printPlan, sequential } from '../../src/index.ts'
@@ -13,7 +14,6 @@ describe.each(executors)('profile on the %s executor', (executor) => {
     const began = performance.now()
     const { profile } = await net.fit(data, { ...options, profile: true })
     const milliseconds = performance.now() - began
-    if (profile === undefined) throw new Error('There is no profile.')
     return { net, profile, milliseconds }
   }
 
@@ -54,6 +54,29 @@ describe.each(executors)('profile on the %s executor', (executor) => {
     expect(Math.abs(times.reduce((sum, time) => sum + time) - total)).toBeLessThan(0.01 * times.length)
     expect(lines.at(-3)).toMatch(/^by op: .*matmul \d/)
     expect(lines.at(-2)).toMatch(/^by phase: .*backward \d/)
+  })
+
+  it('says which steps are not in it', async () => {
+    const title = async (batchSize: number, epochs: number) => {
+      const { profile } = await network().fit(data, { ...options, batchSize, epochs, profile: true })
+      return `${profile}`.split('\n')[0]
+    }
+    expect(await title(16, 3)).toBe('12 of 15 steps, batch 16; 3 smaller batches are not in it')
+    expect(await title(69, 1)).toBe('1 of 2 steps, batch 69; 1 smaller batch is not in it')
+    expect(await title(35, 3)).toBe('6 steps, batch 35')
+  })
+
+  it('shows no rate as 0.0', async () => {
+    const { profile } = await profiled()
+    expect(`${profile}`).not.toMatch(/ 0\.0 G/)
+  })
+
+  it('is its table for console.log, and its numbers for JSON', async () => {
+    const { profile } = await profiled()
+    expect(inspect({ profile })).toContain('whole step')
+    expect(inspect(profile)).toBe(`${profile}`)
+    const { steps, batchSize, milliseconds, instructions } = profile
+    expect(JSON.parse(JSON.stringify({ profile }))).toEqual({ profile: { steps, batchSize, milliseconds, instructions } })
   })
 
   it('gives a trace of one event an instruction and step', async () => {

@@ -18,6 +18,13 @@ describe('NdArray', () => {
     expect(new NdArray(six, [3, 1, 2]).toArray()).toEqual([[[1, 2]], [[3, 4]], [[5, 6]]])
   })
 
+  it('is shown by its shape and first values', () => {
+    expect(`${new NdArray(six, [2, 3])}`).toBe('NdArray [2, 3]: 1, 2, 3, 4, 5, 6')
+    expect(`${new NdArray(Float32Array.of(0.1, 2 ** 30), [2])}`).toBe('NdArray [2]: 0.1, 1073741824')
+    expect(`${new NdArray(new Float32Array(12), [3, 4])}`).toBe('NdArray [3, 4]: 0, 0, 0, 0, 0, 0, 0, 0, …')
+    expect(`${new NdArray(Float32Array.of(7), [])}`).toBe('NdArray []: 7')
+  })
+
   it('is a number without dimensions, and may be empty', () => {
     expect(new NdArray(Float32Array.of(7), []).toArray()).toBe(7)
     expect(new NdArray(Float32Array.of(7), []).at()).toBe(7)
@@ -89,6 +96,11 @@ describe('toRows', () => {
       'ERR_DATA',
       'fit: image: expected rows of shape [2, 3] (6 numbers), got data of shape [1, 6]',
     )
+  })
+
+  it('counts one number as one', async () => {
+    const column: RowSpec = { name: 'y', shape: [1], dtype: 'float32' }
+    await expectRefusal(() => toRows('fit', [[1, 2]], column), 'ERR_DATA', 'rows of shape [1] (1 number), got data')
   })
 
   it('copies, so that the caller may change the data during a run', () => {

@@ -31,7 +31,12 @@ const any = (value: unknown): any => value
 describe('bad models', () => {
   const x = input(3)
   it.each<[string, () => unknown, string, string[]]>([
-    ['no layers', () => sequential(any([])), 'ERR_OPTION', ['sequential: expected an array of layers']],
+    [
+      'no layers',
+      () => sequential(any([])),
+      'ERR_OPTION',
+      ['sequential: expected input(shape) and at least one layer, got an empty array'],
+    ],
     ['a layer in place of layers', () => sequential(any(dense(3))), 'ERR_OPTION', ['expected an array of layers, got a function']],
     ['no input in front', () => sequential(any([dense(3)])), 'ERR_OPTION', ['first element must be input(shape)']],
     ['something else among layers', () => sequential(any([x, 'relu'])), 'ERR_OPTION', ['element 1 must be a layer, got "relu"']],
@@ -284,7 +289,7 @@ describe.each(executors)('graphs on the %s executor', (executor: ExecutorName) =
     const before = bitsOf(net)
     const fit = (x: unknown) => () => net.fit({ x: any(x), y: targets }, { loss: 'meanSquaredError' })
     await expectRefusal(fit({ a: samples }), 'ERR_OPTION', 'no entry for input "b", got a')
-    await expectRefusal(fit({ a: samples, b: others, c: others }), 'ERR_OPTION', 'Unknown option "c"', 'known are a, b')
+    await expectRefusal(fit({ a: samples, b: others, c: others }), 'ERR_OPTION', 'Unknown input "c"', 'known are a, b')
     await expectRefusal(fit(samples), 'ERR_OPTION', 'this model has 2 inputs', 'object with a, b')
     await expectRefusal(fit([samples, others]), 'ERR_OPTION', 'this model has 2 inputs')
     await expectRefusal(fit({ a: samples, b: others.slice(1) }), 'ERR_SHAPE', 'input "a" has 6 samples and input "b" has 5')

@@ -41,7 +41,12 @@ const refusals: Refusal[] = [
   ['units as text', () => dense(any('64')), 'ERR_OPTION', 'got "64"'],
   ['units left out', () => dense(any(undefined)), 'ERR_OPTION', 'got undefined'],
   ['a misspelt option', () => dense(4, any({ activaton: 'relu' })), 'ERR_OPTION', '"activaton" for dense', 'did you mean "activation"?'],
-  ['options that are no object', () => dense(4, any('relu')), 'ERR_OPTION', 'dense: options must be an object, got "relu"'],
+  [
+    'options that are no object',
+    () => dense(4, any('relu')),
+    'ERR_OPTION',
+    `dense: options must be an object, got "relu"; say dense(4, { activation: 'relu' }).`,
+  ],
   ['a misspelt activation', () => dense(4, any({ activation: 'rleu' })), 'ERR_OPTION', 'activation "rleu"', 'did you mean "relu"?'],
   ['an unknown activation', () => dense(4, any({ activation: 'step' })), 'ERR_OPTION', 'activation "step"', 'linear, relu, gelu'],
   ['an activation of the prototype', () => activation(any('toString')), 'ERR_OPTION', 'Unknown activation "toString"'],

@@ -196,6 +196,8 @@ const refusals: Refusal[] = [
     'Unknown option "learningrate" for adam',
     'did you mean "learningRate"?',
   ],
+  ['lr for adam', () => adam(any({ lr: 1 })), 'Unknown option "lr" for adam; did you mean "learningRate"?'],
+  ['lr for sgd', () => sgd(any({ lr: 1 })), 'Unknown option "lr" for sgd; did you mean "learningRate"?'],
   [
     'an option of another optimizer',
     () => adam(any({ momentum: 0.9 })),
