@@ -52,7 +52,7 @@ constexpr int64_t kMostUnits = 65535;        // per share: positions have 16 bit
 constexpr int64_t kSpinNanoseconds = 50000;  // a worker without work looks for it this long before it sleeps
 constexpr int64_t kCallerSpinNanoseconds = 20000;
 constexpr int64_t kStallNanoseconds = THALWEG_POOL_STALL_MICROSECONDS * int64_t{1000};
-constexpr int64_t kShortestPause = 40 * int64_t{1000000};
+constexpr int64_t kShortestPause = 5 * int64_t{1000000};
 constexpr int64_t kLongestPause = 1000 * int64_t{1000000};
 
 using Body = void (*)(void* context, int64_t chunk, int slot);
@@ -108,7 +108,8 @@ struct Pool {
   alignas(64) std::atomic<int> workers{0};
   std::atomic<bool> exhausted{false};          // the system has refused a thread
   std::atomic<int64_t> aloneUntil{0};          // no parallel jobs before this time; 0: no pause
-  std::atomic<int64_t> pauseLength{kShortestPause};
+  std::atomic<int64_t> pauseLength{kShortestPause};  // of the last pause
+  std::atomic<int64_t> pauseEnd{0};                  // when it ended, or will
   std::mutex mutex;                            // guards the creation of workers and jobs
 #if !defined(THALWEG_POOL_FUTEX)
   std::mutex sleepMutex;
@@ -353,16 +354,16 @@ bool pausing(Pool& p) {
   return false;
 }
 
-// Each stall doubles the next pause, each job without one shortens it by 2 %. Callers may overwrite each other's
-// figures here; nothing but speed depends on them.
-void noteJob(Pool& p, bool stalled) {
-  const int64_t length = p.pauseLength.load(std::memory_order_relaxed);
-  if (stalled) {
-    p.aloneUntil.store(now() + length, std::memory_order_relaxed);
-    p.pauseLength.store(length * 2 < kLongestPause ? length * 2 : kLongestPause, std::memory_order_relaxed);
-  } else if (length > kShortestPause) {
-    p.pauseLength.store(length - length / 50, std::memory_order_relaxed);
-  }
+// A stall soon after a pause doubles the next one: somebody still needs the core. One after ten quiet pauses was a passing
+// disturbance, and the next pause is the shortest again. Callers may overwrite each other's figures here; nothing but speed
+// depends on them.
+void noteStall(Pool& p) {
+  const int64_t time = now(), length = p.pauseLength.load(std::memory_order_relaxed);
+  const bool passing = time - p.pauseEnd.load(std::memory_order_relaxed) > 10 * length;
+  const int64_t next = passing ? kShortestPause : length * 2 < kLongestPause ? length * 2 : kLongestPause;
+  p.pauseLength.store(next, std::memory_order_relaxed);
+  p.pauseEnd.store(time + next, std::memory_order_relaxed);
+  p.aloneUntil.store(time + next, std::memory_order_relaxed);
 }
 
 // Waits for the workers' units. True if that took so long that a worker must have been descheduled: longer than the
@@ -423,8 +424,7 @@ void parallelFor(int64_t chunks, int threads, Body body, void* context) {
   announceJob(p, threads - 1);
 
   const int64_t own = work(*job, sequence, 0);
-  const bool stalled = waitForWorkers(*job, units - own, begun, own);
-  noteJob(p, stalled);
+  if (waitForWorkers(*job, units - own, begun, own)) noteStall(p);
   job->sequence.store(sequence + 1, std::memory_order_release);
   job->taken.store(false, std::memory_order_release);
 }
