@@ -523,7 +523,7 @@ int64_t Session::State::runProfiledStep(const RunRequest& request, int64_t step,
   for (const Feed& feed : request.feeds) this->feed(request, feed, step);
   partEnded();
   for (int64_t index = request.firstInstruction; index < end; index++) {
-    const int64_t stoppedAt = runInstructions(index, index + 1);
+    const int64_t stoppedAt = runAlone(index);
     partEnded();
     if (stoppedAt < 0) continue;
     record(request, step);
