@@ -222,9 +222,9 @@ void runReduction(const Instruction* instruction, int64_t chunk, void*) {
 
 // shared[outer, blocks, inner] -> y[outer, inner]
 template <class Op>
-bool finishReduction(const Instruction* instruction) {
+Outcome finishReduction(const Instruction* instruction) {
   const Reduction& r = *(const Reduction*)instruction->parameters;
-  if (r.blocks == 1) return true;
+  if (r.blocks == 1) return Outcome::proceed;
   float* y = (float*)instruction->outputs[0].data;
   for (int64_t outer = 0; outer < r.outer; outer++) {
     const float* partial = instruction->shared + outer * r.blocks * r.inner;
@@ -233,7 +233,7 @@ bool finishReduction(const Instruction* instruction) {
     else
       reduceColumns<Op>(y + outer * r.inner, partial, r.inner, r.blocks, r.inner);
   }
-  return true;
+  return Outcome::proceed;
 }
 
 // y[o, i] = the smallest r for which x[o, r, i] is NaN, or else is the maximum. Nothing is rounded, so any order will do.

@@ -56,8 +56,15 @@ function writesVariables(instruction: Instruction): boolean {
 
 function joinInstructions(a: Instruction, b: Instruction, tensors: PlanTensor[]): Instruction | null {
   if (a.op !== b.op || !writesVariables(a) || JSON.stringify(a.attributes) !== JSON.stringify(b.attributes)) return null
-  // Operands that are the same tensor in both (learning rate, step) stay; all others must adjoin.
-  const adjoin = a.inputs.every((input, i) => input === b.inputs[i] || follows(tensors[input], tensors[b.inputs[i]]))
+  if (a.inputs.length !== b.inputs.length) return null
+  // Scalars that are the same tensor in both (learning rate, step) stay; all others must be as large as the variable, and adjoin.
+  const whole = (instruction: Instruction, i: number) =>
+    sizeOf(tensors[instruction.inputs[i]].shape) === sizeOf(tensors[instruction.inputs[0]].shape)
+  const adjoin = a.inputs.every((input, i) =>
+    input === b.inputs[i]
+      ? sizeOf(tensors[input].shape) === 1
+      : whole(a, i) && whole(b, i) && follows(tensors[input], tensors[b.inputs[i]]),
+  )
   if (!adjoin || a.inputs.every((input, i) => input === b.inputs[i])) return null
   const merged = new Map<number, number>()
   const merge = (first: number, second: number): number => {
