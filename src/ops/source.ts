@@ -19,6 +19,8 @@ export interface VariableAttributes {
   readonly initialize: Initializer
   /** A penalty added to the loss while training. */
   readonly regularize?: (parameter: Tensor) => Tensor
+  /** What the parameter becomes after each step of the optimizer, to keep within bounds. */
+  readonly constrain?: (parameter: Tensor) => Tensor
 }
 
 export interface InputAttributes {

@@ -180,7 +180,10 @@ export const updateOps = {
       scalar(where, 'condition', x, 'float32')
       return x
     },
-    samples: [{ inputs: [uniform([], { low: 1, high: 1 })], attributes: {} }, { inputs: [uniform([], { low: 0, high: 0 })], attributes: {} }],
+    samples: [
+      { inputs: [uniform([], { low: 1, high: 1 })], attributes: {} },
+      { inputs: [uniform([], { low: 0, high: 0 })], attributes: {} },
+    ],
     rejects: [
       { inputs: [spec([2])], attributes: {}, message: /condition must be a scalar, got shape \[2\]/ },
       { inputs: [spec([], 'int32')], attributes: {}, message: /must be float32/ },
@@ -235,7 +238,9 @@ export function assign(target: Tensor, value: Tensor): Tensor {
  */
 export function assignAll(targets: readonly Tensor[], values: readonly Tensor[]): Tensor {
   if (targets.length !== values.length)
-    throw new ShapeError(`${locate('update')}: expected a value for each variable, got ${targets.length} variables and ${values.length} values.`)
+    throw new ShapeError(
+      `${locate('update')}: expected a value for each variable, got ${targets.length} variables and ${values.length} values.`,
+    )
   for (const target of targets) expectVariable(locate('update'), target)
   const results = values.map((_, i) => targets.length + i)
   return apply(updateOps.update, [...targets, ...values], { targets: targets.length, steps: [], results })

@@ -11,7 +11,7 @@ export type Outcome = 'endStep' | 'stopRun' | undefined
 
 /** A reference kernel: plain loops, the meaning of an op. Sums are formed in double precision; results are rounded when stored. */
 // biome-ignore lint/suspicious/noExplicitAny: attributes are typed at each kernel.
-export type Kernel<A = any> = (inputs: readonly View[], outputs: readonly View[], attributes: A) => Outcome | void
+export type Kernel<A = any> = (inputs: readonly View[], outputs: readonly View[], attributes: A) => Outcome
 
 /** [outer, reduced, inner] for axes start … end-1. */
 export function split(shape: readonly number[], start: number, end: number): [number, number, number] {

@@ -18,7 +18,7 @@ const PROGRESS_MILLISECONDS = 50
 export class ReferenceSession implements Session {
   readonly plan: Plan
   readonly arena: Arena
-  private readonly calls: readonly (() => Outcome | void)[]
+  private readonly calls: readonly (() => Outcome)[]
   private readonly views: readonly View[]
   private busy = false
 
@@ -80,13 +80,13 @@ class Steps {
   private readonly records: Records
   private readonly plan: Plan
   private readonly views: readonly View[]
-  private readonly calls: readonly (() => Outcome | void)[]
+  private readonly calls: readonly (() => Outcome)[]
   private readonly request: RunRequest
   private readonly watch: Stopwatch | null
   private nonFinite = false
   private reported = 0
 
-  constructor(plan: Plan, views: readonly View[], calls: readonly (() => Outcome | void)[], request: RunRequest) {
+  constructor(plan: Plan, views: readonly View[], calls: readonly (() => Outcome)[], request: RunRequest) {
     this.plan = plan
     this.views = views
     this.calls = calls
