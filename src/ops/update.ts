@@ -242,6 +242,7 @@ export function assignAll(targets: readonly Tensor[], values: readonly Tensor[])
       `${locate('update')}: expected a value for each variable, got ${targets.length} variables and ${values.length} values.`,
     )
   for (const target of targets) expectVariable(locate('update'), target)
+  if (new Set(targets.map(variableBehind)).size < targets.length) throw new GraphError(`${locate('update')}: a variable is listed twice.`)
   const results = values.map((_, i) => targets.length + i)
   return apply(updateOps.update, [...targets, ...values], { targets: targets.length, steps: [], results })
 }
