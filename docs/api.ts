@@ -29,6 +29,8 @@ export interface Entry {
   readonly throws: readonly string[]
   readonly examples: readonly string[]
   readonly members: readonly Member[]
+  /** What its code gives options that are absent, as far as it says so in a pattern: `{ momentum = 0 }`. */
+  readonly defaults: ReadonlyMap<string, string>
   /** Exported names of the types its options have. */
   readonly optionTypes: readonly string[]
 }
@@ -188,7 +190,16 @@ export function readApi(root: string, program = ts.createProgram([`${root}/src/i
     const declaration = declarationOf(symbol)
     if (declaration === undefined) throw new Error(`${name} has no declaration.`)
     const isType = (symbol.flags & ts.SymbolFlags.Value) === 0 || typesAlone.has(given)
-    const base = { name, isType, file: place(symbol)[0], ...documentation(symbol), code: [], members: [], optionTypes: [] }
+    const base = {
+      name,
+      isType,
+      file: place(symbol)[0],
+      ...documentation(symbol),
+      code: [],
+      members: [],
+      defaults: patternDefaults(declaration),
+      optionTypes: [],
+    }
     if (ts.isClassDeclaration(declaration)) return classEntries(base, symbol, declaration)
     if (ts.isInterfaceDeclaration(declaration)) {
       const type = checker.getDeclaredTypeOfSymbol(symbol)
@@ -208,7 +219,7 @@ export function readApi(root: string, program = ts.createProgram([`${root}/src/i
     const isObject =
       ts.isVariableDeclaration(declaration) && declaration.initializer !== undefined && isObjectLiteral(declaration.initializer)
     if (isObject && !name.includes('.')) return namespaceEntries(base, type.getProperties())
-    return [{ ...base, kind: 'value', code: [`const ${name}: ${typeText(symbol)}`] }]
+    return [{ ...base, kind: 'value', code: [`${name.includes('.') ? '' : 'const '}${name}: ${typeText(symbol)}`] }]
   }
 
   const classEntries = (base: Omit<Entry, 'kind'>, symbol: ts.Symbol, declaration: ts.ClassDeclaration): Entry[] => {
@@ -271,7 +282,7 @@ export function readApi(root: string, program = ts.createProgram([`${root}/src/i
 
 /** What is not as every name must be: `adam: no example`. */
 export function problemsOf(entries: readonly Entry[]): string[] {
-  const problems = entries.flatMap(({ name, kind, isType, text, examples, members }) => {
+  const problems = entries.flatMap(({ name, kind, isType, text, examples, members, defaults }) => {
     const isOptions = kind === 'function' || name.endsWith('Options')
     const [own] = name.split('.').slice(-1)
     return [
@@ -284,7 +295,12 @@ export function problemsOf(entries: readonly Entry[]): string[] {
         if (!isOptions) return []
         // What a function or a signal does when it is absent needs no words: nothing.
         const isSilent = /=>|^AbortSignal$/.test(member.type)
+        const inCode = literalValue(defaults.get(member.name))
+        const inText = literalValue(member.default ?? undefined)
         return [
+          ...(inCode === null || inText === null || inCode === inText
+            ? []
+            : [`${name}: ${member.name} is by default ${inCode}, not ${inText}`]),
           ...(member.text === '' && member.default === null ? [`${member.declared}: no docstring`] : []),
           ...(member.optional && member.default === null && !isSilent ? [`${member.declared}: no default`] : []),
         ]
@@ -294,20 +310,38 @@ export function problemsOf(entries: readonly Entry[]): string[] {
   return [...new Set(problems)]
 }
 
-/** A module with all examples, each a function under its name, every export in scope. */
+/** A module with the examples of each name as a function, every export in scope. */
 export function examplesModule(entries: readonly Entry[], library: string): string {
   const names = entries.filter(({ name }) => !name.includes('.'))
   const imports = names.map(({ name, isType }) => (isType ? `type ${name}` : name))
-  const functions = entries.flatMap(({ name, examples }) =>
-    examples.map((example, i) => `  ['${examples.length === 1 ? name : `${name} ${i + 1}`}', async () => {\n${example}\n  }],`),
-  )
+  const blocks = (examples: readonly string[]) => examples.map((example) => `{\n${example}\n}`).join('\n')
+  const functions = entries.map(({ name, examples }) => `'${name}': async () => {\n${blocks(examples)}\n},`)
   return [
     `import { ${imports.join(', ')} } from '${library}'`,
-    'export const examples: readonly (readonly [string, () => Promise<void>])[] = [',
+    'export const examples: Readonly<Record<string, () => Promise<void>>> = {',
     ...functions,
-    ']',
+    '}',
     '',
   ].join('\n')
+}
+
+/** The defaults of destructured options anywhere in a declaration: `{ momentum = 0 }`. */
+function patternDefaults(declaration: ts.Node): Map<string, string> {
+  const found = new Map<string, string>()
+  const visit = (node: ts.Node): void => {
+    if (ts.isBindingElement(node) && node.initializer !== undefined && ts.isObjectBindingPattern(node.parent))
+      found.set((node.propertyName ?? node.name).getText(), node.initializer.getText())
+    ts.forEachChild(node, visit)
+  }
+  visit(declaration)
+  return found
+}
+
+/** A number, string or truth value in one spelling; null for anything else. */
+function literalValue(text = ''): string | null {
+  const found = /^(?:["'](.*)["']|(true|false)|(-?[\d_.]+(?:e-?\d+)?))$/.exec(text)
+  if (found === null) return null
+  return found[3] === undefined ? (found[1] ?? found[2]) : String(Number(found[3].replaceAll('_', '')))
 }
 
 /** `{ … }`, also behind `as const`, `satisfies` and Object.freeze. */

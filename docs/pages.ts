@@ -1,17 +1,16 @@
 /** The API reference as Markdown: a page an area, and an index. The text is that of the docstrings (api.ts). */
 import type { Entry, Member } from './api.ts'
 
-/** The page of a source file; `*` stands for the file's own name. The first that fits counts. */
+/** The page of a source file; `*` stands for the name of the file (or folder) itself. The first that fits counts. */
 const areas: readonly (readonly [RegExp, string])[] = [
-  [/^src\/nn\/(.+)\.ts$/, '*'],
-  [/^src\/optim\/(.+)\.ts$/, '*'],
+  [/^src\/(?:nn|optim)\/([^/.]+)/, '*'],
   [/^src\/ops\/elementwise\.ts$/, 'elementwise ops'],
   [/^src\/(ops|graph)\//, 'ops and tensors'],
-  [/^src\/train\/callbacks/, 'callbacks'],
+  [/^src\/train\/(callbacks)/, '*'],
   [/^src\/train\//, 'training'],
   [/^src\/data\//, 'data'],
   [/^src\/(executors|plan)\//, 'plans and executors'],
-  [/^src\/(.+)\.ts$/, '*'],
+  [/^src\/([^/.]+)/, '*'],
 ]
 
 /** The pages by file name, `README.md` the index. */
@@ -120,7 +119,7 @@ class Writer {
 function titleOf(file: string): string {
   for (const [pattern, title] of areas) {
     const found = pattern.exec(file)
-    if (found !== null) return title === '*' ? found[1] : title
+    if (found !== null) return title === '*' ? found[1].replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`) : title
   }
   throw new Error(`${file} has no page: give it one in docs/pages.ts.`)
 }

@@ -123,6 +123,13 @@ it('problemsOf names what is missing', () => {
   ])
 })
 
+it('problemsOf compares the default in the docstring with the one in the code', () => {
+  const huber = named('losses.huber')
+  expect(huber.defaults.get('delta')).toBe('1')
+  const changed = { ...huber, defaults: new Map([['delta', '1.5']]), members: huber.members.slice(0, 1) }
+  expect(problemsOf([changed])).toEqual(['losses.huber: delta is by default 1.5, not 1'])
+})
+
 it('problemsOf refuses an example of something else', () => {
   expect(problemsOf([{ ...named('losses.huber'), members: [], examples: ['losses.mse()'] }])).toEqual([
     'losses.huber: its example does not use it',
@@ -132,7 +139,7 @@ it('problemsOf refuses an example of something else', () => {
 it('examplesModule imports types as types', () => {
   const text = examplesModule(entries, 'there')
   expect(text).toContain("type Box, Model } from 'there'")
-  expect(text).toContain("['Model.look', async () => {\nnew Model().look()\n  }],")
+  expect(text).toContain("'Model.look': async () => {\n{\nnew Model().look()\n}\n},")
 })
 
 describe('renderPages', () => {
