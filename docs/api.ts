@@ -10,6 +10,8 @@ export interface Member {
   readonly text: string
   readonly optional: boolean
   readonly default: string | null
+  /** Whether it is a number, a string or a truth value, for which there is always a default if it may be left out. */
+  readonly isPlain: boolean
   /** `AdamOptions.beta1`, also in what extends AdamOptions. */
   readonly declared: string
 }
@@ -110,6 +112,7 @@ export function readApi(root: string, program = ts.createProgram([`${root}/src/i
       name: symbol.name,
       type: typeText(symbol),
       optional: (symbol.flags & ts.SymbolFlags.Optional) !== 0,
+      isPlain: isPlain(checker.getNonNullableType(checker.getTypeOfSymbol(symbol))),
       declared: `${(isNamed && parent.name?.text) || owner}.${symbol.name}`,
       ...splitDefault(oneLine(textOf(symbol))),
     }
@@ -215,7 +218,12 @@ export function readApi(root: string, program = ts.createProgram([`${root}/src/i
     if (symbol.flags & ts.SymbolFlags.Module) return namespaceEntries(base, checker.getExportsOfModule(symbol))
     const type = checker.getTypeOfSymbol(symbol)
     const signatures = type.getCallSignatures()
-    if (signatures.length > 0) return [{ ...base, kind: 'function', ...describeCall(name, signatures, call) }]
+    if (signatures.length > 0) {
+      const calls = describeCall(name, signatures, call)
+      const options = base.parameters.find((parameter) => parameter.name === 'options')?.text ?? ''
+      const members = calls.members.map((member) => (member.text === '' && member.default === null ? toldOf(member, options) : member))
+      return [{ ...base, kind: 'function', ...calls, members }]
+    }
     const isObject =
       ts.isVariableDeclaration(declaration) && declaration.initializer !== undefined && isObjectLiteral(declaration.initializer)
     if (isObject && !name.includes('.')) return namespaceEntries(base, type.getProperties())
@@ -282,32 +290,30 @@ export function readApi(root: string, program = ts.createProgram([`${root}/src/i
 
 /** What is not as every name must be: `adam: no example`. */
 export function problemsOf(entries: readonly Entry[]): string[] {
-  const problems = entries.flatMap(({ name, kind, isType, text, examples, members, defaults }) => {
-    const isOptions = kind === 'function' || name.endsWith('Options')
-    const [own] = name.split('.').slice(-1)
+  const taken = new Set(entries.flatMap(({ optionTypes }) => optionTypes))
+  const problems = entries.flatMap((entry) => {
+    const { name, kind, isType, text, examples } = entry
+    const own = name.slice(name.lastIndexOf('.') + 1)
+    const isOptions = kind === 'function' || (name.endsWith('Options') && !taken.has(name))
     return [
-      ...(text === '' ? [`${name}: no docstring`] : []),
-      ...(isType || examples.length > 0 ? [] : [`${name}: no example`]),
-      ...(isType || examples.length === 0 || examples.some((example) => new RegExp(`\\b${own}\\b`).test(example))
-        ? []
-        : [`${name}: its example does not use it`]),
-      ...members.flatMap((member) => {
-        if (!isOptions) return []
-        // What a function or a signal does when it is absent needs no words: nothing.
-        const isSilent = /=>|^AbortSignal$/.test(member.type)
-        const inCode = literalValue(defaults.get(member.name))
-        const inText = literalValue(member.default ?? undefined)
-        return [
-          ...(inCode === null || inText === null || inCode === inText
-            ? []
-            : [`${name}: ${member.name} is by default ${inCode}, not ${inText}`]),
-          ...(member.text === '' && member.default === null ? [`${member.declared}: no docstring`] : []),
-          ...(member.optional && member.default === null && !isSilent ? [`${member.declared}: no default`] : []),
-        ]
-      }),
+      ...(text === '' && !taken.has(name) ? [`${name}: no docstring`] : []),
+      ...(!isType && examples.length === 0 ? [`${name}: no example`] : []),
+      ...(!isType && examples.length > 0 && !examples.join().match(`\\b${own}\\b`) ? [`${name}: its example does not use it`] : []),
+      ...(isOptions ? entry.members.flatMap((member) => optionProblems(entry, member)) : []),
     ]
   })
   return [...new Set(problems)]
+}
+
+/** A default may be left to the code, where it says it; it must not say another one. */
+function optionProblems(entry: Entry, { name, text, optional, default: stated, isPlain, declared }: Member): string[] {
+  const inCode = literalValue(entry.defaults.get(name))
+  const inText = literalValue(stated?.replace(/,.*/, ''))
+  return [
+    ...(text === '' && stated === null ? [`${declared}: no docstring`] : []),
+    ...(optional && isPlain && stated === null && inCode === null ? [`${declared}: no default`] : []),
+    ...(inCode !== null && inText !== null && inCode !== inText ? [`${entry.name}: ${name} is by default ${inCode}, not ${inText}`] : []),
+  ]
 }
 
 /** A module with the examples of each name as a function, every export in scope. */
@@ -338,7 +344,7 @@ function patternDefaults(declaration: ts.Node): Map<string, string> {
 }
 
 /** A number, string or truth value in one spelling; null for anything else. */
-function literalValue(text = ''): string | null {
+export function literalValue(text = ''): string | null {
   const found = /^(?:["'](.*)["']|(true|false)|(-?[\d_.]+(?:e-?\d+)?))$/.exec(text)
   if (found === null) return null
   return found[3] === undefined ? (found[1] ?? found[2]) : String(Number(found[3].replaceAll('_', '')))
@@ -352,14 +358,28 @@ function isObjectLiteral(node: ts.Expression): boolean {
   return ts.isObjectLiteralExpression(node)
 }
 
-/** "Decay of the mean; default 0.9." is the text "Decay of the mean." and the default "0.9". */
+/** "Decay of the mean; default 0.9." is the text "Decay of the mean." and the default "0.9"; so are "(default 0.9)" and "0.9 (default)". */
 function splitDefault(text: string): Pick<Member, 'text' | 'default'> {
-  const found = /(^|[.;,(]? )([Dd]efault:? )((?:`[^`]*`|"[^"]*"|[^.;)`"]|\.(?=\S))+)(\.|;|\)|$)/.exec(text)
+  const marked = /("[^"]*"|`[^`]*`|[\w.]+) \(default\)/.exec(text)
+  if (marked !== null) return { text: text.replace(marked[0], () => marked[1]), default: marked[1] }
+  const bracketed = / \([Dd]efault:? ([^()]+)\)/.exec(text)
+  if (bracketed !== null) return { text: text.replace(bracketed[0], ''), default: bracketed[1] }
+  const found = /(?:^|[.;,]? )[Dd]efault:? ((?:`[^`]*`|"[^"]*"|[^.;`"]|\.(?=\S))+)(?:[.;]|$)/.exec(text)
   if (found === null) return { text, default: null }
-  const before = text.slice(0, found.index)
-  const after = text.slice(found.index + found[0].length).trim()
-  const rest = [/[.;,]?$/.test(before) && before !== '' ? `${before.replace(/[.;,]$/, '')}.` : '', capitalise(after)]
-  return { text: rest.filter((part) => part !== '' && part !== '.').join(' '), default: found[3].trim() }
+  const before = text.slice(0, found.index).replace(/[.;,]$/, '')
+  const after = capitalise(text.slice(found.index + found[0].length).trim())
+  return { text: [before === '' ? '' : `${before}.`, after].filter((part) => part !== '').join(' '), default: found[1].trim() }
+}
+
+/** An option without a docstring of its own, with what `@param options` says of it: "`alpha`: the slope, default 1; `name`: …". */
+function toldOf(member: Member, options: string): Member {
+  const told = new RegExp(`\`${member.name}\`[:,]? ((?:(?![;,] \`).)+)`).exec(options)?.[1] ?? ''
+  return { ...member, ...splitDefault(capitalise(told.replace(/[;,.]?$/, told === '' ? '' : '.'))) }
+}
+
+function isPlain(type: ts.Type): boolean {
+  const plain = ts.TypeFlags.StringLike | ts.TypeFlags.NumberLike | ts.TypeFlags.BooleanLike
+  return type.isUnion() ? type.types.every(isPlain) : (type.flags & plain) !== 0
 }
 
 function capitalise(text: string): string {

@@ -1,8 +1,9 @@
 /** The API reference as Markdown: a page an area, and an index. The text is that of the docstrings (api.ts). */
-import type { Entry, Member } from './api.ts'
+import { type Entry, literalValue, type Member } from './api.ts'
 
 /** The page of a source file; `*` stands for the name of the file (or folder) itself. The first that fits counts. */
 const areas: readonly (readonly [RegExp, string])[] = [
+  [/^src\/optim\/optimizer/, 'optimizers'],
   [/^src\/(?:nn|optim)\/([^/.]+)/, '*'],
   [/^src\/ops\/elementwise\.ts$/, 'elementwise ops'],
   [/^src\/(ops|graph)\//, 'ops and tensors'],
@@ -53,7 +54,7 @@ class Writer {
     const sections = pages.map(({ title, group }) => {
       const rows = group.map((entry) => {
         const isOwn = !entry.name.includes('.')
-        return `| ${isOwn ? '' : '&emsp;'}${this.link(entry.name)} | ${cell(this.prose(firstSentence(entry.text), entry))} |`
+        return `| ${isOwn ? '' : '&emsp;'}${this.link(entry.name)} | ${cell(this.summary(entry))} |`
       })
       return [`## [${capital(title)}](${fileOf(title)})`, '', '| name | |', '|---|---|', ...rows].join('\n')
     })
@@ -70,19 +71,33 @@ class Writer {
   private entry(entry: Entry): string {
     const { name, file, code, parameters, returns, throws, examples, members } = entry
     const takers = this.takers.get(name) ?? []
+    // What the docstring says of the options as a whole, the table says of each.
+    const isTold = members.length > 0 && members.every((member) => member.text !== '' || member.default !== null)
     const heading = name.includes('.') ? '###' : '##'
     const parts = [`${heading} ${name}`, fenced(code.join('\n')), this.prose(lineStarts(entry.text), entry)]
     const rows = [
-      ...parameters.map((parameter) => `- \`${parameter.name}\`: ${this.prose(parameter.text, entry)}`),
+      ...parameters
+        .filter(({ name }) => name !== 'options' || !isTold)
+        .map((parameter) => `- \`${parameter.name}\`: ${this.prose(parameter.text, entry)}`),
       ...(returns === '' ? [] : [`- returns ${this.prose(returns, entry)}`]),
       ...throws.map((text) => `- throws ${this.prose(text, entry)}`),
     ]
     parts.push(rows.join('\n'))
     if (takers.length === 0) parts.push(this.table(entry, members))
-    else parts.push(`Options of ${takers.map((taker) => this.link(taker)).join(', ')}; the table is there.`)
+    else parts.push(this.optionsOf(takers))
     if (examples.length > 0) parts.push(fenced(examples.join('\n')))
     if (!name.includes('.')) parts.push(`<sub>[${file}](../../${file})</sub>`)
     return parts.filter((part) => part !== '').join('\n\n')
+  }
+
+  private summary(entry: Entry): string {
+    const takers = this.takers.get(entry.name) ?? []
+    if (entry.text === '' && takers.length > 0) return this.optionsOf(takers)
+    return this.prose(firstSentence(entry.text), entry)
+  }
+
+  private optionsOf(takers: readonly string[]): string {
+    return `Options of ${takers.map((taker) => this.link(taker)).join(', ')}.`
   }
 
   private table(entry: Entry, members: readonly Member[]): string {
@@ -90,7 +105,9 @@ class Writer {
     const withDefaults = entry.kind === 'function' || entry.name.endsWith('Options') || members.some((member) => member.default !== null)
     const columns = entry.kind === 'function' ? 'option' : entry.kind === 'class' ? 'property' : 'member'
     const rows = members.map((member) => {
-      const value = member.default === null ? (member.optional ? 'none' : 'required') : literal(member.default)
+      const inCode = entry.defaults.get(member.name)
+      const stated = member.default ?? (literalValue(inCode) === null ? null : (inCode ?? null))
+      const value = stated === null ? (member.optional ? '' : 'required') : code(stated)
       const cells = [`\`${member.name}\``, this.type(member.type), ...(withDefaults ? [value] : []), this.prose(member.text, entry)]
       return `| ${cells.map(cell).join(' | ')} |`
     })
@@ -108,7 +125,7 @@ class Writer {
   /** Exported names in backticks become links, unless they are a parameter, an option or the name itself. */
   private prose(text: string, entry: Entry): string {
     const own = new Set([entry.name, ...entry.parameters.map(({ name }) => name), ...entry.members.map(({ name }) => name)])
-    return text.replace(/(?<!\[)`([A-Za-z][\w.]*)`/g, (code, name) => (own.has(name) || !this.links.has(name) ? code : this.link(name)))
+    return text.replace(/(?<!\[)`([A-Za-z][\w.]*)`/g, (text, name) => (own.has(name) || !this.links.has(name) ? text : this.link(name)))
   }
 
   private link(name: string): string {
@@ -153,9 +170,9 @@ function cell(text: string): string {
   return text.replace(/\s*\n\s*/g, ' ').replaceAll('|', '\\|')
 }
 
-/** A default that is a literal, as code. */
-function literal(text: string): string {
-  return /^("[^"]*"|'[^']*'|true|false|-?[\d.]+(e-?\d+)?)$/.test(text) ? `\`${text}\`` : text
+/** A default as code, if it is a literal. */
+function code(text: string): string {
+  return literalValue(text) === null ? text : `\`${text}\``
 }
 
 /** `[batch]: …` at the start of a line would define a link. */

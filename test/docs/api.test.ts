@@ -25,6 +25,12 @@ const files = {
       /** Where it turns straight; default 1. */
       readonly delta?: number
       readonly slope?: number
+      /** Which way: "up" (default) or "down". */
+      readonly way?: 'up' | 'down'
+      /** How often (default: as long as there is data); or never. */
+      readonly times?: number
+      /** Looks on. */
+      readonly watch?: () => void
     }
     /**
      * Quadratic, then linear (Huber et al. 1964). Of \`losses.meanSquaredError\`.
@@ -40,7 +46,7 @@ const files = {
     /** All of them. @example Object.keys(losses) */
     export const losses = { huber, meanSquaredError, mse: meanSquaredError } as const`,
   'src/optim/schedules.ts':
-    '/** Halves. @example schedules.step(1) */\nexport function step(every: number, options: { gamma?: number } = {}): number { return every * (options.gamma ?? 1) }',
+    '/** Halves. @param options `floor`: the least; `gamma`: how much, 1 (default) or less. @example schedules.step(1) */\nexport function step(every: number, options: { gamma?: number; floor?: number; bare?: boolean } = {}): number { const { gamma, floor = 0 } = options; return Math.max(floor, every * (gamma ?? 1)) }',
   'src/train/model.ts': `
     /** A box. */
     export interface Box { readonly size: number | null }
@@ -97,6 +103,11 @@ describe('readApi', () => {
       file: 'src/nn/losses.ts',
     })
     expect(members[0]).toMatchObject({ name: 'delta', type: 'number', default: '1', text: 'Where it turns straight.', optional: true })
+    expect(members.slice(2).map(({ text, default: value }) => [text, value])).toEqual([
+      ['Which way: "up" or "down".', '"up"'],
+      ['How often; or never.', 'as long as there is data'],
+      ['Looks on.', null],
+    ])
   })
 
   it('gives a second name the example under that name', () => {
@@ -116,8 +127,8 @@ it('problemsOf names what is missing', () => {
     'Model.make: no example',
     'bare: no docstring',
     'bare: no example',
-    'schedules.step.gamma: no default',
-    'schedules.step.gamma: no docstring',
+    'schedules.step.bare: no default',
+    'schedules.step.bare: no docstring',
     'schedules: no docstring',
     'schedules: no example',
   ])
@@ -155,9 +166,15 @@ describe('renderPages', () => {
   it('links names in the text, and options to the functions that take them', () => {
     const page = pages.get('losses.md')
     expect(page).toContain('Of [`losses.meanSquaredError`](losses.md#lossesmeansquarederror).')
-    expect(page).toContain('Options of [`losses.huber`](losses.md#losseshuber); the table is there.')
+    expect(page).toContain('Options of [`losses.huber`](losses.md#losseshuber).')
     expect(page).toContain('| `delta` | `number` | `1` | Where it turns straight. |')
   })
+
+  it('takes a default from the code where the docstring says none', () =>
+    expect(pages.get('schedules.md')).toContain('| `floor` | `number` | `0` | The least. |'))
+
+  it('takes what @param options says of an option without a docstring', () =>
+    expect(pages.get('schedules.md')).toContain('| `gamma` | `number` | `1` | How much, 1 or less. |'))
 
   it('links types in tables', () => expect(pages.get('training.md')).toContain('| `box` | [`Box`](training.md#box) | Its box. |'))
 })
