@@ -286,7 +286,7 @@ export function broadcastTo(x: Tensor, shape: Shape): Tensor {
  *
  * @param ranges One entry an axis: `[start, end]`, negative numbers counting from the end, or null for all of it. Missing entries at the
  *   end mean all.
- * @throws ShapeError if a range is empty or leaves the tensor.
+ * @throws ShapeError if a range leaves the tensor, ends before it starts, or cuts the open batch axis.
  * @example slice(input([28, 28]), [null, [4, 24], [4, 24]])
  */
 export function slice(x: Tensor, ranges: readonly (readonly [number, number] | null)[]): Tensor {
