@@ -209,7 +209,8 @@ export function gaussianNegativeLogLikelihood(options: GaussianOptions = {}): Lo
     each: (x, t) => {
       const size = half(x)
       const predicted = part(x, size, 2 * size)
-      const limited = add(predicted, stopGradient(subtract(maximum(predicted, Math.log(epsilon)), predicted)))
+      // The limit's value with the slope of what it limits.
+      const limited = add(stopGradient(maximum(predicted, Math.log(epsilon))), subtract(predicted, stopGradient(predicted)))
       const error = square(subtract(t, part(x, 0, size)))
       const likelihood = multiply(0.5, add(limited, multiply(error, exp(negate(limited)))))
       return full ? add(likelihood, 0.5 * Math.log(2 * Math.PI)) : likelihood
