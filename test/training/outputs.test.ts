@@ -154,6 +154,9 @@ it('names are those of the layers, or numbers', () => {
 it('the gradient of all losses together is right', () => {
   const report = gradcheck(twoHeads(), { ...data, sampleWeights: numbers(count, 5, 0, 2) }, { loss: fitted.loss })
   expect(report.ok, String(report)).toBe(true)
+  const heavier = gradcheck(twoHeads(), data, { loss: fitted.loss, lossWeights: [2, 2] })
+  expect(heavier.ok, String(heavier)).toBe(true)
+  near(heavier.loss, 2 * gradcheck(twoHeads(), data, { loss: fitted.loss }).loss)
 })
 
 it('a training plan names the targets', () => {

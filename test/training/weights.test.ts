@@ -210,6 +210,10 @@ describe('refuses', () => {
 
   it('class weights for an evaluation', async () => {
     const options = { loss: 'sparseCategoricalCrossentropy', classWeights: [1, 2, 3] } as never
-    await expectRefusal(() => identity().evaluate({ x, y: labels }, options), 'ERR_OPTION', 'Unknown option "classWeights" for evaluate')
+    await expectRefusal(() => identity().evaluate({ x, y: labels }, options), 'ERR_OPTION', 'it is an option of fit; to weigh')
+    const data = { x, y: labels, classWeights: [1, 2, 3] }
+    await expectRefusal(() => identity().fit(data, { loss: 'sparseCategoricalCrossentropy' }), 'ERR_OPTION', 'option of fit and train')
+    const among = { loss: 'sparseCategoricalCrossentropy', sampleWeights } as never
+    await expectRefusal(() => identity().fit({ x, y: labels }, among), 'ERR_OPTION', 'beside the data: { x, y, sampleWeights }')
   })
 })

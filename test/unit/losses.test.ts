@@ -365,6 +365,30 @@ describe('options', () => {
     },
   )
 
+  it('a loss of your own has the members of a regression, unless it brings its own', async () => {
+    const net = sequential([input(2), (x: Tensor) => add(x, 0)])
+    const first = { name: 'first', compute: (x: Tensor, t: Tensor) => sum(subtract(x, t), { axes: [1] }) }
+    const data = {
+      x: [
+        [1, 2],
+        [3, 4],
+      ],
+      y: [
+        [0, 1],
+        [1, 1],
+      ],
+    }
+    expect((await net.evaluate(data, { loss: first })).loss).toBe(3.5)
+    expect((await net.evaluate(data, { loss: { ...first, reduction: 'sum' } })).loss).toBe(7)
+    await expectRefusal(
+      () => net.evaluate(data, { loss: { ...first, reduction: 'none' as never } }),
+      'ERR_OPTION',
+      'reduction of loss "first"',
+    )
+    const inherited = Object.create(first)
+    await expectRefusal(() => net.evaluate(data, { loss: inherited }), 'ERR_OPTION', 'must be a plain object')
+  })
+
   it('a factory that was not called is refused', async () => {
     const net = sequential([input(1), (x: Tensor) => add(x, 1)])
     await expectRefusal(() => net.evaluate({ x: [1], y: [1] }, { loss: losses.huber as never }), 'ERR_OPTION', 'call it: losses.huber()')
