@@ -24,7 +24,30 @@ export { type Dtype, type Phase, type Scope, type Spec, Tensor } from './graph/t
 export type { ActivationChoice, ActivationName } from './nn/activations.ts'
 export { constantOf, glorotNormal, glorotUniform, heNormal, heUniform, type InitializerName, ones, zeros } from './nn/initializers.ts'
 export { activation, concatenate, type DenseOptions, dense, dropout, flatten, input, type Layer } from './nn/layers.ts'
-export { type Loss, type LossChoice, type LossName, losses } from './nn/losses.ts'
+export type {
+  BinaryCrossentropyOptions,
+  BinaryFocalOptions,
+  CategoricalCrossentropyOptions,
+  CategoricalFocalOptions,
+  ClassNumberOptions,
+  SparseCategoricalCrossentropyOptions,
+  SparseCategoricalFocalOptions,
+} from './nn/losses/classification.ts'
+export type { TripletOptions } from './nn/losses/embedding.ts'
+export type { ElementLossOptions, LossOptions } from './nn/losses/loss.ts'
+export type { ContrastiveOptions, GaussianOptions, HuberOptions, PoissonOptions, QuantileOptions } from './nn/losses/regression.ts'
+export {
+  type CustomLoss,
+  euclideanDistance,
+  type Loss,
+  type LossChoice,
+  type LossName,
+  losses,
+  type Reduction,
+  type Task,
+  tripletMargin,
+} from './nn/losses.ts'
+
 export type { BatchStatistics, Metric, MetricName } from './nn/metrics.ts'
 export { l2, type Regularizer } from './nn/regularizers.ts'
 export {
@@ -94,7 +117,9 @@ export {
   type PlanOptions,
   type PredictOptions,
   sequential,
+  type Targets,
   type TrainingData,
 } from './train/model.ts'
-export type { EpochValues } from './train/objective.ts'
+export type { EpochValues, ObjectiveOptions, PerOutput } from './train/objective.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
+export type { ClassWeights } from './train/weights.ts'
