@@ -1,5 +1,5 @@
 /** Where values come from: variables, inputs and constants; and the switch between training and inference. None has a kernel. */
-import { describe, GraphError, OptionError, ShapeError } from '../errors.ts'
+import { checkOptions, describe, GraphError, OptionError, ShapeError } from '../errors.ts'
 import { defineOp, spec, uniform } from '../graph/op.ts'
 import { batch, checkExtents, concrete, formatShape, product, type Shape, sameShape, sizeOf } from '../graph/shape.ts'
 import { apply, type Dtype, locate, Tensor } from '../graph/tensor.ts'
@@ -17,8 +17,10 @@ export interface VariableAttributes {
   readonly shape: readonly number[]
   readonly dtype: Dtype
   readonly initialize: Initializer
-  /** A penalty added to the loss while training. */
+  /** A penalty added to the loss: from the parameter to a scalar. */
   readonly regularize?: (parameter: Tensor) => Tensor
+  /** What the parameter is replaced by after each update: the nearest value that is allowed. */
+  readonly constrain?: (parameter: Tensor) => Tensor
 }
 
 export interface InputAttributes {
@@ -91,6 +93,17 @@ export const sourceOps = {
     samples: [],
     rejects: [],
   }),
+
+  // y = x. The second operand, a scalar, is part of the loss: `penalties` (nn/regularizers.ts) finds it there.
+  penalised: defineOp({
+    name: 'penalised',
+    virtual: true,
+    infer: ([x]) => x,
+    gradient: ({ dy }) => [dy, null],
+    lower: ({ inputs }) => inputs[0],
+    samples: [],
+    rejects: [],
+  }),
 }
 
 /**
@@ -117,14 +130,28 @@ export function isVariable(tensor: Tensor): boolean {
   return tensor.op === sourceOps.variable
 }
 
-/** A trainable parameter with a local name such as `kernel`. */
+/**
+ * A trainable parameter.
+ *
+ * @param name Its local name, such as "kernel"; the full one, `dense_1.kernel`, is given when a model is built.
+ * @param initialize Fills its memory before the first step.
+ * @param options `regularize`: a penalty that is added to the loss, from the parameter to a scalar; `constrain`: what the parameter is replaced by
+ *   after each update of the optimizer. Default: neither.
+ * @example parameter('scale', [8], ones, { regularize: l2(1e-4), constrain: nonNegative() })
+ */
 export function parameter(
   name: string,
   shape: readonly number[],
   initialize: Initializer,
-  regularize?: (parameter: Tensor) => Tensor,
+  options: Pick<VariableAttributes, 'regularize' | 'constrain'> = {},
 ): Tensor {
-  return variable({ name, block: 'parameters', shape, dtype: 'float32', initialize, regularize })
+  const where = locate('parameter')
+  checkOptions(where, options, ['regularize', 'constrain'])
+  const { regularize, constrain } = options
+  for (const [option, given] of Object.entries({ regularize, constrain }))
+    if (given !== undefined && typeof given !== 'function')
+      throw new OptionError(`${where}: ${option} must be a function of the parameter, got ${describe(given)}.`)
+  return variable({ name, block: 'parameters', shape, dtype: 'float32', initialize, regularize, constrain })
 }
 
 /** A float32 scalar. */

@@ -5,9 +5,10 @@ import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Tensor, within } from '../graph/tensor.ts'
 import { type Loss, type LossChoice, lossFor } from '../nn/losses.ts'
 import { type BatchStatistics, type Metric, type MetricName, metricFor } from '../nn/metrics.ts'
+import { penalties } from '../nn/regularizers.ts'
 import { add } from '../ops/elementwise.ts'
 import { mean } from '../ops/reduce.ts'
-import { expectScalar, placeholder, type VariableAttributes } from '../ops/source.ts'
+import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { batches, SessionCache } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
@@ -82,12 +83,7 @@ export class Objective {
         throw new OptionError(
           `${where}: the loss must give one number a sample, shape [batch], got ${formatShape(losses.shape)}; reduce the other axes with mean(x, { axes: [1] }).`,
         )
-      const penalties = model.parameters.flatMap(({ variable }) => {
-        const { regularize } = variable.attributes as VariableAttributes
-        return regularize === undefined ? [] : [regularize(variable)]
-      })
-      for (const penalty of penalties) expectScalar(`${where}: kernelRegularizer`, penalty)
-      const total = penalties.reduce((sum, penalty) => add(sum, penalty), mean(losses))
+      const total = penalties(where, model.outputs).reduce((sum, penalty) => add(sum, penalty), mean(losses))
       const statistics = this.metrics.map((metric) => metric.batch(prediction, target, this.loss))
       return { target, total, statistics }
     })
