@@ -128,6 +128,8 @@ function affine(
   kernelOf = (kernel: Tensor): Tensor => kernel,
 ): Layer {
   const { useBias = true, kernelInitializer = defaultInitializer, biasInitializer = 'zeros', activityRegularizer } = options
+  const ofKernel = { regularize: options.kernelRegularizer, constrain: options.kernelConstraint }
+  const ofBias = { regularize: options.biasRegularizer, constrain: options.biasConstraint }
   if (typeof useBias !== 'boolean') throw new OptionError(`${kind}: useBias must be true or false, got ${describe(useBias)}.`)
   for (const name of ['kernelRegularizer', 'biasRegularizer', 'activityRegularizer'] as const)
     checkFunction(kind, name, options[name], 'l2(1e-4)')
@@ -143,25 +145,21 @@ function affine(
         `${where}: expected an input of shape [batch, …, features], got ${formatShape(x.shape)}; give input(shape) the number of features.`,
       )
     }
-    kernel ??= parameter('kernel', [features, width], initializeKernel, {
-      regularize: options.kernelRegularizer,
-      constrain: options.kernelConstraint,
-    })
+    kernel ??= parameter('kernel', [features, width], initializeKernel, ofKernel)
     if (kernel.shape[0] !== features)
       throw new ShapeError(`${where}: its kernel takes ${kernel.shape[0]} features, got an input of shape ${formatShape(x.shape)}.`)
     const y = matmul(x, kernelOf(kernel))
-    if (useBias)
-      bias ??= parameter('bias', [width], initializeBias, { regularize: options.biasRegularizer, constrain: options.biasConstraint })
+    if (useBias) bias ??= parameter('bias', [width], initializeBias, ofBias)
     return penalised(finish(bias === null ? y : add(y, bias)), activityRegularizer, where)
   })
 }
 
-/** Options of a layer that are a name and nothing else are a slip that deserves an example. */
-function checkLayerOptions(kind: string, units: number, options: unknown, known: readonly string[], example: string): void {
-  if (typeof options === 'string')
-    throw new OptionError(
-      `${kind}: options must be an object, got ${describe(options)}; say ${kind}(${units}, { ${example}: '${options}' }).`,
-    )
+/** @param main The option that is meant by who gives its value in place of the options. */
+function checkLayerOptions(kind: string, units: number, options: unknown, known: readonly string[], main: string): void {
+  if (typeof options === 'string' || typeof options === 'number') {
+    const value = typeof options === 'string' ? `'${options}'` : options
+    throw new OptionError(`${kind}: options must be an object, got ${describe(options)}; say ${kind}(${units}, { ${main}: ${value} }).`)
+  }
   checkOptions(kind, options, known)
   checkCount(kind, 'units', units)
 }
@@ -246,7 +244,7 @@ export interface DropConnectOptions extends DenseOptions {
  * @example dropConnect(input(64), 32, { rate: 0.3, activation: 'relu' })
  */
 export const dropConnect = overload((units: number, options: DropConnectOptions = {}): Layer => {
-  checkLayerOptions('dropConnect', units, options, [...kernelOptions, 'activation', 'rate'], 'activation')
+  checkLayerOptions('dropConnect', units, options, [...kernelOptions, 'activation', 'rate'], 'rate')
   const { rate = 0.5, activation = 'linear' } = options
   checkRate('dropConnect', rate)
   const activate = activationFunction('dropConnect', activation)
