@@ -126,22 +126,24 @@ export { gradients } from './ops/gradients.ts'
 export { gather, oneHot, scatterAdd } from './ops/indexing.ts'
 export { matmul } from './ops/matmul.ts'
 export { randomNormal, randomUniform } from './ops/random.ts'
-export { argmax, max, mean, type ReduceOptions, sum, variance } from './ops/reduce.ts'
+export { argmax, max, mean, type ReduceOptions, sum, sumOfSquares, variance } from './ops/reduce.ts'
 export { broadcastTo, concat, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
+export { assign, assignAll, continueIf } from './ops/update.ts'
 export {
-  type AdamOptions,
-  type AdamWOptions,
-  adam,
-  adamW,
+  type Counter,
   type LearningRate,
   type Optimizer,
-  type OptimizerName,
-  type SgdOptions,
-  sgd,
+  type ParameterFilter,
+  type ParameterInfo,
+  perParameter,
+  type Slot,
+  type TrainedParameter,
   type UpdateCall,
-} from './optim/optimizers.ts'
+  type Updates,
+} from './optim/optimizer.ts'
+export { type AdamOptions, type AdamWOptions, adam, adamW, type OptimizerName, type SgdOptions, sgd } from './optim/optimizers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
 export type { EpochOptions, Progress } from './train/epochs.ts'

@@ -113,3 +113,17 @@ export function ancestors(roots: readonly Tensor[]): Tensor[] {
   }
   return [...seen].sort((a, b) => a.id - b.id)
 }
+
+/** `roots` with other tensors in place of some that they need; what does not depend on these stays as it is. */
+export function substitute(roots: readonly Tensor[], replacements: ReadonlyMap<Tensor, Tensor>): Tensor[] {
+  const rebuilt = new Map(replacements)
+  const find = (tensor: Tensor) => rebuilt.get(tensor) ?? tensor
+  for (const node of ancestors(roots)) {
+    if (rebuilt.has(node) || node.inputs.every((input) => !rebuilt.has(input))) continue
+    rebuilt.set(
+      node,
+      within(node.scope, node.phase, () => apply(node.op, node.inputs.map(find), node.attributes)),
+    )
+  }
+  return roots.map(find)
+}

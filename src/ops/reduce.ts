@@ -81,6 +81,24 @@ export const reduceOps = {
     rejects: reductionRejects,
   }),
 
+  // y = Σ x² over every element of every operand.
+  sumOfSquares: defineOp({
+    name: 'sumOfSquares',
+    flat: true,
+    infer: (inputs, _, where) => {
+      for (const input of inputs) expectDtype(where, input, 'float32')
+      return { shape: [], dtype: 'float32' }
+    },
+    gradient: ({ inputs, dy }) => inputs.map((x) => multiply(x, multiply(2, dy))),
+    samples: [
+      { inputs: [uniform([7])], attributes: {} },
+      { inputs: [uniform([]), uniform([3, 5]), uniform([0]), uniform([17])], attributes: {} },
+      { inputs: [uniform([40_007])], attributes: {} },
+      { inputs: [uniform([16_384]), uniform([129, 131])], attributes: {} },
+    ],
+    rejects: [{ inputs: [spec([3], 'int32')], attributes: {}, message: /must be float32/ }],
+  }),
+
   // y = the index of the first largest element along one axis.
   argmax: defineOp<{ axis: number }>({
     name: 'argmax',
@@ -164,6 +182,11 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
 /** The mean of squared deviations from the mean, over `axes` (default: all), in two passes. */
 export function variance(x: Tensor, options: ReduceOptions = {}): Tensor {
   return mean(square(subtract(x, mean(x, { ...options, keepDims: true }))), options)
+}
+
+/** Σ x² over all elements of all tensors, in one pass: the square of their joint L2 norm, a scalar. */
+export function sumOfSquares(tensors: readonly Tensor[]): Tensor {
+  return apply(reduceOps.sumOfSquares, tensors, {})
 }
 
 /** The int32 index of the first largest element along `axis` (default: the last). */

@@ -19,7 +19,7 @@ export interface VariableAttributes {
   readonly initialize: Initializer
   /** A penalty added to the loss: from the parameter to a scalar. */
   readonly regularize?: (parameter: Tensor) => Tensor
-  /** What the parameter is replaced by after each update: the nearest value that is allowed. */
+  /** What the parameter becomes after each step of the optimizer, to keep within bounds. */
   readonly constrain?: (parameter: Tensor) => Tensor
 }
 

@@ -5,8 +5,8 @@ import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
-import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
-import { optimizerFor } from '../optim/optimizers.ts'
+import type { LearningRate, Optimizer } from '../optim/optimizer.ts'
+import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
@@ -85,7 +85,7 @@ export class Epochs {
   readonly stepsPerEpoch: number
   private readonly model: Model
   private readonly batchSize: number
-  private readonly learningRate: LearningRate
+  private readonly learningRates: readonly LearningRate[]
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
@@ -112,7 +112,7 @@ export class Epochs {
     this.epochs = epochs
     this.shuffle = shuffle
     this.trainer = trainerFor(where, model, options)
-    this.learningRate = this.trainer.optimizer.learningRate
+    this.learningRates = this.trainer.optimizer.learningRates
     const { objective } = this.trainer
     this.samples = objective.toSamples(where, data)
     const held = splitRows(where, model.seed, this.samples.count, validationSplit)
@@ -149,7 +149,7 @@ export class Epochs {
    */
   together(epoch: number): number {
     const divisible = this.rows.length % this.batchSize === 0
-    if (!divisible || this.validation !== null || typeof this.learningRate !== 'number') return 1
+    if (!divisible || this.validation !== null || this.learningRates.some((rate) => typeof rate !== 'number')) return 1
     const most = Math.min(this.epochs - epoch, MOST_ROWS_TOGETHER / this.rows.length, MILLISECONDS_TOGETHER / this.millisecondsEach)
     return Math.max(1, Math.floor(most))
   }
@@ -161,7 +161,7 @@ export class Epochs {
    */
   async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
     const begun = performance.now()
-    this.trainer.learningRate = rateAt(this.learningRate, epoch)
+    this.trainer.learningRates = this.learningRates.map((rate) => rateAt(rate, epoch))
     const { order, count } = await this.orderOf(epoch, most)
     const { objective } = this.trainer
     const feeds = objective.feeds(this.samples)

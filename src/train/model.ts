@@ -21,7 +21,8 @@ import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
 import { seedVariable } from '../ops/random.ts'
 import { sourceOps, type VariableAttributes } from '../ops/source.ts'
-import { type Optimizer, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import { checkFilter, chooses, type Optimizer, type ParameterFilter } from '../optim/optimizer.ts'
+import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
@@ -78,6 +79,7 @@ export class Model {
   private queue: Promise<unknown> = Promise.resolve()
   /** Counts calls of `initialize`: what an optimizer remembers from before one belongs to other weights. @internal */
   generation = 0
+  private readonly frozen = new Set<Tensor>()
   private training = false
   private running = false
 
@@ -135,6 +137,43 @@ export class Model {
 
   get parameters(): readonly NamedVariable[] {
     return this.variables.filter(({ variable }) => variable.attributes.block === 'parameters')
+  }
+
+  /** The parameters that training changes: all but those that are frozen. */
+  get trainableParameters(): readonly NamedVariable[] {
+    return this.parameters.filter(({ variable }) => !this.frozen.has(variable))
+  }
+
+  /**
+   * Keeps parameters as they are in the training runs that follow: no gradient is computed for them, and no optimizer touches them.
+   *
+   * @param filter A layer's name, a parameter's, a pattern, a function of { name, shape }, or several of these; default all.
+   * @throws OptionError when no parameter is chosen.
+   * @example sequential([input(4), dense(8, { name: 'body' }), dense(2)]).freeze('body')
+   */
+  freeze(filter: ParameterFilter = /./): void {
+    for (const variable of this.chosen('freeze', filter)) this.frozen.add(variable)
+  }
+
+  /**
+   * Lets parameters be trained again.
+   *
+   * @param filter As for `freeze`; default all.
+   * @throws OptionError when no parameter is chosen.
+   * @example sequential([input(4), dense(2)]).unfreeze()
+   */
+  unfreeze(filter: ParameterFilter = /./): void {
+    for (const variable of this.chosen('unfreeze', filter)) this.frozen.delete(variable)
+  }
+
+  private chosen(where: string, filter: ParameterFilter): Tensor[] {
+    checkFilter(where, 'the parameters', filter)
+    const found = this.parameters.filter(({ variable, name }) => chooses(filter, { name, shape: concrete(variable.shape) }))
+    if (found.length === 0)
+      throw new OptionError(
+        `${where}: ${describe(filter)} chooses no parameter of this model; there are ${this.parameters.map(({ name }) => name).join(', ')}.`,
+      )
+    return found.map(({ variable }) => variable)
   }
 
   /**

@@ -69,8 +69,12 @@ export class Objective {
       throw new OptionError(
         `${where}: two values would be reported as "${twice}"; list each metric once; one of your own, { name, batch, result }, needs a name that no other has.`,
       )
-    if (model.parameters.length === 0 && where !== 'evaluate')
-      throw new OptionError(`${where}: the model has no parameters to train; add a layer that has, such as dense(units).`)
+    if (model.trainableParameters.length === 0 && where !== 'evaluate')
+      throw new OptionError(
+        model.parameters.length === 0
+          ? `${where}: the model has no parameters to train; add a layer that has, such as dense(units).`
+          : `${where}: all parameters of the model are frozen; call unfreeze() with those to train.`,
+      )
     let targetName = 'target'
     while (model.inputNames.includes(targetName)) targetName += '_'
     this.targetName = targetName

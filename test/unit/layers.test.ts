@@ -354,6 +354,27 @@ describe('constraints', () => {
     expect(apply(nonNegative(), [4], [-1, 0, 2, -0.5])).toEqual([0, 0, 2, 0])
   })
 
+  it.each(executors)('hold after every step of training on the %s executor', async (executor) => {
+    const net = sequential(
+      [input(3), dense(2, { kernelConstraint: maxNorm(0.5), biasConstraint: nonNegative() }), prelu({ slopeConstraint: unitNorm() })],
+      { executor, seed: 1 },
+    )
+    let steps = 0
+    // A learning rate that leads far away in each step, of which each epoch has one.
+    const options = { loss: 'meanSquaredError', optimizer: sgd({ learningRate: 2 }), batchSize: 6, epochs: 9 } as const
+    for await (const event of net.train({ x: regression.x, y: rows(6, 2, 8, -5, 5) }, options)) {
+      if (event.type !== 'step') continue
+      steps += 1
+      const { 'dense_1.kernel': kernel, 'dense_1.bias': bias, 'prelu_1.slope': slope } = net.weights()
+      for (const norm of norms(2, [...kernel.data])) expect(norm).toBeLessThan(0.5 * (1 + 3e-7))
+      expect(Math.max(...norms(2, [...kernel.data]))).toBeGreaterThan(0.5 * (1 - 3e-7))
+      expect(Math.min(...bias.data)).toBeGreaterThanOrEqual(0)
+      const length = Math.hypot(...slope.data)
+      expect(length === 0 || Math.abs(length - 1) < 3e-7).toBe(true)
+    }
+    expect(steps).toBe(9)
+  })
+
   it('go with the parameters of their layer, where the trainer finds them', () => {
     const constraints = { kernel: maxNorm(), bias: nonNegative(), slope: unitNorm() }
     const layers: Layer[] = [
