@@ -88,6 +88,11 @@ export function penalised(y: Tensor, regularize: Regularizer | undefined, where:
   return apply(sourceOps.penalised, [y, divide(penalty, elementCount(y.shape.slice(0, 1)))], {})
 }
 
+/** What `penalised` was given, or the tensor itself. */
+export function withoutPenalty(y: Tensor): Tensor {
+  return y.op === sourceOps.penalised ? y.inputs[0] : y
+}
+
 /** All penalties behind the outputs of a model: of parameters first, then of activities. */
 export function penalties(where: string, outputs: readonly Tensor[]): Tensor[] {
   const nodes = ancestors(outputs)

@@ -321,17 +321,41 @@ export const square = unary(elementwiseOps.square)
 export const reciprocal = unary(elementwiseOps.reciprocal)
 /** The error function, 2/√π ∫₀ˣ e^(-t²) dt. */
 export const erf = unary(elementwiseOps.erf)
-/** 1 / (1 + e^-x). */
+/**
+ * 1 / (1 + e^-x).
+ *
+ * @example sigmoid(input(8))
+ */
 export const sigmoid = unary(elementwiseOps.sigmoid)
-/** The hyperbolic tangent. */
+/**
+ * The hyperbolic tangent.
+ *
+ * @example tanh(input(8))
+ */
 export const tanh = unary(elementwiseOps.tanh)
-/** max(x, 0); the slope at 0 is 0. */
+/**
+ * max(x, 0); the slope at 0 is 0.
+ *
+ * @example relu(input(8))
+ */
 export const relu = unary(elementwiseOps.relu)
-/** log(1 + e^x). */
+/**
+ * log(1 + e^x).
+ *
+ * @example softplus(input(8))
+ */
 export const softplus = unary(elementwiseOps.softplus)
-/** x Φ(x), exactly (Hendrycks and Gimpel 2016, arXiv:1606.08415). */
+/**
+ * x Φ(x), exactly (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+ *
+ * @example gelu(input(8))
+ */
 export const gelu = unary(elementwiseOps.gelu)
-/** The tanh approximation of gelu (same source, section 2). */
+/**
+ * The tanh approximation of gelu (same source, section 2).
+ *
+ * @example geluTanh(input(8))
+ */
 export const geluTanh = unary(elementwiseOps.geluTanh)
 /** 1 where a > b, else 0. No gradient flows through comparisons. */
 export const greater = binary(elementwiseOps.greater)

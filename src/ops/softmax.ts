@@ -132,12 +132,20 @@ function alongAxis(op: Op<Record<never, never>>, x: Tensor, axis: number): Tenso
   return transpose(apply(op, [transpose(x, swapped)], {}), swapped)
 }
 
-/** e^x over its sum along `axis` (default: the last). */
+/**
+ * e^x over its sum along `axis` (default: the last).
+ *
+ * @example softmax(input(8))
+ */
 export function softmax(x: Tensor, axis = -1): Tensor {
   return alongAxis(softmaxOps.softmax, x, axis)
 }
 
-/** The logarithm of softmax, computed without forming it: x - log Σ e^x. */
+/**
+ * The logarithm of softmax, computed without forming it: x - log Σ e^x.
+ *
+ * @example logSoftmax(input(8))
+ */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return alongAxis(softmaxOps.logSoftmax, x, axis)
 }

@@ -5,7 +5,7 @@ import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Tensor, within } from '../graph/tensor.ts'
 import { type Loss, type LossChoice, lossFor } from '../nn/losses.ts'
 import { type BatchStatistics, type Metric, type MetricName, metricFor } from '../nn/metrics.ts'
-import { penalties } from '../nn/regularizers.ts'
+import { penalties, withoutPenalty } from '../nn/regularizers.ts'
 import { add } from '../ops/elementwise.ts'
 import { mean } from '../ops/reduce.ts'
 import { placeholder } from '../ops/source.ts'
@@ -56,9 +56,10 @@ export class Objective {
     const [prediction] = model.outputs
     this.model = model
     this.loss = lossFor(where, loss)
-    if (this.loss.includes.includes(prediction.op.name)) {
+    const end = withoutPenalty(prediction).op.name
+    if (this.loss.includes.includes(end)) {
       throw new OptionError(
-        `${where}: loss "${this.loss.name}" expects logits and applies ${prediction.op.name} itself, but the model ends in ${prediction.op.name}; remove that activation.`,
+        `${where}: loss "${this.loss.name}" expects logits and applies ${end} itself, but the model ends in ${end}; remove that activation.`,
       )
     }
     if (!Array.isArray(metrics)) throw new OptionError(`${where}: metrics must be an array of names, got ${describe(metrics)}.`)

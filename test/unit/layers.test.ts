@@ -289,6 +289,15 @@ describe('penalties', () => {
     expect(loss).toBeCloseTo(0.3 * row.reduce((total, value) => total + Math.abs(value), 0), 5)
   })
 
+  it('of activity do not hide an activation from a loss that applies it itself', async () => {
+    const net = sequential([input(3), dense(2, { activation: 'softmax', activityRegularizer: l1() })])
+    await expectRefusal(
+      () => net.evaluate({ x: [samples[0]], y: [1] }, { loss: 'sparseCategoricalCrossentropy' }),
+      'ERR_OPTION',
+      'the model ends in softmax',
+    )
+  })
+
   it.each(executors)('of activity change training as an equal loss would, on the %s executor', async (executor) => {
     const [net, twin] = [make({ activityRegularizer: l2(0.5) }, executor), make({}, executor)]
     const y = (regression.y as number[][]).map((row) => row.map(() => 0))
