@@ -215,7 +215,7 @@ export interface MaxoutOptions extends KernelOptions {
  * A layer of units that are each the largest of some linear functions: y_j = max_k (x · W_jk + b_jk) (Goodfellow et al. 2013, arXiv:1302.4389, section 3).
  *
  * x [..., features] gives [..., units]; kernel [features, units · pieces]; bias [units · pieces]. The kernel's initializer is by default "leCunUniform":
- * the larger of two numbers has the variance about 0 of one.
+ * of two normal numbers the larger has the second moment of either.
  *
  * @param units The number of outputs.
  * @param options `pieces`: default 2; further those of `KernelOptions`.
@@ -281,6 +281,7 @@ export const prelu = overload((options: PreluOptions = {}): Layer => {
   let slope: Tensor | null = null
   return layer('prelu', options, (x, at) => {
     const shared = new Set(sharedAxes.map((axis) => normaliseAxis(at, axis, x.rank)))
+    if (shared.has(0)) throw new ShapeError(`${at}: axis 0 is the batch, which always shares its slopes; leave it out of sharedAxes.`)
     const shape = concrete(x.shape.slice(1)).map((extent, i) => (shared.has(i + 1) ? 1 : extent))
     slope ??= parameter('slope', shape, initialize, { regularize, constrain })
     if (!sameShape(slope.shape, shape))
