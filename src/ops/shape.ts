@@ -136,6 +136,31 @@ export const shapeOps = {
     rejects: [{ inputs: [spec([4])], attributes: { starts: [2], sizes: [3] }, message: /do not lie inside \[4\]/ }],
   }),
 
+  // y = x read backwards along `axes`.
+  flip: defineOp<{ axes: readonly number[] }>({
+    name: 'flip',
+    infer: ([x], { axes }, where) => {
+      if (axes.some((axis) => x.shape[axis] === undefined) || new Set(axes).size < axes.length)
+        throw new ShapeError(`${where}: expected different axes of ${formatShape(x.shape)}, got ${axes.join(', ')}.`)
+      return x
+    },
+    gradient: ({ attributes: { axes }, dy }) => [flip(dy, axes)],
+    simplify: ({ inputs: [x], attributes: { axes } }) => (axes.every((axis) => x.shape[axis] === 1) ? x : null),
+    samples: [
+      { inputs: [uniform([7])], attributes: { axes: [0] } },
+      { inputs: [uniform([5, 37])], attributes: { axes: [0] } },
+      { inputs: [uniform([5, 37])], attributes: { axes: [0, 1] } },
+      { inputs: [uniform([3, 5, 17])], attributes: { axes: [1] } },
+      { inputs: [integers([4, 3, 2], 9)], attributes: { axes: [0, 2] } },
+      { inputs: [uniform([0, 3])], attributes: { axes: [0] } },
+      { inputs: [uniform([2, 3])], attributes: { axes: [] } },
+    ],
+    rejects: [
+      { inputs: [spec([4])], attributes: { axes: [1] }, message: /different axes of \[4\], got 1/ },
+      { inputs: [spec([4, 2])], attributes: { axes: [1, 1] }, message: /different axes of \[4, 2\], got 1, 1/ },
+    ],
+  }),
+
   // y = zeros with x placed at `before`: the gradient of slice.
   pad: defineOp<{ before: readonly number[]; shape: Shape }>({
     name: 'pad',
@@ -326,4 +351,13 @@ export function onesLike(x: Tensor): Tensor {
 /** The extents of a tensor inside a plan, where none is open. */
 export function extents(x: Tensor): readonly number[] {
   return concrete(x.shape)
+}
+
+/**
+ * The same elements, read backwards along `axes` (default: all).
+ *
+ * @example flip(input([4, 3]), [2])
+ */
+export function flip(x: Tensor, axes: readonly number[] = x.shape.map((_, i) => i)): Tensor {
+  return apply(shapeOps.flip, [x], { axes: axes.map((axis) => normaliseAxis(locate('flip'), axis, x.rank)) })
 }
