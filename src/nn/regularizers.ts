@@ -1,7 +1,7 @@
 /** Penalties: functions from a parameter, or from what a layer puts out, to a scalar that is added to the loss. */
 import { checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
 import { formatShape } from '../graph/shape.ts'
-import { ancestors, apply, type Tensor } from '../graph/tensor.ts'
+import { ancestors, apply, expectTensor, type Tensor } from '../graph/tensor.ts'
 import { abs, add, divide, maximum, multiply, sqrt, square, subtract } from '../ops/elementwise.ts'
 import { matmul } from '../ops/matmul.ts'
 import { sum } from '../ops/reduce.ts'
@@ -80,11 +80,16 @@ export function orthogonalRegularizer(strength = 0.01, options: { mode?: 'rows' 
   }
 }
 
+function checkedPenalty(where: string, penalty: Tensor): Tensor {
+  expectTensor(where, penalty, 'what the function returns')
+  expectScalar(where, penalty)
+  return penalty
+}
+
 /** y itself, with its penalty divided by the batch size (as in Keras, so that the batch size does not change how much it counts). */
 export function penalised(y: Tensor, regularize: Regularizer | undefined, where: string): Tensor {
   if (regularize === undefined) return y
-  const penalty = regularize(y)
-  expectScalar(`${where}: activityRegularizer`, penalty)
+  const penalty = checkedPenalty(`${where}: the penalty on activity`, regularize(y))
   return apply(sourceOps.penalised, [y, divide(penalty, elementCount(y.shape.slice(0, 1)))], {})
 }
 
@@ -96,9 +101,9 @@ export function withoutPenalty(y: Tensor): Tensor {
 /** All penalties behind the outputs of a model: of parameters first, then of activities. */
 export function penalties(where: string, outputs: readonly Tensor[]): Tensor[] {
   const nodes = ancestors(outputs)
-  const ofParameters = nodes
-    .filter(isVariable)
-    .flatMap((variable) => (variable.attributes as VariableAttributes).regularize?.(variable) ?? [])
-  for (const penalty of ofParameters) expectScalar(`${where}: kernelRegularizer`, penalty)
+  const ofParameters = nodes.filter(isVariable).flatMap((variable) => {
+    const { name, regularize } = variable.attributes as VariableAttributes
+    return regularize === undefined ? [] : [checkedPenalty(`${where}: the penalty on ${name}`, regularize(variable))]
+  })
   return [...ofParameters, ...nodes.filter(({ op }) => op === sourceOps.penalised).map(({ inputs }) => inputs[1])]
 }

@@ -548,7 +548,7 @@ describe('l2', () => {
     await expectRefusal(
       () => make((w) => w).fit(data, { loss: 'meanSquaredError' }),
       'ERR_GRAPH',
-      'fit: kernelRegularizer: expected a scalar, got shape [3, 2]',
+      'fit: the penalty on kernel: expected a scalar, got shape [3, 2]',
     )
   })
 
