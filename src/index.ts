@@ -21,9 +21,72 @@ export type { Profile, ProfiledInstruction } from './executors/profile.ts'
 export type { Mode } from './graph/op.ts'
 export { BatchDimension, batch, type Dimension, type Shape } from './graph/shape.ts'
 export { type Dtype, type Phase, type Scope, type Spec, Tensor } from './graph/tensor.ts'
-export type { ActivationChoice, ActivationName } from './nn/activations.ts'
-export { constantOf, glorotNormal, glorotUniform, heNormal, heUniform, type InitializerName, ones, zeros } from './nn/initializers.ts'
-export { activation, concatenate, type DenseOptions, dense, dropout, flatten, input, type Layer } from './nn/layers.ts'
+export {
+  type ActivationChoice,
+  type ActivationName,
+  celu,
+  elu,
+  geglu,
+  glu,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  reglu,
+  relu6,
+  selu,
+  silu,
+  softsign,
+  swiglu,
+  thresholdedRelu,
+} from './nn/activations.ts'
+export { type Constraint, maxNorm, type NormOptions, nonNegative, unitNorm } from './nn/constraints.ts'
+export {
+  constantOf,
+  glorotNormal,
+  glorotUniform,
+  heNormal,
+  heUniform,
+  type InitializerName,
+  identity,
+  leCunNormal,
+  leCunUniform,
+  normalOf,
+  ones,
+  orthogonal,
+  truncatedNormal,
+  uniformWithin,
+  type VarianceScalingOptions,
+  varianceScaling,
+  zeros,
+} from './nn/initializers.ts'
+export {
+  type ActivationOptions,
+  activation,
+  alphaDropout,
+  concatenate,
+  type DenseOptions,
+  type DropConnectOptions,
+  dense,
+  dropConnect,
+  dropout,
+  flatten,
+  type GatedDenseOptions,
+  gatedDense,
+  gaussianDropout,
+  gaussianNoise,
+  input,
+  type KernelOptions,
+  type Layer,
+  type MaxoutOptions,
+  maxout,
+  type PreluOptions,
+  prelu,
+  spatialDropout,
+  stochasticDepth,
+} from './nn/layers.ts'
 export type {
   BinaryCrossentropyOptions,
   BinaryFocalOptions,
@@ -47,9 +110,8 @@ export {
   type Task,
   tripletMargin,
 } from './nn/losses.ts'
-
 export type { BatchStatistics, Metric, MetricName } from './nn/metrics.ts'
-export { l2, type Regularizer } from './nn/regularizers.ts'
+export { l1, l1l2, l2, orthogonalRegularizer, type Regularizer } from './nn/regularizers.ts'
 export {
   abs,
   add,
@@ -85,6 +147,7 @@ export {
 export { gradients } from './ops/gradients.ts'
 export { gather, oneHot, scatterAdd } from './ops/indexing.ts'
 export { type MatmulOptions, matmul } from './ops/matmul.ts'
+export { randomNormal, randomUniform } from './ops/random.ts'
 export { argmax, max, mean, type ReduceOptions, sum, sumOfSquares, variance } from './ops/reduce.ts'
 export { broadcastTo, concat, flip, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'

@@ -6,9 +6,10 @@ import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Spec, Tensor, within } from '../graph/tensor.ts'
 import { isLoss, type Loss, type LossChoice, lossFor } from '../nn/losses.ts'
 import { type BatchStatistics, type Metric, type MetricName, metricFor } from '../nn/metrics.ts'
+import { penalties, withoutPenalty } from '../nn/regularizers.ts'
 import { add, divide, greater, multiply, where } from '../ops/elementwise.ts'
 import { mean, sum } from '../ops/reduce.ts'
-import { expectScalar, placeholder, type VariableAttributes } from '../ops/source.ts'
+import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { batches, SessionCache } from './batches.ts'
 import { type Model, numbersByName, type TrainingData } from './model.ts'
@@ -124,10 +125,10 @@ export class Objective {
       const parts = outputs.map((output, i) =>
         makePart(where, model, i, lossFor(inOutput(where, model, output), choices[i]), factors[i], weighted, taken),
       )
-      const penalties = penaltiesOf(where, model)
+      const added = penalties(where, model.outputs)
       const losses = parts.map(batchLoss)
-      const total = penalties.reduce((sum, penalty) => add(sum, penalty), weightedSum(losses, factors))
-      return { parts, penalties, losses, total }
+      const total = added.reduce((sum, penalty) => add(sum, penalty), weightedSum(losses, factors))
+      return { parts, penalties: added, losses, total }
     })
     this.parts = built.parts
     this.total = built.total
@@ -356,7 +357,7 @@ function makePart(outer: string, model: Model, i: number, loss: Loss, factor: nu
 
 /** Refuses a model that ends in an activation which the loss applies itself. */
 function refuseActivation(where: string, loss: Loss, prediction: Tensor): void {
-  const end = prediction.op.name
+  const end = withoutPenalty(prediction).op.name
   if (!loss.includes.includes(end)) return
   const exclusive = loss.task === 'categorical' || loss.task === 'sparse'
   const advice =
@@ -399,15 +400,6 @@ function weightedSum(losses: readonly Tensor[], factors: readonly number[]): Ten
 }
 
 /** What is added to the losses of the outputs: a scalar each. */
-function penaltiesOf(place: string, model: Model): readonly Tensor[] {
-  const penalties = model.parameters.flatMap(({ variable }) => {
-    const { regularize } = variable.attributes as VariableAttributes
-    return regularize === undefined ? [] : [regularize(variable)]
-  })
-  for (const penalty of penalties) expectScalar(`${place}: kernelRegularizer`, penalty)
-  return penalties
-}
-
 /** The loss of an output over runs of batches: exactly what it would be of one batch of all samples. */
 function joinedLoss(runs: readonly Run[], { loss, count }: Part, i: number): number {
   if (count === null && loss.reduction === 'mean') return meanLoss(runs, `loss${i}`)
