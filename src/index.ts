@@ -1,5 +1,6 @@
 /** The public face of thalweg, and nothing else. */
 
+export { balancedClassWeights } from './data/classWeights.ts'
 export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
 export {
   AbortError,
@@ -25,7 +26,19 @@ export type { ActivationChoice, ActivationName } from './nn/activations.ts'
 export { constantOf, glorotNormal, glorotUniform, heNormal, heUniform, type InitializerName, ones, zeros } from './nn/initializers.ts'
 export { activation, concatenate, type DenseOptions, dense, dropout, flatten, input, type Layer } from './nn/layers.ts'
 export { type Loss, type LossChoice, type LossName, losses } from './nn/losses.ts'
-export type { BatchStatistics, Metric, MetricName } from './nn/metrics.ts'
+export type { Average, PerClassOptions, ThresholdOptions } from './nn/metrics/classification.ts'
+export { type ClassificationReport, type ClassScores, classificationReport, confusionMatrix } from './nn/metrics/confusion.ts'
+export {
+  type CalibrationCurve,
+  calibrationCurve,
+  type PrecisionRecallCurve,
+  precisionRecallCurve,
+  type RocCurve,
+  rocCurve,
+} from './nn/metrics/curves.ts'
+export type { MetricOptions } from './nn/metrics/metric.ts'
+export type { AreaOptions } from './nn/metrics/probability.ts'
+export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics.ts'
 export { l2, type Regularizer } from './nn/regularizers.ts'
 export {
   abs,
@@ -86,4 +99,5 @@ export type { EarlyStopping, FitOptions, History } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
 export { type Features, Model, type ModelOptions, model, sequential, type TrainingData } from './train/model.ts'
 export type { EpochValues } from './train/objective.ts'
+export { type ScoreOptions, score } from './train/score.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'

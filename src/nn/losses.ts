@@ -6,19 +6,30 @@ import type { Range } from '../data/rows.ts'
 import { describe, type Hints, OptionError, unknownName } from '../errors.ts'
 import { batch, formatShape } from '../graph/shape.ts'
 import { type Spec, Tensor } from '../graph/tensor.ts'
-import { add, cast, equal, greater, multiply, negate, softplus, square, subtract } from '../ops/elementwise.ts'
+import { add, cast, equal, greater, multiply, negate, sigmoid, softplus, square, subtract } from '../ops/elementwise.ts'
 import { argmax, mean, sum } from '../ops/reduce.ts'
-import { logSoftmax, softmaxCrossEntropy } from '../ops/softmax.ts'
+import { logSoftmax, softmax, softmaxCrossEntropy } from '../ops/softmax.ts'
 
 /** A loss: how a prediction is judged against a target, sample by sample, with what must be known to check data for it. */
 export interface Loss {
   readonly name: string
+  /**
+   * What the prediction is. "binary": logits, targets of 0 … 1 for each; "categorical": logits [..., classes] and targets of that shape;
+   * "sparse": the same logits and class numbers [...]; "regression": numbers.
+   */
+  readonly task: 'binary' | 'categorical' | 'sparse' | 'regression'
   /** Shape and dtype of the targets that belong to a prediction. */
   target(prediction: Tensor): Spec
   /** The loss of each sample: [batch]. */
   compute(prediction: Tensor, target: Tensor): Tensor
   /** 1 for each sample that is classified correctly, else 0: [batch]. Absent where the loss is not for classification. */
   correct?(prediction: Tensor, target: Tensor): Tensor
+  /** The probabilities of a prediction that is logits: sigmoid or softmax. */
+  probabilities?(prediction: Tensor): Tensor
+  /** How much each sample counts in a mean, [batch]: the number of its positions that are not masked. Absent: 1 each. */
+  counts?(prediction: Tensor, target: Tensor): Tensor
+  /** 1 for each position that counts, 0 for one that is masked: of the shape of the targets (without the classes). Absent: all count. */
+  mask?(prediction: Tensor, target: Tensor): Tensor
   /** Which targets make sense. */
   range(prediction: Tensor): Range
   /** Activations that must not end the model, because the loss includes them. */
@@ -47,6 +58,7 @@ const likePrediction = (prediction: Tensor): Spec => ({ shape: prediction.shape,
 /** (prediction - target)², the mean over the sample's elements. */
 const meanSquaredError: Loss = {
   name: 'meanSquaredError',
+  task: 'regression',
   target: likePrediction,
   compute: (prediction, target) => perSample(square(subtract(prediction, target))),
   range: () => ({ kind: 'any' }),
@@ -59,6 +71,8 @@ const meanSquaredError: Loss = {
  */
 const binaryCrossentropy: Loss = {
   name: 'binaryCrossentropy',
+  task: 'binary',
+  probabilities: sigmoid,
   target: likePrediction,
   compute: (x, t) => perSample(add(multiply(t, softplus(negate(x))), multiply(subtract(1, t), softplus(x)))),
   correct: (x, t) => perSample(equal(greater(x, 0), greater(t, 0.5))),
@@ -69,6 +83,8 @@ const binaryCrossentropy: Loss = {
 /** -Σ t_i log softmax(x)_i for logits x [batch, classes] and target probabilities t of the same shape. */
 const categoricalCrossentropy: Loss = {
   name: 'categoricalCrossentropy',
+  task: 'categorical',
+  probabilities: (x) => softmax(x),
   target: likePrediction,
   compute: (x, t) => {
     classesOf(x) // for its refusal of predictions without classes
@@ -82,6 +98,8 @@ const categoricalCrossentropy: Loss = {
 /** -log softmax(x)_t for logits x [batch, classes] and int32 class numbers t [batch]. */
 const sparseCategoricalCrossentropy: Loss = {
   name: 'sparseCategoricalCrossentropy',
+  task: 'sparse',
+  probabilities: (x) => softmax(x),
   target: () => ({ shape: [batch], dtype: 'int32' }),
   compute: (x, t) => {
     classesOf(x) // for its refusal of predictions without classes
@@ -112,6 +130,7 @@ export function lossFor(where: string, choice: LossChoice): Loss {
   if (typeof choice === 'function') {
     return {
       name: choice.name === '' ? 'custom' : choice.name,
+      task: 'regression',
       target: likePrediction,
       compute(prediction, target) {
         const losses = choice(prediction, target)

@@ -157,7 +157,7 @@ export class Objective {
           samples: batchSize,
           values: names.map((name) => {
             const size = records[name].length / completed
-            return size === 1 ? [records[name][step]] : Array.from(records[name].subarray(step * size, (step + 1) * size))
+            return size === 1 ? [records[name][step]] : records[name].subarray(step * size, (step + 1) * size)
           }),
         })),
       )

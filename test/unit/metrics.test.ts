@@ -90,7 +90,7 @@ describe.each(executors)('on the %s executor', (executor) => {
     const worst: Metric = {
       name: 'worst',
       batch: (prediction, target) => [subtract(prediction, target), sum(add(prediction, target))],
-      result: (batches) => Math.max(...batches.flatMap(({ values: [differences] }) => differences.map(Math.abs))),
+      result: (batches) => Math.max(...batches.flatMap(({ values: [differences] }) => Array.from(differences, Math.abs))),
     }
     const expected = Math.max(...errors.flat().map(Math.abs))
     for (const batchSize of [1, 16, count]) {
