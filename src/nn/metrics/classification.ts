@@ -174,11 +174,9 @@ function perClass(kind: string, options: PerClassOptions, score: ClassScore, kno
   }
 }
 
-const averages = ['macro', 'micro', 'weighted']
-
-/** Refuses what is no average; `known` are those the metric knows by name. */
-export function checkAverage(kind: string, average: unknown, known: readonly string[] = averages): void {
-  if (typeof average === 'number' && Number.isInteger(average) && average >= 0) return
+function checkAverage(kind: string, average: unknown): void {
+  const known = ['macro', 'micro', 'weighted']
+  if (Number.isInteger(average) && (average as number) >= 0) return
   if (typeof average === 'string' && known.includes(average)) return
   throw typeof average === 'string'
     ? unknownName('average', average, [...known, 'or a class number'], kind)
@@ -186,7 +184,7 @@ export function checkAverage(kind: string, average: unknown, known: readonly str
 }
 
 /** Refuses the number of a class that does not exist. */
-export function checkClass(metric: string, average: Average, count: number, what: Decisions['kind']): void {
+function checkClass(metric: string, average: Average, count: number, what: Decisions['kind']): void {
   if (typeof average === 'number' && average >= count)
     throw new OptionError(
       `Metric "${metric}": average must be a class number of 0 … ${count - 1}, got ${average}; the prediction has ${count} ${what}.`,

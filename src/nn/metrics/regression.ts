@@ -62,17 +62,14 @@ export const meanSquaredError = (options: MetricOptions = {}): Metric =>
 export const rootMeanSquaredError = (options: MetricOptions = {}): Metric =>
   meanError('rootMeanSquaredError', options, (p, t) => square(subtract(p, t)), Math.sqrt)
 
-/** Of a target of 0, the relative error would be infinite; scikit-learn's bound too, 2^-52. */
-const LEAST_MAGNITUDE = 2 ** -52
-
 /**
- * The mean of |prediction - target| / |target| over all samples and outputs: 0.1 for 10 per cent. Targets below 2^-52 count as 2^-52, as in
- * scikit-learn, so that targets of 0 make it huge.
+ * The mean of 100 |prediction - target| / max(|target|, 1e-7) over all samples and outputs, in per cent: what the loss of this name is.
+ * Targets near 0 weigh enormously. scikit-learn's is a hundredth of it.
  *
  * @example metrics.meanAbsolutePercentageError()
  */
 export const meanAbsolutePercentageError = (options: MetricOptions = {}): Metric =>
-  meanError('meanAbsolutePercentageError', options, (p, t) => divide(abs(subtract(p, t)), maximum(abs(t), LEAST_MAGNITUDE)))
+  meanError('meanAbsolutePercentageError', options, (p, t) => multiply(100, divide(abs(subtract(p, t)), maximum(abs(t), 1e-7))))
 
 /**
  * The largest |prediction - target| of all samples and outputs.

@@ -165,7 +165,7 @@ def numbers(prediction, target):
         "meanAbsoluteError": sk.mean_absolute_error(target, prediction),
         "meanSquaredError": sk.mean_squared_error(target, prediction),
         "rootMeanSquaredError": math.sqrt(sk.mean_squared_error(target, prediction)),
-        "meanAbsolutePercentageError": sk.mean_absolute_percentage_error(target, prediction),
+        "meanAbsolutePercentageError": 100 * sk.mean_absolute_percentage_error(target, prediction),
         "medianAbsoluteError": sk.median_absolute_error(target, prediction),
         "maxError": np.abs(prediction - target).max(),
         "r2Score": sk.r2_score(target, prediction),
