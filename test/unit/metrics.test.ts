@@ -83,20 +83,33 @@ describe.each(executors)('on the %s executor', (executor) => {
 
   it('are measured in training and in validation', async () => {
     const net = sequential([input(width), dense(width)], { executor, seed: 1 })
-    const metrics = ['r2Score', 'meanAbsoluteError'] as const
+    const metrics = ['r2Score', 'meanAbsoluteError', 'spearmanCorrelation', 'medianAbsoluteError'] as const
     const { epochs } = await net.fit(
       { x, y },
       { loss: 'meanSquaredError', metrics, validationData: { x: y, y: x }, batchSize: 8, epochs: 2 },
     )
     for (const values of epochs) {
-      expect(Object.keys(values)).toEqual(['loss', ...metrics, 'validationLoss', 'validationR2Score', 'validationMeanAbsoluteError'])
+      const validation = ['Loss', 'R2Score', 'MeanAbsoluteError', 'SpearmanCorrelation', 'MedianAbsoluteError']
+      expect(Object.keys(values)).toEqual(['loss', ...metrics, ...validation.map((name) => `validation${name}`)])
     }
     const after = await net.evaluate({ x: y, y: x }, { loss: 'meanSquaredError', metrics })
     expect(after).toEqual({
       loss: epochs[1].validationLoss,
       r2Score: epochs[1].validationR2Score,
       meanAbsoluteError: epochs[1].validationMeanAbsoluteError,
+      spearmanCorrelation: epochs[1].validationSpearmanCorrelation,
+      medianAbsoluteError: epochs[1].validationMedianAbsoluteError,
     })
+  })
+
+  it('of scores are the same of epochs that run together', async () => {
+    const options = { loss: 'binaryCrossentropy', metrics: ['rocAuc', 'f1'], batchSize: 4, epochs: 30 } as const
+    const data = { x: x.slice(0, 36), y: truths.slice(0, 36) }
+    const make = () => sequential([input(width), dense(width)], { executor, seed: 2 })
+    const together = await make().fit(data, options)
+    const apart = await make().fit(data, { ...options, onEpochEnd: () => {} })
+    expect(together.epochs).toEqual(apart.epochs)
+    expect(together.epochs[29].rocAuc).toBeGreaterThan(together.epochs[0].rocAuc)
   })
 
   it('may be made by the user', async () => {

@@ -70,9 +70,10 @@ export function accuracy(options: ThresholdOptions = {}): Metric {
 }
 
 /**
- * The share of samples whose true class is among the `k` largest logits (default 5). Where logits tie at the border it counts as the chance
+ * The share of samples whose true class is among the `k` largest logits. Where logits tie at the border it counts as the chance
  * that the class is among them if ties are broken at random, so equal logits give k / classes.
  *
+ * @param options `k`: how many logits count as a hit, default 5.
  * @example metrics.topKAccuracy({ k: 3 })
  */
 export function topKAccuracy(options: MetricOptions & { readonly k?: number } = {}): Metric {
@@ -128,8 +129,11 @@ function readCounts(batches: readonly BatchStatistics[], first = 0): Counts {
   return { kind: 'classes', hits, predicted, actual, all: actual.map(() => all) }
 }
 
-const sumOf = (values: ArrayLike<number>): number =>
-  Array.prototype.reduce.call(values, (a, b) => (a as number) + (b as number), 0) as number
+function sumOf(values: ArrayLike<number>): number {
+  let total = 0
+  for (let i = 0; i < values.length; i++) total += values[i]
+  return total
+}
 
 /** The counts of the classes of one question; columns are put together and become the classes no and yes. */
 function partition({ kind, hits, predicted, actual, all }: Counts): Counts {
@@ -209,9 +213,10 @@ export const precision = (options: PerClassOptions = {}): Metric =>
 export const recall = (options: PerClassOptions = {}): Metric => perClass('recall', options, (hits, _, actual) => ratio(hits, actual))
 
 /**
- * (1 + β²) precision · recall / (β² precision + recall), where recall weighs β times as much as precision (`beta`, default 1): van Rijsbergen
- * 1979. 0 for a class without hits. Of several classes the `average` (default "macro").
+ * (1 + β²) precision · recall / (β² precision + recall), where recall weighs β times as much as precision (van Rijsbergen 1979). 0 for a class
+ * without hits. Of several classes the `average` (default "macro").
  *
+ * @param options `beta`: how much more recall weighs than precision, default 1.
  * @example metrics.fBeta({ beta: 2 })
  */
 export function fBeta(options: PerClassOptions & { readonly beta?: number } = {}): Metric {
@@ -290,9 +295,10 @@ const costs = {
 
 /**
  * Agreement beyond chance, 1 - Σ w_ij o_ij / Σ w_ij e_ij, for the observed pairs o of classes and those e that chance would give (Cohen 1960);
- * `weights` says what confusing class i with j costs: "none" (default) 1, "linear" |i - j|, "quadratic" (i - j)² (Cohen 1968), for classes with
- * an order. NaN if only one class is predicted and occurs.
+ * w_ij is what it costs to take class i for j: 1, or for classes with an order |i - j| or (i - j)² (Cohen 1968). NaN if only one class is
+ * predicted and occurs.
  *
+ * @param options `weights`: what mistakes cost, "none" (all the same), "linear" or "quadratic", default "none".
  * @example metrics.cohenKappa({ weights: 'quadratic' })
  */
 export function cohenKappa(options: ThresholdOptions & { readonly weights?: 'none' | 'linear' | 'quadratic' } = {}): Metric {

@@ -98,9 +98,12 @@ export function classificationReport(
   if (names !== undefined && (!Array.isArray(names) || names.some((name) => typeof name !== 'string')))
     throw new OptionError(`${where}: names must be an array of strings, one for each class, got ${describe(names)}.`)
   const { p, t, count } = classNumbers(where, predicted, actual, names?.length)
-  const tally = (values: Float64Array) => values.reduce((counts, k) => counts.fill(counts[k] + 1, k, k + 1), new Float64Array(count))
-  const hits = tally(p.filter((guess, i) => guess === t[i]))
-  const [guesses, truths] = [tally(p), tally(t)]
+  const [hits, guesses, truths] = [0, 1, 2].map(() => new Float64Array(count))
+  t.forEach((label, i) => {
+    truths[label] += 1
+    guesses[p[i]] += 1
+    if (p[i] === label) hits[label] += 1
+  })
   const classes = Array.from(hits, (hit, k) => ({
     name: names?.[k] ?? String(k),
     precision: ratio(hit, guesses[k]),

@@ -159,7 +159,8 @@ export function precisionRecallCurve(scores: NumbersLike, labels: NumbersLike): 
   const ranking = rankingOf('precisionRecallCurve', scores, labels)
   const total = ranking.positives.length
   const points: [number, number, number][] = []
-  visit(ranking, (score, p, n) => points.unshift([score, p / (p + n), total === 0 ? 1 : p / total]))
+  visit(ranking, (score, p, n) => points.push([score, p / (p + n), total === 0 ? 1 : p / total]))
+  points.reverse()
   return {
     precision: Float64Array.from([...points.map(([, precision]) => precision), 1]),
     recall: Float64Array.from([...points.map(([, , recall]) => recall), 0]),
@@ -188,11 +189,12 @@ export interface CalibrationCurve {
 }
 
 /**
- * How often what is predicted with a probability really happens, in `bins` (default 10) of equal width (Niculescu-Mizil and Caruana 2005).
+ * How often what is predicted with a probability really happens, in `bins` of equal width (Niculescu-Mizil and Caruana 2005).
  * Empty bins are left out.
  *
  * @param probabilities 0 … 1.
  * @param labels 0 and 1, or -1 and 1, as many.
+ * @param options `bins`: how many, default 10.
  * @throws DataError if they are not equally many, or out of range.
  * @example calibrationCurve([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], { bins: 5 }).observed
  */

@@ -90,6 +90,13 @@ export function joined(batches: readonly BatchStatistics[], i: number): Float64A
   return result
 }
 
+/** Every `width`-th number from `column` on: a column of rows of that width. */
+export function columnOf(values: Float64Array, column: number, width: number): Float64Array {
+  const result = new Float64Array(values.length / width)
+  for (let row = 0; row < result.length; row++) result[row] = values[row * width + column]
+  return result
+}
+
 /** 1 for each of the positions that counts, 0 for those that the loss leaves out; null if it leaves out none. */
 export function maskOf(metric: string, positions: Tensor, prediction: Tensor, target: Tensor, loss: Loss): Tensor | null {
   const mask = loss.mask?.(prediction, target) ?? loss.counts?.(prediction, target)

@@ -10,6 +10,7 @@ import type { Loss } from '../losses.ts'
 import { areaUnderRoc, averagePrecision, binOf, type Ranking, rank } from './curves.ts'
 import {
   type BatchStatistics,
+  columnOf,
   columnsOf,
   decisionsOf,
   inColumns,
@@ -53,8 +54,7 @@ function rankings(batches: readonly BatchStatistics[]): Ranking[] {
   const ofClasses = batches[0].values.length === 2
   const width = ofClasses ? scores.length / labels.length : batches[0].values[2][0]
   return Array.from({ length: width }, (_, column) => {
-    const ofColumn = scores.filter((_, i) => i % width === column)
-    return rank(ofColumn, (row) => {
+    return rank(columnOf(scores, column, width), (row) => {
       const label = labels[ofClasses ? row : row * width + column]
       return label === MASKED ? null : label === (ofClasses ? column : 1)
     })
@@ -164,9 +164,10 @@ export function brierScore(options: MetricOptions = {}): Metric {
 }
 
 /**
- * The expected calibration error, Σ |B| / n · |accuracy(B) - confidence(B)| over `bins` (default 15) of equal width (Guo et al. 2017, equation
+ * The expected calibration error, Σ |B| / n · |accuracy(B) - confidence(B)| over `bins` of equal width (Guo et al. 2017, equation
  * 3), where the confidence is the probability of the class that is predicted; of a binary prediction max(p, 1 - p). It keeps two numbers a sample.
  *
+ * @param options `bins`: of equal width between 0 and 1, default 15.
  * @example metrics.calibrationError({ bins: 10 })
  */
 export function calibrationError(options: MetricOptions & { readonly bins?: number } = {}): Metric {

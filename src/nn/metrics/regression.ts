@@ -5,7 +5,7 @@ import type { Tensor } from '../../graph/tensor.ts'
 import { abs, divide, maximum, multiply, square, subtract, where } from '../../ops/elementwise.ts'
 import { max, mean, sum } from '../../ops/reduce.ts'
 import type { Loss } from '../losses.ts'
-import { type BatchStatistics, joined, type Metric, type MetricOptions, maskOf, meanOf, nameOf, summed } from './metric.ts'
+import { type BatchStatistics, columnOf, joined, type Metric, type MetricOptions, maskOf, meanOf, nameOf, summed } from './metric.ts'
 
 /** Checks that prediction and target are numbers that can be compared one by one, and says which count. */
 function compare(metric: string, prediction: Tensor, target: Tensor, loss: Loss): Tensor | null {
@@ -111,7 +111,7 @@ export function medianAbsoluteError(options: MetricOptions = {}): Metric {
     result: (batches) => {
       const errors = joined(batches, 0)
       return meanOverOutputs(outputsOf(batches), (output, outputs) =>
-        median(errors.filter((error, i) => i % outputs === output && error !== MASKED)),
+        median(columnOf(errors, output, outputs).filter((error) => error !== MASKED)),
       )
     },
   }
@@ -274,8 +274,10 @@ export function spearmanCorrelation(options: MetricOptions = {}): Metric {
       const [predictions, targets] = [joined(batches, 0), joined(batches, 1)]
       const mask = batches[0].values.length > 2 ? joined(batches, 2) : null
       return meanOverOutputs(outputsOf(batches), (output, outputs) => {
-        const ofOutput = (values: Float64Array) => values.filter((_, i) => i % outputs === output && (mask === null || mask[i] === 1))
-        const [a, b] = [ofOutput(predictions), ofOutput(targets)]
+        const kept = mask === null ? null : columnOf(mask, output, outputs)
+        const [a, b] = [predictions, targets].map((values) =>
+          columnOf(values, output, outputs).filter((_, row) => kept === null || kept[row] === 1),
+        )
         if (a.some(Number.isNaN) || b.some(Number.isNaN)) return Number.NaN
         const [x, y] = [ranks(a), ranks(b)]
         const center = (x.length + 1) / 2
