@@ -25,7 +25,29 @@ export { type Dtype, type Phase, type Scope, type Spec, Tensor } from './graph/t
 export type { ActivationChoice, ActivationName } from './nn/activations.ts'
 export { constantOf, glorotNormal, glorotUniform, heNormal, heUniform, type InitializerName, ones, zeros } from './nn/initializers.ts'
 export { activation, concatenate, type DenseOptions, dense, dropout, flatten, input, type Layer } from './nn/layers.ts'
-export { type Loss, type LossChoice, type LossName, losses } from './nn/losses.ts'
+export type {
+  BinaryCrossentropyOptions,
+  BinaryFocalOptions,
+  CategoricalCrossentropyOptions,
+  CategoricalFocalOptions,
+  ClassNumberOptions,
+  SparseCategoricalCrossentropyOptions,
+  SparseCategoricalFocalOptions,
+} from './nn/losses/classification.ts'
+export type { TripletOptions } from './nn/losses/embedding.ts'
+export type { ElementLossOptions, LossOptions } from './nn/losses/loss.ts'
+export type { ContrastiveOptions, GaussianOptions, HuberOptions, PoissonOptions, QuantileOptions } from './nn/losses/regression.ts'
+export {
+  type CustomLoss,
+  euclideanDistance,
+  type Loss,
+  type LossChoice,
+  type LossName,
+  losses,
+  type Reduction,
+  type Task,
+  tripletMargin,
+} from './nn/losses.ts'
 export type { Average, PerClassOptions, ThresholdOptions } from './nn/metrics/classification.ts'
 export { type ClassificationReport, type ClassScores, classificationReport, confusionMatrix } from './nn/metrics/confusion.ts'
 export {
@@ -97,7 +119,8 @@ export type { EpochOptions, Progress } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { EarlyStopping, FitOptions, History } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
-export { type Features, Model, type ModelOptions, model, sequential, type TrainingData } from './train/model.ts'
-export type { EpochValues } from './train/objective.ts'
+export { type Features, Model, type ModelOptions, model, sequential, type Targets, type TrainingData } from './train/model.ts'
+export type { EpochValues, ObjectiveOptions, PerOutput } from './train/objective.ts'
 export { type ScoreOptions, score } from './train/score.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
+export type { ClassWeights } from './train/weights.ts'

@@ -6,7 +6,6 @@ import { referenceExecutor } from '../executors/reference/index.ts'
 import { concrete } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { constantOf } from '../nn/initializers.ts'
-import type { LossChoice } from '../nn/losses.ts'
 import { gradients } from '../ops/gradients.ts'
 import { expectScalar, variable } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
@@ -14,11 +13,11 @@ import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { Model, type NamedVariable, type TrainingData } from './model.ts'
-import { Objective } from './objective.ts'
+import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
 
 export interface GradcheckOptions {
   /** For a model: what it is trained for. */
-  readonly loss?: LossChoice
+  readonly loss?: ObjectiveOptions['loss']
   /** Largest allowed error; default 1e-5. */
   readonly tolerance?: number
   /** Step of the central difference; default 1e-5. */
@@ -119,7 +118,7 @@ interface Checked {
 
 function checkedModel(subject: Model, sample: TrainingData, { loss }: GradcheckOptions): Checked {
   if (loss === undefined) throw new OptionError('gradcheck: for a model, option "loss" is required.')
-  const objective = new Objective('gradcheck', subject, { loss })
+  const objective = new Objective('gradcheck', subject, { loss }, hasWeights(sample))
   const samples = objective.toSamples('gradcheck', sample)
   const feeds = objective.feeds(samples)
   const checked = prepare(objective.total, subject.parameters, subject.variables, objective.inputs(), samples.count, subject)
