@@ -315,6 +315,7 @@ describe('refuses what does not fit', () => {
   const any = metrics as any
   it.each([
     ['an unknown option', () => any.f1({ avrage: 'micro' }), 'option "avrage" for f1; did you mean "average"?'],
+    ['beta without its name', () => any.fBeta(2), 'fBeta: options must be an object, got 2'],
     ['beta for f1', () => any.f1({ beta: 2 }), 'option "beta" for f1'],
     ['an unknown average', () => any.recall({ average: 'mikro' }), 'average "mikro" for recall; did you mean "micro"?'],
     ['a negative class', () => any.recall({ average: -1 }), 'average must be one of macro, micro, weighted, or a class number, got -1'],

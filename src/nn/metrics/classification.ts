@@ -1,5 +1,5 @@
 /** Metrics of decisions: which class, yes or no. Nearly all follow from counts of each class, and those are exact. */
-import { checkCount, describe, OptionError, unknownName } from '../../errors.ts'
+import { checkCount, checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import { abs, cast, divide, equal, greater, maximum, minimum, multiply, notEqual, square, subtract } from '../../ops/elementwise.ts'
 import { oneHot } from '../../ops/indexing.ts'
@@ -161,8 +161,10 @@ export const ratio = (a: number, b: number): number => (b === 0 ? 0 : a / b)
 export const fBetaOf = (beta: number, hits: number, predicted: number, actual: number): number =>
   ratio((1 + beta * beta) * hits, beta * beta * actual + predicted)
 
-function perClass(kind: string, options: PerClassOptions, score: ClassScore, known: readonly string[] = []): Metric {
-  const name = nameOf(kind, options, ['average', 'threshold', ...known])
+const perClassOptions = ['average', 'threshold']
+
+function perClass(kind: string, options: PerClassOptions, score: ClassScore): Metric {
+  const name = nameOf(kind, options, perClassOptions)
   const { average = 'macro', threshold } = options
   checkThreshold(kind, threshold)
   checkAverage(kind, average)
@@ -220,6 +222,7 @@ export const recall = (options: PerClassOptions = {}): Metric => perClass('recal
  * @example metrics.fBeta({ beta: 2 })
  */
 export function fBeta(options: PerClassOptions & { readonly beta?: number } = {}): Metric {
+  checkOptions('fBeta', options, [...perClassOptions, 'beta', 'name'])
   const { beta = 1, ...rest } = options
   if (typeof beta !== 'number' || !(beta > 0 && beta < Number.POSITIVE_INFINITY))
     throw new OptionError(`fBeta: beta must be a number above 0, got ${describe(beta)}; 1 weighs precision and recall alike.`)
