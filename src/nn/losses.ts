@@ -113,6 +113,11 @@ export function isLoss(choice: unknown): choice is CustomLoss {
 }
 
 function custom(where: string, loss: CustomLoss): Loss {
+  const { reduction = 'mean' } = loss
+  if (reduction !== 'mean' && reduction !== 'sum')
+    throw new OptionError(`${where}: the reduction of loss "${loss.name}" must be "mean" or "sum", got ${describe(reduction)}.`)
+  if (!Object.hasOwn(loss, 'compute'))
+    throw new OptionError(`${where}: loss "${loss.name}" must be a plain object, { name, compute, … }; members of a class are not its own.`)
   return {
     task: 'regression',
     reduction: 'mean',

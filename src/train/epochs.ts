@@ -75,6 +75,7 @@ const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRat
 
 /** Options that belong elsewhere. */
 export const epochHints: Hints = {
+  sampleWeights: 'it goes beside the data: { x, y, sampleWeights }.',
   seed: ofModel,
   executor: ofModel,
   threads: ofModel,

@@ -11,7 +11,9 @@ export interface EvaluateOptions extends ObjectiveOptions {
 
 export async function evaluate(model: Model, data: TrainingData, options: EvaluateOptions): Promise<EpochValues> {
   if (options === undefined) throw new OptionError('evaluate: options are required, at least { loss }.')
-  checkOptions('evaluate', options, ['loss', 'lossWeights', 'metrics', 'batchSize', 'signal'])
+  checkOptions('evaluate', options, ['loss', 'lossWeights', 'metrics', 'batchSize', 'signal'], {
+    classWeights: 'it is an option of fit; to weigh an evaluation give sampleWeights beside x and y.',
+  })
   const { batchSize = EVALUATION_BATCH, signal } = options
   checkCount('evaluate', 'batchSize', batchSize)
   checkSignal('evaluate', signal)

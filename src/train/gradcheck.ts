@@ -18,6 +18,8 @@ import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
 export interface GradcheckOptions {
   /** For a model: what it is trained for. */
   readonly loss?: ObjectiveOptions['loss']
+  /** For a model of several outputs: as for `fit`. */
+  readonly lossWeights?: ObjectiveOptions['lossWeights']
   /** Largest allowed error; default 1e-5. */
   readonly tolerance?: number
   /** Step of the central difference; default 1e-5. */
@@ -62,7 +64,7 @@ export function gradcheck(
   sample: TrainingData | readonly NumbersLike[],
   options: GradcheckOptions = {},
 ): GradcheckReport {
-  checkOptions('gradcheck', options, ['loss', 'tolerance', 'step', 'elements'])
+  checkOptions('gradcheck', options, ['loss', 'lossWeights', 'tolerance', 'step', 'elements'])
   const { tolerance = 1e-5, step = 1e-5, elements = 100 } = options
   for (const [name, value] of Object.entries({ tolerance, step })) {
     if (typeof value !== 'number' || !(value > 0))
@@ -116,9 +118,9 @@ interface Checked {
   readonly backward: Loaded
 }
 
-function checkedModel(subject: Model, sample: TrainingData, { loss }: GradcheckOptions): Checked {
+function checkedModel(subject: Model, sample: TrainingData, { loss, lossWeights }: GradcheckOptions): Checked {
   if (loss === undefined) throw new OptionError('gradcheck: for a model, option "loss" is required.')
-  const objective = new Objective('gradcheck', subject, { loss }, hasWeights(sample))
+  const objective = new Objective('gradcheck', subject, { loss, lossWeights }, hasWeights(sample))
   const samples = objective.toSamples('gradcheck', sample)
   const feeds = objective.feeds(samples)
   const checked = prepare(objective.total, subject.parameters, subject.variables, objective.inputs(), samples.count, subject)

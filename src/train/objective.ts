@@ -1,6 +1,6 @@
 import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
 import { type Rows, toRows } from '../data/rows.ts'
-import { AbortError, checkNames, counted, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkNames, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Feed, Records } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Spec, Tensor, within } from '../graph/tensor.ts'
@@ -47,6 +47,8 @@ export interface Samples {
   readonly weights: readonly Rows[]
   readonly count: number
 }
+
+const dataHints: Hints = { classWeights: 'it is an option of fit and train.', lossWeights: 'it is an option, beside loss.' }
 
 /** Whether data weigh their samples. What is no data at all is for `toSamples` to refuse. */
 export function hasWeights(data: TrainingData | undefined): boolean {
@@ -176,7 +178,7 @@ export class Objective {
     for (const name of ['x', 'y'])
       if (!(name in data))
         throw new DataError(`${where}: expected data as { x, y }, got { ${Object.keys(data).join(', ')} }: ${name} is missing.`)
-    checkNames(where, 'entry of data', data, ['x', 'y', 'sampleWeights'])
+    checkNames(where, 'entry of data', data, ['x', 'y', 'sampleWeights'], dataHints)
     const { rows, count } = this.model.toInputRows(where, data.x)
     const targets = numbersByName(where, 'y', 'output', this.model.outputNames, data.y)
     const complete = (what: string, rows: Rows): Rows => {

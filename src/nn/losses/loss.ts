@@ -11,7 +11,7 @@ import { constant } from '../../ops/source.ts'
 /** What the targets of a loss are: 0 or 1 ("binary"), one row of probabilities ("categorical"), class numbers ("sparse"), or numbers. */
 export type Task = 'binary' | 'categorical' | 'sparse' | 'regression'
 
-/** How the losses of samples become the loss of a batch. */
+/** How the losses of samples become the loss of a batch. With "sum" an epoch and an evaluation report the sum over all their samples, not a mean of sums. */
 export type Reduction = 'mean' | 'sum'
 
 /**

@@ -94,7 +94,7 @@ export function huber(options: HuberOptions = {}): Loss {
 }
 
 /**
- * log cosh e for e = x - t: like e²/2 near 0, like |e| - log 2 away from it. Computed as |e| + softplus(-2|e|) - log 2, which cannot overflow. The mean
+ * log cosh e for e = x - t: like e²/2 near 0, like |e| - log 2 away from it. Computed as e + softplus(-2e) - log 2, which cannot overflow. The mean
  * over the elements of a sample.
  *
  * @param options `reduction` (default "mean"), `maskValue` (default none).
