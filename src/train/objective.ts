@@ -263,7 +263,7 @@ export class Objective {
           samples: batchSize,
           values: names.map((name) => {
             const size = records[name].length / completed
-            return size === 1 ? [records[name][step]] : Array.from(records[name].subarray(step * size, (step + 1) * size))
+            return size === 1 ? [records[name][step]] : records[name].subarray(step * size, (step + 1) * size)
           }),
         })),
       )
@@ -399,7 +399,6 @@ function weightedSum(losses: readonly Tensor[], factors: readonly number[]): Ten
   return losses.map((loss, i) => (factors[i] === 1 ? loss : multiply(factors[i], loss))).reduce((a, b) => add(a, b))
 }
 
-/** What is added to the losses of the outputs: a scalar each. */
 /** The loss of an output over runs of batches: exactly what it would be of one batch of all samples. */
 function joinedLoss(runs: readonly Run[], { loss, count }: Part, i: number): number {
   if (count === null && loss.reduction === 'mean') return meanLoss(runs, `loss${i}`)
