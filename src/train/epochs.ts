@@ -176,7 +176,7 @@ export class Epochs {
         reported = first + losses.length
       }
       const result = await this.model.exclusive(() => {
-        const running = session.run({
+        const running = this.trainer.run(session, {
           steps,
           feeds,
           order: order.subarray(firstRow, firstRow + steps * batchSize),
