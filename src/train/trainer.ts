@@ -5,7 +5,7 @@ import { concrete } from '../graph/shape.ts'
 import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
-import { type VariableAttributes, variable } from '../ops/source.ts'
+import { stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
 import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
 import type { Optimizer, ParameterInfo, Slot, TrainedParameter } from '../optim/optimizer.ts'
 import { buildPlan } from '../plan/build.ts'
@@ -199,8 +199,10 @@ export class Trainer {
         step: own.steps.variable,
         counters: Object.fromEntries(own.counters.map(({ variable: counter, name }) => [name, counter])),
         gradientsAt: (values) => {
-          const [total] = substitute([objective.total], new Map(variables.map((parameter, i) => [parameter, values[i]])))
-          const found = gradients(total, values)
+          // What the values are made of depends on the parameters too, and is no part of the loss there.
+          const there = values.map(stopGradient)
+          const [total] = substitute([objective.total], new Map(variables.map((parameter, i) => [parameter, there[i]])))
+          const found = gradients(total, there)
           checks.push(checkFinite(found))
           return found
         },
