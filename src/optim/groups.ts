@@ -28,7 +28,7 @@ export function perGroup(groups: readonly ParameterGroup[]): Optimizer {
   const filters: ParameterFilter[] = []
   const optimizers = groups.map((group, i) => {
     const where = `perGroup: group ${i + 1}`
-    checkOptions(where, group ?? null, ['parameters', 'optimizer'])
+    checkOptions(where, group ?? null, ['parameters', 'optimizer'], { params: 'did you mean "parameters"?' })
     filters.push(group.parameters ?? /(?:)/)
     checkFilter(where, 'parameters', filters[i])
     return optimizerFor(where, group.optimizer)

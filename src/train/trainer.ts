@@ -145,10 +145,15 @@ export class Trainer {
   }
 
   /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
-  nonFinite(session: Session, step: number): NonFiniteError {
-    this.takePlaces()
-    const origin = findNonFinite(session, step)
-    this.standIn()
+  async nonFinite(session: Session, step: number): Promise<NonFiniteError> {
+    const origin = await this.model.exclusive(async () => {
+      this.takePlaces()
+      try {
+        return findNonFinite(session, step)
+      } finally {
+        this.standIn()
+      }
+    })
     const where = origin.layer === null ? '' : ` of layer "${origin.layer}"`
     const begin =
       origin.instruction === null
