@@ -245,6 +245,13 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(scaledError(plain[6], expected[6])).toBeGreaterThan(1e-3)
     })
 
+    it('has the gradients of both passes clipped from outside, and those of the second from inside', async () => {
+      const clipped = (inner: Optimizer) => clipGradients(inner, { value: 0.25 })
+      const rate = sgd({ learningRate: 1 })
+      expect(await sharp(make(2), clipped(sharpnessAware(rate)), [[1, 2]])).toEqual([[0.75, 0.75]])
+      expect(await sharp(make(2), sharpnessAware(clipped(rate)), [[1, 2]])).toEqual([[0.75, 0.75]])
+    })
+
     it('stays where the gradient is 0', async () => {
       for (const adaptive of [false, true])
         expect(await sharp(make(3), sharpnessAware('sgd', { adaptive }), [[0, 0, 0]])).toEqual([[1, 1, 1]])
