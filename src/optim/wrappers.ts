@@ -76,11 +76,11 @@ export function joined<T extends { readonly name: string }>(some: readonly T[], 
 
 /** By what gradients are clipped: one of these. */
 export interface ClippingOptions {
-  /** The largest |g| of each element. */
+  /** The largest |g| of each element; default any. */
   readonly value?: number
-  /** The largest L2 norm of the gradient of each parameter. */
+  /** The largest L2 norm of the gradient of each parameter; default any. */
   readonly norm?: number
-  /** The largest L2 norm of the gradients of all parameters together. */
+  /** The largest L2 norm of the gradients of all parameters together; default any. */
   readonly globalNorm?: number
 }
 
