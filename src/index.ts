@@ -167,6 +167,7 @@ export { broadcastTo, concat, flip, onesLike, reshape, slice, transpose, zerosLi
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
 export { assign, assignAll, continueIf } from './ops/update.ts'
+export { type ParameterGroup, perGroup } from './optim/groups.ts'
 export {
   type Counter,
   type LearningRate,
@@ -180,6 +181,18 @@ export {
   type Updates,
 } from './optim/optimizer.ts'
 export { type AdamOptions, type AdamWOptions, adam, adamW, type OptimizerName, type SgdOptions, sgd } from './optim/optimizers.ts'
+export {
+  type AccumulationOptions,
+  type AveragingOptions,
+  accumulateGradients,
+  averageWeights,
+  type ClippingOptions,
+  clipGradients,
+  type LookaheadOptions,
+  lookahead,
+  type SharpnessOptions,
+  sharpnessAware,
+} from './optim/wrappers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
 export type { EpochOptions, Progress } from './train/epochs.ts'
