@@ -29,11 +29,8 @@ const pending: readonly string[] = [
   'InitializerName: no docstring',
   'LossName: no docstring',
   'MetricName: no docstring',
-  'OptimizerName: no docstring',
   'Progress: no docstring',
   'activation: no example',
-  'adam: no example',
-  'adamW: no example',
   'concatenate.axis: no default',
   'concatenate.axis: no docstring',
   'concatenate: no example',
@@ -55,7 +52,6 @@ const pending: readonly string[] = [
   'losses.sparseCategoricalCrossentropy: no example',
   'losses: no example',
   'ones: no example',
-  'sgd: no example',
   'zeros: no example',
 ]
 
