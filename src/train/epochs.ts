@@ -3,15 +3,15 @@ import type { Rows } from '../data/rows.ts'
 import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
-import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import type { LearningRate, Optimizer } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
-import { type EpochValues, Objective, type ObjectiveOptions, type Run, type Samples } from './objective.ts'
+import { type EpochValues, hasWeights, Objective, type ObjectiveOptions, type PerOutput, type Run, type Samples } from './objective.ts'
 import { Trainer } from './trainer.ts'
+import type { ClassWeights } from './weights.ts'
 
 export interface EpochOptions extends ObjectiveOptions {
   /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
@@ -24,6 +24,11 @@ export interface EpochOptions extends ObjectiveOptions {
   readonly validationData?: TrainingData
   /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1. */
   readonly validationSplit?: number
+  /**
+   * By what the loss of each training sample of a class is multiplied, besides its own weight: one number a class, or by class number, { 1: 5 }; for several
+   * outputs by output name. Default 1.
+   */
+  readonly classWeights?: PerOutput<ClassWeights>
   /** Whether each epoch goes through the samples in a new order; default true. */
   readonly shuffle?: boolean
   /** Stops the run within one step. */
@@ -54,11 +59,13 @@ const MOST_ROWS_TOGETHER = 1 << 20
 export const epochOptionNames = [
   'loss',
   'metrics',
+  'lossWeights',
   'optimizer',
   'epochs',
   'batchSize',
   'validationData',
   'validationSplit',
+  'classWeights',
   'shuffle',
   'signal',
 ]
@@ -68,6 +75,7 @@ const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRat
 
 /** Options that belong elsewhere. */
 export const epochHints: Hints = {
+  sampleWeights: 'it goes beside the data: { x, y, sampleWeights }.',
   seed: ofModel,
   executor: ofModel,
   threads: ofModel,
@@ -98,7 +106,7 @@ export class Epochs {
   private measured: RunProfile | null = null
 
   constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
-    const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
+    const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0, classWeights } = options
     checkCount(where, 'epochs', epochs)
     checkCount(where, 'batchSize', batchSize)
     checkSignal(where, options.signal)
@@ -111,16 +119,18 @@ export class Epochs {
     this.model = model
     this.epochs = epochs
     this.shuffle = shuffle
-    this.trainer = trainerFor(where, model, options)
+    const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
+    this.trainer = trainerFor(where, model, options, weighted)
     this.learningRates = this.trainer.optimizer.learningRates
     const { objective } = this.trainer
-    this.samples = objective.toSamples(where, data)
-    const held = splitRows(where, model.seed, this.samples.count, validationSplit)
+    const samples = objective.toSamples(where, data)
+    this.samples = classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)
+    const held = splitRows(where, model.seed, samples.count, validationSplit)
     this.validation =
       validationData !== undefined
         ? objective.toSamples(`${where}: validationData`, validationData)
         : held.validation.length > 0
-          ? pick(this.trainer, this.samples, held.validation)
+          ? pick(samples, held.validation)
           : null
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
@@ -131,7 +141,7 @@ export class Epochs {
 
   /** The names of what an epoch measures. */
   get valueNames(): readonly string[] {
-    const names = ['loss', ...this.trainer.objective.metrics.map(({ name }) => name)]
+    const names = this.trainer.objective.valueNames
     return this.validation === null ? names : [...names, ...names.map(validationName)]
   }
 
@@ -291,9 +301,9 @@ export function validationName(name: string): string {
 }
 
 /** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
-function trainerFor(where: string, model: Model, options: EpochOptions): Trainer {
+function trainerFor(where: string, model: Model, options: EpochOptions, weighted: boolean): Trainer {
   const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
-  const objective = new Objective(where, model, options)
+  const objective = new Objective(where, model, options, weighted)
   const last = trainers.get(model)
   return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
 }
@@ -309,20 +319,16 @@ function splitRows(where: string, seed: number, count: number, split: number): {
 }
 
 /** Copies chosen rows. */
-function pick(trainer: Trainer, samples: Samples, rows: Int32Array): Samples {
-  const copy = (from: Rows, width: number): Rows => {
+function pick({ x, y, weights }: Samples, rows: Int32Array): Samples {
+  const copy = (from: Rows): Rows => {
+    const width = from.values.length / from.count
     const bytes = rows.length * width * 4
     const buffer = allocateShared(bytes, `The validation samples need ${formatBytes(bytes)}`, 'Try a smaller validationSplit.')
     const values = from.values instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
     rows.forEach((row, i) => values.set(from.values.subarray(row * width, (row + 1) * width), i * width))
     return { values, count: rows.length }
   }
-  const widths = trainer.model.inputs.map((input) => sizeOf(input.shape.slice(1) as number[]))
-  return {
-    x: samples.x.map((x, i) => copy(x, widths[i])),
-    y: copy(samples.y, sizeOf(trainer.objective.target.shape.slice(1) as number[])),
-    count: rows.length,
-  }
+  return { x: x.map(copy), y: y.map(copy), weights: weights.map(copy), count: rows.length }
 }
 
 function rateAt(learningRate: LearningRate, epoch: number): number {
