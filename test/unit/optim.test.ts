@@ -32,6 +32,7 @@ import {
   sgd,
   sum,
 } from '../../src/index.ts'
+import { biasCorrection } from '../../src/optim/formulas.ts'
 import { Objective } from '../../src/train/objective.ts'
 import { Trainer } from '../../src/train/trainer.ts'
 import {
@@ -39,6 +40,7 @@ import {
   type ExecutorName,
   executors,
   expectRefusal,
+  numbers,
   oneHotRows,
   rows,
   scaledBy,
@@ -46,6 +48,7 @@ import {
   stepsWith,
   sumLoss,
 } from '../training/support.ts'
+import { evaluate, holding } from './values.ts'
 
 const all = { adadelta, adafactor, adagrad, adam, adamax, adamW, ftrl, lamb, lion, nadam, radam, rmsprop, rprop, sgd }
 type Name = keyof typeof all
@@ -316,24 +319,26 @@ describe.each(executors)('on the %s executor', (executor) => {
     },
   )
 
-  it.each([{}, { learningRate: 0.5, epsilon1: 0.01, clipThreshold: 0.5, weightDecay: 0.1 }])(
-    'adafactor of a matrix, %j',
-    async (options) => {
-      const [height, columns] = [7, 5]
-      const steps = rows(5, height * columns, 3)
-      // A row and a column without gradients.
-      for (const step of steps) for (let i = 0; i < step.length; i++) if (i < columns || i % columns === 2) step[i] = 0
-      const p = parameter('p', [height, columns], ones)
-      const net = sequential([input([height, columns]), (x) => sum(multiply(x, p), { axes: [1] })], { executor })
-      const expected = plainAdafactor(options, steps, columns)
-      const optimizer = adafactor(options)
-      for (const [i, step] of steps.entries()) {
-        const x = [Array.from({ length: height }, (_, row) => step.slice(row * columns, (row + 1) * columns))]
-        await net.fit({ x, y: [new Array(columns).fill(0)] }, { loss: sumLoss, optimizer })
-        expect(scaledError(net.weights().p.data, expected[i]), `step ${i}`).toBeLessThan(5e-7)
-      }
-    },
-  )
+  it.each([
+    [[7, 5], {}],
+    [[7, 5], { learningRate: 0.5, epsilon1: 0.01, clipThreshold: 0.5, weightDecay: 0.1 }],
+    // The same matrix with an axis before it.
+    [[1, 7, 5], {}],
+  ])('adafactor of shape %j, %j', async (shape, options) => {
+    const [height, columns] = shape.slice(-2)
+    const steps = rows(5, height * columns, 3)
+    // A row and a column without gradients.
+    for (const step of steps) for (let i = 0; i < step.length; i++) if (i < columns || i % columns === 2) step[i] = 0
+    const p = parameter('p', shape, ones)
+    const net = sequential([input([height, columns]), (x) => sum(multiply(x, p), { axes: [1] })], { executor })
+    const expected = plainAdafactor(options, steps, columns)
+    const optimizer = adafactor(options)
+    for (const [i, step] of steps.entries()) {
+      const x = [Array.from({ length: height }, (_, row) => step.slice(row * columns, (row + 1) * columns))]
+      await net.fit({ x, y: [new Array(columns).fill(0)] }, { loss: sumLoss, optimizer })
+      expect(scaledError(net.weights().p.data, expected[i]), `step ${i}`).toBeLessThan(5e-7)
+    }
+  })
 
   it.each(names)('%s by name has the defaults', async (name) => {
     const byName = make()
@@ -396,6 +401,34 @@ describe.each(executors)('on the %s executor', (executor) => {
     const steps = [[0, 1e-30, 1e-20, 1e15], ...rows(20, 4, 5).map((row) => row.map((value, i) => [0, 1e-30, 1e-20, 1e15][i] * value))]
     const net = sequential([input(4), scaledBy(4)], { executor })
     for (const row of await stepsWith(net, all[name](), steps)) expect(row.every(Number.isFinite), row.join(' ')).toBe(true)
+  })
+
+  it.each(names)('%s leaves alone what lies between parameters', async (name) => {
+    const net = sequential([input(3), dense(5), dense(2)], { executor })
+    const trainer = new Trainer(net, new Objective('fit', net, { loss: 'meanSquaredError' }), all[name]())
+    trainer.learningRates = [0.01]
+    const session = trainer.session(4)
+    const [x, y] = Object.keys(session.plan.inputs)
+    const feeds = [
+      { input: x, values: Float32Array.from(numbers(12)) },
+      { input: y, values: Float32Array.from(numbers(8, 1)) },
+    ]
+    for (let run = 0; run < 3; run++) await session.run({ steps: 1, feeds, record: [] })
+    const { buffer, byteOffset, byteLength } = session.arena.region('parameters')
+    const block = [...new Float32Array(buffer, byteOffset, byteLength / 4)]
+    // Those of the two layers, and nothing else.
+    expect(block.filter((value) => value !== 0).length).toBe(3 * 5 + 5 + 5 * 2 + 2)
+    expect(block.length).toBeGreaterThan(3 * 5 + 5 + 5 * 2 + 2)
+  })
+
+  it('ftrl may begin with nothing', async () => {
+    const net = sequential([input(2), scaledBy(2)], { executor })
+    const [, last] = await stepsWith(net, ftrl({ initialAccumulator: 0, learningRate: 0.5 }), [
+      [0, 0],
+      [0, 1],
+    ])
+    // z = 1, n = 1, and the parameters were 0 after the first step.
+    expect(last).toEqual([0, -0.5])
   })
 
   it('radam knows how far to trust the mean of squares, early and late', async () => {
@@ -514,6 +547,18 @@ describe.each(executors)('on the %s executor', (executor) => {
     expect(scaledError(await untouched(adamW({ learningRate: 0.1, weightDecay: 0.5 })), [0.95, 0.95])).toBeLessThan(1e-7)
     expect(scaledError(await untouched(sgd({ learningRate: 0.1, weightDecay: 0.5 })), [0.95, 0.95])).toBeLessThan(1e-7)
   })
+})
+
+it('corrections of bias have all the digits of float32, in early and late steps', () => {
+  const steps = [0, 1, 2, 9, 99, 999, 9999, 99_999, 1e6]
+  for (const beta of [0.5, 0.9, 0.99, 0.999, 0.9999]) {
+    const [actual] = evaluate([biasCorrection(beta, holding([steps.length], steps, { dtype: 'int32' }))], { precision: 'float32' })
+    steps.forEach((step, i) => {
+      const expected = -Math.expm1((step + 1) * Math.log(beta))
+      // ln β is rounded, tanh, and each of four operations.
+      expect(Math.abs(actual[i] / expected - 1), `β ${beta}, step ${step}`).toBeLessThan(4e-7)
+    })
+  }
 })
 
 describe('in the plan', () => {
