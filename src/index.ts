@@ -124,6 +124,7 @@ export {
 export type { MetricOptions } from './nn/metrics/metric.ts'
 export type { AreaOptions } from './nn/metrics/probability.ts'
 export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics.ts'
+export type { MixupOptions } from './nn/mixup.ts'
 export { l1, l1l2, l2, orthogonalRegularizer, type Regularizer } from './nn/regularizers.ts'
 export {
   abs,

@@ -4,12 +4,22 @@ import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, O
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
+import type { MixupOptions } from '../nn/mixup.ts'
 import type { LearningRate, Optimizer } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
-import { type EpochValues, hasWeights, Objective, type ObjectiveOptions, type PerOutput, type Run, type Samples } from './objective.ts'
+import {
+  type EpochValues,
+  hasWeights,
+  Objective,
+  type ObjectiveOptions,
+  type PerOutput,
+  type Run,
+  type Samples,
+  type SampleTreatment,
+} from './objective.ts'
 import { Trainer } from './trainer.ts'
 import type { ClassWeights } from './weights.ts'
 
@@ -29,6 +39,8 @@ export interface EpochOptions extends ObjectiveOptions {
    * outputs by output name. Default 1.
    */
   readonly classWeights?: PerOutput<ClassWeights>
+  /** Trains on weighted means of two samples of a batch, with their targets' losses weighted alike; metrics of training are of the mixed inputs. Default: none. */
+  readonly mixup?: MixupOptions
   /** Whether each epoch goes through the samples in a new order; default true. */
   readonly shuffle?: boolean
   /** Stops the run within one step. */
@@ -66,6 +78,7 @@ export const epochOptionNames = [
   'validationData',
   'validationSplit',
   'classWeights',
+  'mixup',
   'shuffle',
   'signal',
 ]
@@ -120,7 +133,7 @@ export class Epochs {
     this.epochs = epochs
     this.shuffle = shuffle
     const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
-    this.trainer = trainerFor(where, model, options, weighted)
+    this.trainer = trainerFor(where, model, options, { weighted, mixup: options.mixup })
     this.learningRates = this.trainer.optimizer.learningRates
     const { objective } = this.trainer
     const samples = objective.toSamples(where, data)
@@ -301,9 +314,9 @@ export function validationName(name: string): string {
 }
 
 /** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
-function trainerFor(where: string, model: Model, options: EpochOptions, weighted: boolean): Trainer {
+function trainerFor(where: string, model: Model, options: EpochOptions, treatment: SampleTreatment): Trainer {
   const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
-  const objective = new Objective(where, model, options, weighted)
+  const objective = new Objective(where, model, options, treatment)
   const last = trainers.get(model)
   return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
 }
