@@ -167,7 +167,20 @@ export { broadcastTo, concat, flip, onesLike, reshape, slice, transpose, zerosLi
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
 export { assign, assignAll, continueIf } from './ops/update.ts'
+export { type AdamOptions, adam, adamax, adamW, type MomentOptions, type NadamOptions, nadam, radam } from './optim/adam.ts'
+export {
+  type AdadeltaOptions,
+  type AdagradOptions,
+  adadelta,
+  adagrad,
+  type FtrlOptions,
+  ftrl,
+  type RmspropOptions,
+  rmsprop,
+} from './optim/adaptive.ts'
+export type { WeightDecay } from './optim/formulas.ts'
 export { type ParameterGroup, perGroup } from './optim/groups.ts'
+export { type AdafactorOptions, adafactor, lamb } from './optim/layerwise.ts'
 export {
   type Counter,
   type LearningRate,
@@ -180,7 +193,9 @@ export {
   type UpdateCall,
   type Updates,
 } from './optim/optimizer.ts'
-export { type AdamOptions, type AdamWOptions, adam, adamW, type OptimizerName, type SgdOptions, sgd } from './optim/optimizers.ts'
+export type { OptimizerName } from './optim/optimizers.ts'
+export { type SgdOptions, sgd } from './optim/sgd.ts'
+export { type LionOptions, lion, type RpropOptions, rprop } from './optim/signs.ts'
 export {
   type AccumulationOptions,
   type AveragingOptions,
