@@ -65,6 +65,13 @@ export class NativeError extends ThalwegError {
   }
 }
 
+/** A file that cannot be written; `cause` is the system's error. */
+export class FileError extends ThalwegError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_FILE', message, options)
+  }
+}
+
 /** A model asked to do two things at once that exclude each other. */
 export class BusyError extends ThalwegError {
   constructor(message: string) {

@@ -17,6 +17,8 @@ export interface BatchStatistics {
 /** A metric: statistics that a plan computes of each batch, and how those of all batches become one number. */
 export interface Metric {
   readonly name: string
+  /** Whether less or more is better; default "min". */
+  readonly mode?: 'min' | 'max'
   /** Small tensors computed from each batch. */
   batch(prediction: Tensor, target: Tensor, loss: Loss): readonly Tensor[]
   /** The metric over all batches. */
@@ -37,6 +39,7 @@ function weightedMean(batches: readonly BatchStatistics[]): number {
 /** The share of samples classified correctly: the largest logit (or, for binaryCrossentropy, the logit's sign) agrees with the target. */
 const accuracy: Metric = {
   name: 'accuracy',
+  mode: 'max',
   batch: (prediction, target, loss) => {
     if (loss.correct === undefined)
       throw new OptionError(
@@ -78,6 +81,7 @@ const rootMeanSquaredError: Metric = {
  */
 const r2Score: Metric = {
   name: 'r2Score',
+  mode: 'max',
   batch: (prediction, target, loss) => {
     const residual = difference('r2Score', prediction, target, loss)
     const center = mean(target, { axes: [0] })

@@ -2,9 +2,7 @@
 import { checkOptions, describe, type Hints, OptionError, unknownName } from '../errors.ts'
 import { apply, type Tensor } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
-
-/** The learning rate of a run: a number, or a function of the epoch (0, 1, 2, …). */
-export type LearningRate = number | ((epoch: number) => number)
+import { type LearningRate, scheduleFor } from './schedules.ts'
 
 /** What an optimizer updates one parameter from. */
 export interface UpdateCall {
@@ -40,7 +38,8 @@ function check(where: string, name: string, value: unknown, minimum: number, bel
 }
 
 function checkRate(where: string, rate: unknown): void {
-  if (typeof rate !== 'function') check(where, 'learningRate', rate, 0, MAX_FLOAT)
+  if (typeof rate === 'object' || typeof rate === 'function' || typeof rate === 'string') scheduleFor(where, rate as LearningRate)
+  else check(where, 'learningRate', rate, 0, MAX_FLOAT)
 }
 
 const hints: Hints = { lr: 'did you mean "learningRate"?' }

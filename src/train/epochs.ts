@@ -5,10 +5,12 @@ import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
-import type { LearningRate, Optimizer, OptimizerName } from '../optim/optimizers.ts'
-import { optimizerFor } from '../optim/optimizers.ts'
+import { type Optimizer, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
+import { checkedRate, scheduleFor } from '../optim/schedules.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
+import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import type { Model, TrainingData } from './model.ts'
 import { type EpochValues, Objective, type ObjectiveOptions, type Run, type Samples } from './objective.ts'
 import { Trainer } from './trainer.ts'
@@ -16,8 +18,13 @@ import { Trainer } from './trainer.ts'
 export interface EpochOptions extends ObjectiveOptions {
   /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
   readonly optimizer?: Optimizer | OptimizerName
-  /** Times through the data; default 1. */
+  /** Times through the data, those before `initialEpoch` included; default 1. */
   readonly epochs?: number
+  /**
+   * The number of the first epoch, to go on with a run of before: epochs are numbered from here on, and schedules and the order of samples are those of the
+   * epochs that come now; default 0.
+   */
+  readonly initialEpoch?: number
   /** Samples a step; default 32. The last batch of an epoch may be smaller. */
   readonly batchSize?: number
   /** Measured after each epoch. */
@@ -41,8 +48,7 @@ export interface Progress {
   readonly loss: number
 }
 
-/** Steps of an epoch that have just been completed: the first of them and the loss of each. */
-export type OnSteps = (epoch: number, firstStep: number, losses: Float32Array) => void
+type OnSteps = (steps: StepGroup) => void
 
 /** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
 const MILLISECONDS_TOGETHER = 10
@@ -56,6 +62,7 @@ export const epochOptionNames = [
   'metrics',
   'optimizer',
   'epochs',
+  'initialEpoch',
   'batchSize',
   'validationData',
   'validationSplit',
@@ -78,14 +85,26 @@ export const epochHints: Hints = {
 /** The trainer of each model's last run, and which weights it belongs to. */
 const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly generation: number }>()
 
+/** Which rows to train on, and which to hold out: both ascending. */
+export interface RowSplit {
+  readonly training: Int32Array
+  readonly validation: Int32Array
+}
+
 /** A training run, an epoch at a time. `fit` and `train` are both made from it. */
-export class Epochs {
+export class Epochs implements TrainingRun {
+  readonly model: Model
   readonly epochs: number
+  readonly initialEpoch: number
   readonly trainer: Trainer
   readonly stepsPerEpoch: number
-  private readonly model: Model
   private readonly batchSize: number
-  private readonly learningRate: LearningRate
+  private readonly schedule: Schedule
+  private readonly extent: ScheduleRun
+  /** Whether the rate is one number for all steps. */
+  private readonly constantRate: boolean
+  private scale = 1
+  private latestStep: number
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
@@ -96,10 +115,17 @@ export class Epochs {
   /** What the last epochs took, each. */
   private millisecondsEach = Number.POSITIVE_INFINITY
   private measured: RunProfile | null = null
+  /** Whether somebody has asked for the run to end after the epoch in progress. */
+  stopped = false
 
-  constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
-    const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
+  /** @param split In place of a part that the options hold out. */
+  constructor(where: string, model: Model, data: TrainingData, options: EpochOptions, split?: RowSplit) {
+    const { epochs = 1, initialEpoch = 0, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
     checkCount(where, 'epochs', epochs)
+    if (!Number.isSafeInteger(initialEpoch) || initialEpoch < 0 || initialEpoch >= epochs)
+      throw new OptionError(
+        `${where}: initialEpoch must be an integer of 0 … ${epochs - 1}, below epochs, which counts the epochs before it too; got ${describe(initialEpoch)}.`,
+      )
     checkCount(where, 'batchSize', batchSize)
     checkSignal(where, options.signal)
     if (typeof shuffle !== 'boolean') throw new OptionError(`${where}: shuffle must be true or false, got ${describe(shuffle)}.`)
@@ -110,12 +136,15 @@ export class Epochs {
       throw new OptionError(`${where}: give validationData or validationSplit, not both.`)
     this.model = model
     this.epochs = epochs
+    this.initialEpoch = initialEpoch
     this.shuffle = shuffle
     this.trainer = trainerFor(where, model, options)
-    this.learningRate = this.trainer.optimizer.learningRate
+    const { learningRate } = this.trainer.optimizer
+    this.constantRate = typeof learningRate === 'number'
+    this.schedule = scheduleFor(where, learningRate)
     const { objective } = this.trainer
     this.samples = objective.toSamples(where, data)
-    const held = splitRows(where, model.seed, this.samples.count, validationSplit)
+    const held = split ?? splitRows(where, model.seed, this.samples.count, validationSplit)
     this.validation =
       validationData !== undefined
         ? objective.toSamples(`${where}: validationData`, validationData)
@@ -125,6 +154,8 @@ export class Epochs {
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
+    this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
+    this.latestStep = initialEpoch * this.stepsPerEpoch
     // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
     trainers.set(model, { trainer: this.trainer, generation: model.generation })
   }
@@ -133,6 +164,33 @@ export class Epochs {
   get valueNames(): readonly string[] {
     const names = ['loss', ...this.trainer.objective.metrics.map(({ name }) => name)]
     return this.validation === null ? names : [...names, ...names.map(validationName)]
+  }
+
+  get learningRate(): number {
+    return this.rateOf(this.latestStep)
+  }
+
+  get learningRateScale(): number {
+    return this.scale
+  }
+
+  set learningRateScale(scale: number) {
+    if (typeof scale !== 'number' || !(scale >= 0 && Number.isFinite(Math.fround(scale))))
+      throw new OptionError(`learningRateScale must be a finite number of at least 0, got ${describe(scale)}.`)
+    this.scale = scale
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  modeOf(value: string): 'min' | 'max' {
+    const metric = this.trainer.objective.metrics.find(({ name }) => value === name || value === validationName(name))
+    return metric?.mode ?? 'min'
+  }
+
+  latestGradients(): Record<string, Float32Array> {
+    return this.trainer.latestGradients()
   }
 
   /** Where the time of full batches went, in the epochs that were profiled; null if none was. */
@@ -149,7 +207,7 @@ export class Epochs {
    */
   together(epoch: number): number {
     const divisible = this.rows.length % this.batchSize === 0
-    if (!divisible || this.validation !== null || typeof this.learningRate !== 'number') return 1
+    if (!divisible || this.validation !== null) return 1
     const most = Math.min(this.epochs - epoch, MOST_ROWS_TOGETHER / this.rows.length, MILLISECONDS_TOGETHER / this.millisecondsEach)
     return Math.max(1, Math.floor(most))
   }
@@ -161,8 +219,9 @@ export class Epochs {
    */
   async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
     const begun = performance.now()
-    this.trainer.learningRate = rateAt(this.learningRate, epoch)
     const { order, count } = await this.orderOf(epoch, most)
+    const rates = await this.ratesOf(epoch, count)
+    const firstStep = epoch * this.stepsPerEpoch
     const { objective } = this.trainer
     const feeds = objective.feeds(this.samples)
     const runs: Run[] = []
@@ -171,6 +230,7 @@ export class Epochs {
       const session = this.trainer.session(batchSize)
       const stepsBefore = before
       let reported = 0
+      const rateFeed = rates === null ? [] : this.trainer.feedLearningRates(session.plan, rates.subarray(before, before + steps))
       const report = (first: number, losses: Float32Array) => {
         if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
@@ -178,7 +238,7 @@ export class Epochs {
       const result = await this.model.exclusive(() => {
         const running = session.run({
           steps,
-          feeds,
+          feeds: [...feeds, ...rateFeed],
           order: order.subarray(firstRow, firstRow + steps * batchSize),
           record: objective.recorded,
           signal,
@@ -191,7 +251,8 @@ export class Epochs {
       })
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
-      if (result.stopped === 'nonFinite') throw this.trainer.nonFinite(session, epoch * this.stepsPerEpoch + before)
+      this.latestStep = firstStep + Math.max(0, before - 1)
+      if (result.stopped === 'nonFinite') throw this.trainer.nonFinite(session, firstStep + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
           `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
@@ -202,9 +263,37 @@ export class Epochs {
     }
     const values = await this.valuesOf(runs, count)
     this.millisecondsEach = (performance.now() - begun) / count
-    if (this.validation === null) return values
-    const measured = await objective.measure(this.validation, EVALUATION_BATCH, signal)
+    const measured = await this.validate(signal)
+    if (measured === null) return values
     return [{ ...values[0], ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }]
+  }
+
+  /** The loss and metrics over what is held out, as the model is now; null if nothing is. */
+  async validate(signal?: AbortSignal): Promise<EpochValues | null> {
+    return this.validation === null ? null : this.trainer.objective.measure(this.validation, EVALUATION_BATCH, signal)
+  }
+
+  /** The rate of each step of `count` epochs; null if it is one number, which has then been set. */
+  private async ratesOf(epoch: number, count: number): Promise<Float32Array | null> {
+    const first = epoch * this.stepsPerEpoch
+    if (this.constantRate) {
+      this.trainer.learningRate = this.rateOf(first)
+      return null
+    }
+    const rates = new Float32Array(count * this.stepsPerEpoch)
+    const pace = new Pace()
+    for (let i = 0; i < rates.length; i++) {
+      rates[i] = this.rateOf(first + i)
+      if (i % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
+    }
+    return rates
+  }
+
+  private rateOf(step: number): number {
+    const rate = this.scale * checkedRate(this.schedule, step, this.extent)
+    if (!Number.isFinite(Math.fround(rate)))
+      throw new OptionError(`learningRateScale: ${this.scale} times the learning rate of step ${step} is more than float32 holds.`)
+    return rate
   }
 
   /** What each of `count` epochs measured. */
@@ -225,7 +314,7 @@ export class Epochs {
     const last = first + losses.length - 1
     const firstOfEpoch = last - (last % this.stepsPerEpoch)
     const from = Math.max(first, firstOfEpoch)
-    onSteps(epoch + firstOfEpoch / this.stepsPerEpoch, from - firstOfEpoch, losses.subarray(from - first))
+    onSteps({ epoch: epoch + firstOfEpoch / this.stepsPerEpoch, firstStep: from - firstOfEpoch, losses: losses.subarray(from - first) })
   }
 
   /** The rows of up to `most` epochs in the order in which they are trained on: for each a function of seed and epoch alone. */
@@ -265,7 +354,7 @@ export class Epochs {
 }
 
 /** Keeps long work on the main thread from holding the event loop. */
-class Pace {
+export class Pace {
   private begun = performance.now()
 
   isTooLong(): boolean {
@@ -298,7 +387,7 @@ function trainerFor(where: string, model: Model, options: EpochOptions): Trainer
   return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
 }
 
-function splitRows(where: string, seed: number, count: number, split: number): { training: Int32Array; validation: Int32Array } {
+function splitRows(where: string, seed: number, count: number, split: number): RowSplit {
   const rows = Int32Array.from({ length: count }, (_, i) => i)
   const held = Math.round(count * split)
   if (split === 0) return { training: rows, validation: rows.subarray(0, 0) }
@@ -323,11 +412,4 @@ function pick(trainer: Trainer, samples: Samples, rows: Int32Array): Samples {
     y: copy(samples.y, sizeOf(trainer.objective.target.shape.slice(1) as number[])),
     count: rows.length,
   }
-}
-
-function rateAt(learningRate: LearningRate, epoch: number): number {
-  const rate = typeof learningRate === 'number' ? learningRate : learningRate(epoch)
-  if (typeof rate !== 'number' || !(rate >= 0 && Number.isFinite(Math.fround(rate))))
-    throw new OptionError(`learningRate must give a finite number of at least 0, got ${describe(rate)} for epoch ${epoch}.`)
-  return rate
 }

@@ -1,6 +1,7 @@
-import { NonFiniteError } from '../errors.ts'
+import { assert, NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
-import type { Session } from '../executors/executor.ts'
+import type { Feed, Session } from '../executors/executor.ts'
+import { concrete } from '../graph/shape.ts'
 import { type Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
@@ -71,6 +72,25 @@ export class Trainer {
   set learningRate(rate: number) {
     const place = this.layout.place(this.own.learningRate.variable)
     if (place !== undefined) this.memory.view({ ...place, shape: [], dtype: 'float32' })[0] = rate
+  }
+
+  /** The rate of each step, for a run of them; nothing if the optimizer does not read it. */
+  feedLearningRates(plan: Plan, rates: Float32Array): Feed[] {
+    const place = this.layout.place(this.own.learningRate.variable)
+    const input = plan.tensors.findIndex(({ block, offset }) => block === place?.block && offset === place.offset)
+    return input < 0 ? [] : [{ input, values: rates, pace: 'step' }]
+  }
+
+  /** The latest step's gradient of each parameter, by the parameter's name: the memory itself, not a copy. */
+  latestGradients(): Record<string, Float32Array> {
+    return Object.fromEntries(
+      this.own.gradients.map(({ variable: gradient }, i) => {
+        const place = this.layout.place(gradient)
+        assert(place !== undefined, 'A gradient has no place.')
+        const view = this.memory.view({ ...place, shape: concrete(gradient.shape), dtype: 'float32' })
+        return [this.model.parameters[i].name, view as Float32Array]
+      }),
+    )
   }
 
   /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
