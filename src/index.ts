@@ -107,6 +107,14 @@ export type { LogOptions } from './train/callbacks/logs.ts'
 export type { MonitorOptions } from './train/callbacks/monitor.ts'
 export type { ReduceOnPlateauOptions } from './train/callbacks/reduceOnPlateau.ts'
 export type { TensorBoardOptions } from './train/callbacks/tensorBoard.ts'
+export {
+  type CrossValidateOptions,
+  type CrossValidation,
+  crossValidate,
+  type Fold,
+  type KFoldOptions,
+  kFold,
+} from './train/crossValidation.ts'
 export type { EpochOptions, Progress } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { FitOptions, History } from './train/fit.ts'
