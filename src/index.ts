@@ -22,12 +22,97 @@ export type { Profile, ProfiledInstruction } from './executors/profile.ts'
 export type { Mode } from './graph/op.ts'
 export { BatchDimension, batch, type Dimension, type Shape } from './graph/shape.ts'
 export { type Dtype, type Phase, type Scope, type Spec, Tensor } from './graph/tensor.ts'
-export type { ActivationChoice, ActivationName } from './nn/activations.ts'
-export { constantOf, glorotNormal, glorotUniform, heNormal, heUniform, type InitializerName, ones, zeros } from './nn/initializers.ts'
-export { activation, concatenate, type DenseOptions, dense, dropout, flatten, input, type Layer } from './nn/layers.ts'
-export { type Loss, type LossChoice, type LossName, losses } from './nn/losses.ts'
+export {
+  type ActivationChoice,
+  type ActivationName,
+  celu,
+  elu,
+  geglu,
+  glu,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  reglu,
+  relu6,
+  selu,
+  silu,
+  softsign,
+  swiglu,
+  thresholdedRelu,
+} from './nn/activations.ts'
+export { type Constraint, maxNorm, type NormOptions, nonNegative, unitNorm } from './nn/constraints.ts'
+export {
+  constantOf,
+  glorotNormal,
+  glorotUniform,
+  heNormal,
+  heUniform,
+  type InitializerName,
+  identity,
+  leCunNormal,
+  leCunUniform,
+  normalOf,
+  ones,
+  orthogonal,
+  truncatedNormal,
+  uniformWithin,
+  type VarianceScalingOptions,
+  varianceScaling,
+  zeros,
+} from './nn/initializers.ts'
+export {
+  type ActivationOptions,
+  activation,
+  alphaDropout,
+  concatenate,
+  type DenseOptions,
+  type DropConnectOptions,
+  dense,
+  dropConnect,
+  dropout,
+  flatten,
+  type GatedDenseOptions,
+  gatedDense,
+  gaussianDropout,
+  gaussianNoise,
+  input,
+  type KernelOptions,
+  type Layer,
+  type MaxoutOptions,
+  maxout,
+  type PreluOptions,
+  prelu,
+  spatialDropout,
+  stochasticDepth,
+} from './nn/layers.ts'
+export type {
+  BinaryCrossentropyOptions,
+  BinaryFocalOptions,
+  CategoricalCrossentropyOptions,
+  CategoricalFocalOptions,
+  ClassNumberOptions,
+  SparseCategoricalCrossentropyOptions,
+  SparseCategoricalFocalOptions,
+} from './nn/losses/classification.ts'
+export type { TripletOptions } from './nn/losses/embedding.ts'
+export type { ElementLossOptions, LossOptions } from './nn/losses/loss.ts'
+export type { ContrastiveOptions, GaussianOptions, HuberOptions, PoissonOptions, QuantileOptions } from './nn/losses/regression.ts'
+export {
+  type CustomLoss,
+  euclideanDistance,
+  type Loss,
+  type LossChoice,
+  type LossName,
+  losses,
+  type Reduction,
+  type Task,
+  tripletMargin,
+} from './nn/losses.ts'
 export type { BatchStatistics, Metric, MetricName } from './nn/metrics.ts'
-export { l2, type Regularizer } from './nn/regularizers.ts'
+export { l1, l1l2, l2, orthogonalRegularizer, type Regularizer } from './nn/regularizers.ts'
 export {
   abs,
   add,
@@ -62,22 +147,25 @@ export {
 } from './ops/elementwise.ts'
 export { gradients } from './ops/gradients.ts'
 export { gather, oneHot, scatterAdd } from './ops/indexing.ts'
-export { matmul } from './ops/matmul.ts'
-export { argmax, max, mean, type ReduceOptions, sum, variance } from './ops/reduce.ts'
-export { broadcastTo, concat, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
+export { type MatmulOptions, matmul } from './ops/matmul.ts'
+export { randomNormal, randomUniform } from './ops/random.ts'
+export { argmax, max, mean, type ReduceOptions, sum, sumOfSquares, variance } from './ops/reduce.ts'
+export { broadcastTo, concat, flip, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
+export { assign, assignAll, continueIf } from './ops/update.ts'
 export {
-  type AdamOptions,
-  type AdamWOptions,
-  adam,
-  adamW,
+  type Counter,
   type Optimizer,
-  type OptimizerName,
-  type SgdOptions,
-  sgd,
+  type ParameterFilter,
+  type ParameterInfo,
+  perParameter,
+  type Slot,
+  type TrainedParameter,
   type UpdateCall,
-} from './optim/optimizers.ts'
+  type Updates,
+} from './optim/optimizer.ts'
+export { type AdamOptions, type AdamWOptions, adam, adamW, type OptimizerName, type SgdOptions, sgd } from './optim/optimizers.ts'
 export type { Duration, RateOptions, Schedule, ScheduleRun } from './optim/schedule.ts'
 export {
   type CosineOptions,
@@ -119,6 +207,17 @@ export type { EpochOptions, Progress } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { FitOptions, History } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
-export { type Features, Model, type ModelOptions, model, sequential, type TrainingData } from './train/model.ts'
-export type { EpochValues } from './train/objective.ts'
+export {
+  type Features,
+  Model,
+  type ModelOptions,
+  model,
+  type PlanOptions,
+  type PredictOptions,
+  sequential,
+  type Targets,
+  type TrainingData,
+} from './train/model.ts'
+export type { EpochValues, ObjectiveOptions, PerOutput } from './train/objective.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
+export type { ClassWeights } from './train/weights.ts'

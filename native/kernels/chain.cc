@@ -33,11 +33,11 @@ bool splitStep(const char* text, char name[32], int64_t operands[3], int32_t* co
   return true;
 }
 
-bool readSteps(Preparation* p, const char* kernel, const Operand* const* inputs, Chain* chain) {
+bool readSteps(Preparation* p, const char* kernel, const Operand* const* inputs, int64_t fewest, Chain* chain) {
   int64_t count;
   const char* const* texts = attributeTexts(p->attributes, "steps", &count);
-  if (count < 1 || count > kChainSteps) {
-    snprintf(p->error, sizeof p->error, "%s: a chain has 1 to %d steps, got %lld", kernel, kChainSteps,
+  if (count < fewest || count > kChainSteps) {
+    snprintf(p->error, sizeof p->error, "%s: a chain has %lld to %d steps, got %lld", kernel, (long long)fewest, kChainSteps,
              (long long)count);
     return false;
   }
@@ -81,6 +81,48 @@ bool readSteps(Preparation* p, const char* kernel, const Operand* const* inputs,
     step.tile = op->tile;
     step.arity = op->arity;
     chain->cost += op->cost > 0.3f ? op->cost * kSlowdown : op->cost;
+  }
+  return true;
+}
+
+bool overlap(const Operand& a, const Operand& b) {
+  const float *firstOfA = (const float*)a.data, *firstOfB = (const float*)b.data;
+  return a.size > 0 && b.size > 0 && firstOfA < firstOfB + b.size && firstOfB < firstOfA + a.size;
+}
+
+// Decides for each result whether a step writes it where it belongs, or it is copied there when all steps are done.
+bool placeResults(Preparation* p, const char* kernel, const Operand* const* inputs, const double* results, Chain* chain) {
+  const Instruction& instruction = *p->instruction;
+  for (int64_t i = 0; i < instruction.outputCount; i++) {
+    const Operand& y = instruction.outputs[i];
+    const int64_t result = results ? (int64_t)results[i] : chain->inputCount + chain->stepCount - 1;
+    if (result < 0 || result >= chain->inputCount + chain->stepCount || y.size != instruction.outputs[0].size ||
+        y.dtype != Dtype::float32) {
+      snprintf(p->error, sizeof p->error, "%s: result %lld is no operand, or its output differs from the first in size or is not float32",
+               kernel, (long long)i);
+      return false;
+    }
+    const int64_t step = result - chain->inputCount;
+    if (step < 0 && chain->inputs[result].access == kUnused) chain->inputs[result].access = kWhole;
+    bool direct = step >= 0 && chain->steps[step].result == nullptr;
+    if (results) {
+      // What the memory holds may be wanted by a later step, or as it is by another variable.
+      for (int64_t k = step + 1; direct && k < chain->stepCount; k++) {
+        for (int32_t j = 0; j < chain->steps[k].arity; j++) {
+          const int32_t operand = chain->steps[k].operands[j];
+          direct &= operand >= kChainInputs || !overlap(*inputs[operand], y);
+        }
+      }
+      for (int64_t j = 0; j < instruction.outputCount; j++)
+        direct &= results[j] >= (double)chain->inputCount || !overlap(*inputs[(int64_t)results[j]], y);
+    }
+    if (direct) {
+      chain->steps[step].result = (float*)y.data;
+      continue;
+    }
+    bool waits = false;
+    for (int64_t j = 0; step < 0 && j < instruction.outputCount; j++) waits |= overlap(*inputs[result], instruction.outputs[j]);
+    chain->copies[chain->copyCount++] = {(float*)y.data, (int32_t)(step < 0 ? result : kChainInputs + step), waits ? 0 : -1};
   }
   return true;
 }
@@ -171,14 +213,19 @@ int32_t assignSlots(Chain* chain) {
     for (int32_t i = 0; i < chain->steps[k].arity; i++)
       if (chain->steps[k].operands[i] >= kChainInputs) lastUse[chain->steps[k].operands[i] - kChainInputs] = k;
   }
+  for (int64_t i = 0; i < chain->copyCount; i++)
+    if (chain->copies[i].operand >= kChainInputs) lastUse[chain->copies[i].operand - kChainInputs] = chain->stepCount;
   int64_t busyUntil[kChainSteps];  // by slot: the last step that reads it
-  for (int64_t k = 0; k + 1 < chain->stepCount; k++) {
+  for (int64_t k = 0; k < chain->stepCount; k++) {
+    if (chain->steps[k].result) continue;
     int32_t slot = firstStepSlot;
     while (slot < slots && busyUntil[slot - firstStepSlot] > k) slot++;
     if (slot == slots) slots++;
     busyUntil[slot - firstStepSlot] = lastUse[k];
     chain->steps[k].slot = slot;
   }
+  for (int64_t i = 0; i < chain->copyCount; i++)
+    if (chain->copies[i].slot >= 0) chain->copies[i].slot = slots++;
   return slots;
 }
 
@@ -225,7 +272,19 @@ const float* expand(const Chain& chain, const ChainInput& input, int64_t begin, 
   return tile;
 }
 
-// The elements begin … end-1 of y, tile by tile. `sources` holds what does not change from tile to tile.
+void copyResults(const Chain& chain, int64_t begin, int64_t n, const float* const* sources, float* tiles) {
+  for (int64_t i = 0; i < chain.copyCount; i++) {
+    const ChainCopy& copy = chain.copies[i];
+    if (copy.slot >= 0) copyRow(tiles + copy.slot * kTileStride, sources[copy.operand], n);
+  }
+  for (int64_t i = 0; i < chain.copyCount; i++) {
+    const ChainCopy& copy = chain.copies[i];
+    const float* x = copy.slot >= 0 ? tiles + copy.slot * kTileStride : sources[copy.operand];
+    copyRun((int32_t*)copy.result + begin, (const int32_t*)x, n);
+  }
+}
+
+// The elements begin … end-1 of y, tile by tile. `sources` holds the inputs that do not change from tile to tile.
 void runTiles(const Chain& chain, int64_t begin, int64_t end, bool expands, const float** sources, float* tiles) {
   while (begin < end) {
     int64_t n = lesser(end - begin, chain.tile);
@@ -239,19 +298,25 @@ void runTiles(const Chain& chain, int64_t begin, int64_t end, bool expands, cons
       if (input.access == kWhole) sources[i] = input.data + begin;
       if (input.access == kExpanded) sources[i] = expand(chain, input, begin, n, tiles + input.slot * kTileStride);
     }
+    if (chain.ahead)
+      for (int64_t i = 0; i < n; i += 16) __builtin_prefetch(chain.ahead + begin + n + i, 1);
     for (int64_t k = 0; k < chain.stepCount; k++) {
       const ChainStep& step = chain.steps[k];
       const float* operands[3];
       for (int32_t i = 0; i < step.arity; i++) operands[i] = sources[step.operands[i]];
-      step.tile(operands, k + 1 < chain.stepCount ? tiles + step.slot * kTileStride : chain.y + begin, n);
+      float* y = step.result ? step.result + begin : tiles + step.slot * kTileStride;
+      step.tile(operands, y, n);
+      sources[kChainInputs + k] = y;
     }
+    if (chain.copyCount > 0) copyResults(chain, begin, n, sources, tiles);
     begin += n;
   }
 }
 
 }  // namespace
 
-bool prepareChain(Preparation* p, const char* kernel, const Operand* const* inputs, int64_t inputCount, Chain* chain) {
+bool prepareChain(Preparation* p, const char* kernel, const Operand* const* inputs, int64_t inputCount, Chain* chain,
+                  const double* results) {
   const Operand& y = p->instruction->outputs[0];
   if (inputCount > kChainInputs) {
     snprintf(p->error, sizeof p->error, "%s: a chain has at most %d inputs, got %lld", kernel, kChainInputs,
@@ -262,11 +327,13 @@ bool prepareChain(Preparation* p, const char* kernel, const Operand* const* inpu
   chain->y = (float*)y.data;
   chain->inputCount = inputCount;
   for (int64_t i = 0; i < inputCount; i++) chain->inputs[i].data = (const float*)inputs[i]->data;
-  if (!readSteps(p, kernel, inputs, chain) || !mergeDimensions(p, kernel, inputs, chain)) return false;
+  if (!readSteps(p, kernel, inputs, results ? 0 : 1, chain) || !placeResults(p, kernel, inputs, results, chain) ||
+      !mergeDimensions(p, kernel, inputs, chain))
+    return false;
   if (y.size == 0) return true;
   chooseTile(chain);
   chain->scratchBytes = assignSlots(chain) * kTileStride * (int64_t)sizeof(float);
-  chain->single = chain->stepCount == 1;
+  chain->single = chain->stepCount == 1 && chain->copyCount == 0;
   for (int64_t i = 0; i < inputCount; i++) {
     chain->single &= chain->inputs[i].access <= kWhole;
     chain->wholeInputs += chain->inputs[i].access == kWhole;
@@ -280,7 +347,7 @@ void runChain(const Chain& chain, int64_t begin, int64_t count, int64_t rows, in
     const float* operands[3];
     for (; rows > 0; rows--, begin += stride) {
       for (int32_t i = 0; i < step.arity; i++) operands[i] = chain.inputs[step.operands[i]].data + begin;
-      step.tile(operands, chain.y + begin, count);
+      step.tile(operands, step.result + begin, count);
     }
     return;
   }
@@ -294,8 +361,6 @@ void runChain(const Chain& chain, int64_t begin, int64_t count, int64_t rows, in
     sources[i] = input.access == kPeriodic ? expand(chain, input, begin, firstTile, tile) : tile;
     expands |= input.access == kExpanded;
   }
-  for (int64_t k = 0; k + 1 < chain.stepCount; k++)
-    sources[kChainInputs + k] = scratch + chain.steps[k].slot * kTileStride;
   for (; rows > 0; rows--, begin += stride) runTiles(chain, begin, begin + count, expands, sources, scratch);
 }
 

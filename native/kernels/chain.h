@@ -4,6 +4,8 @@
 // ones are the results of the steps in order, and the result of the last step is y. Inputs broadcast to the shape of
 // y as in NumPy. y may be the same memory as an input of its own shape: instructions run in place, and a matrix
 // product is input 0 of the chain that ends it.
+//
+// A chain may have several results of one shape, any of its operands, each written over an input: an update of variables.
 #pragma once
 #include "kernel.h"
 #include "steps.h"
@@ -35,13 +37,22 @@ struct ChainStep {
   TileFunction tile;
   int32_t arity;
   int32_t operands[3];  // i < kChainInputs: input i; kChainInputs + k: the result of step k
-  int32_t slot;         // its tile in scratch memory; the last step writes y instead
+  int32_t slot;         // its tile in scratch memory
+  float* result;        // written instead of the tile; null: the tile
+};
+
+// A result that no step may write where it belongs, because what is there is still needed, or that is an input.
+struct ChainCopy {
+  float* result;
+  int32_t operand;
+  int32_t slot;         // of a tile in which it waits, when it is an input that another result is written over; else -1
 };
 
 // A chain, ready to run. Plain memory: it lies in the parameter block of the kernel that runs it.
 struct Chain {
-  float* y;
-  int64_t inputCount, stepCount;
+  float* y;             // the first result
+  int64_t inputCount, stepCount, copyCount;
+  const float* ahead;   // memory to fetch for writing, ahead of its tile: what other threads have read; or null
   bool single;          // one step, all operands whole: no tiles needed
   int64_t tile;         // elements
   int64_t dims, extents[kChainDims];  // of y, merged where all broadcast inputs allow it, innermost first
@@ -49,13 +60,15 @@ struct Chain {
   int64_t wholeInputs;                // arrays it reads from memory
   double cost;                        // of the steps: nanoseconds per element
   ChainStep steps[kChainSteps];
+  ChainCopy copies[kChainInputs];
   ChainInput inputs[kChainInputs];
 };
 
 // Reads the attribute "steps" of an instruction and prepares them for its output. False: `error` says what is wrong,
-// in the name of `kernel`. The chain must be zeroed.
+// in the name of `kernel`. The chain must be zeroed. With `results`, an operand for each output of the instruction, these
+// are what the outputs get, and there may be no steps; without, the only output gets the last step.
 bool prepareChain(Preparation* preparation, const char* kernel, const Operand* const* inputs, int64_t inputCount,
-                  Chain* chain);
+                  Chain* chain, const double* results = nullptr);
 
 // Computes `count` elements of y from `begin` on, and so `rows` times, `stride` elements further on each time. With
 // more than one row, inputs that broadcast must be scalars or repeat after `stride` elements.

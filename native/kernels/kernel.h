@@ -52,6 +52,9 @@ struct Preparation {
   char error[256];                  // out: set (snprintf) when `prepare` returns false
 };
 
+// What a kernel may ask for: that the step ends behind it, as if it were complete, or that the whole run does.
+enum class Outcome : int32_t { proceed, endStep, stopRun };
+
 struct Kernel {
   const char* name;
   size_t parameterBytes;
@@ -59,8 +62,8 @@ struct Kernel {
   bool (*prepare)(Preparation*);
   // Computes chunk `chunk` of 0 … chunks-1. Chunks of one instruction may run at once, in any order, on any thread.
   void (*run)(const Instruction*, int64_t chunk, void* scratch);
-  // Null, or called once after all chunks (combines partial results). False, for which `guards` must be set, stops the step here.
-  bool (*finish)(const Instruction*);
+  // Null, or called once after all chunks (combines partial results). `guards` must be set for any outcome but `proceed`.
+  Outcome (*finish)(const Instruction*);
 };
 
 // One source file's kernels. Each file ends in its table; families.cc lists the tables.

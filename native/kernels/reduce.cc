@@ -1,4 +1,4 @@
-// Reductions of neighbouring axes: sum, max, argmax.
+// Reductions of neighbouring axes: sum, max, argmax; and of everything: sumOfSquares.
 //
 // A tensor is seen as x[outer, reduced, inner]; y[outer, inner] combines the `reduced` elements that share the other
 // two indices. Sums are rounded, so their order is part of the result and depends on the shape alone:
@@ -222,9 +222,9 @@ void runReduction(const Instruction* instruction, int64_t chunk, void*) {
 
 // shared[outer, blocks, inner] -> y[outer, inner]
 template <class Op>
-bool finishReduction(const Instruction* instruction) {
+Outcome finishReduction(const Instruction* instruction) {
   const Reduction& r = *(const Reduction*)instruction->parameters;
-  if (r.blocks == 1) return true;
+  if (r.blocks == 1) return Outcome::proceed;
   float* y = (float*)instruction->outputs[0].data;
   for (int64_t outer = 0; outer < r.outer; outer++) {
     const float* partial = instruction->shared + outer * r.blocks * r.inner;
@@ -233,7 +233,7 @@ bool finishReduction(const Instruction* instruction) {
     else
       reduceColumns<Op>(y + outer * r.inner, partial, r.inner, r.blocks, r.inner);
   }
-  return true;
+  return Outcome::proceed;
 }
 
 // y[o, i] = the smallest r for which x[o, r, i] is NaN, or else is the maximum. Nothing is rounded, so any order will do.
@@ -330,9 +330,71 @@ void runArgmax(const Instruction* instruction, int64_t chunk, void*) {
   }
 }
 
+// sumOfSquares: x0 … xn -> y[]. The elements of all inputs laid end to end are cut into blocks, each summed in sixteen lanes (an
+// input begins with the first); the sums of the blocks are added in order, in double precision.
+struct SumOfSquares {
+  int64_t elements, blocksPerChunk;
+};
+
+bool prepareSumOfSquares(Preparation* preparation) {
+  Instruction* instruction = preparation->instruction;
+  if (instruction->outputCount != 1 || instruction->outputs[0].size != 1 || instruction->outputs[0].dtype != Dtype::float32)
+    return fail(preparation, "sumOfSquares", "expected a float32 output of one element");
+  SumOfSquares* s = (SumOfSquares*)instruction->parameters;
+  for (int64_t i = 0; i < instruction->inputCount; i++) {
+    if (instruction->inputs[i].dtype != Dtype::float32) return fail(preparation, "sumOfSquares", "expected float32 inputs");
+    s->elements += instruction->inputs[i].size;
+  }
+  int64_t blocks = quotientUp(s->elements, kBlockElements), each = blocks / (4 * preparation->threads);
+  s->blocksPerChunk = each < 1 ? 1 : each > 8 ? 8 : each;
+  instruction->chunks = quotientUp(blocks, s->blocksPerChunk);
+  preparation->sharedBytes = blocks * (int64_t)sizeof(float);
+  preparation->nanoseconds = 20 + (double)instruction->inputCount * 3 + (double)s->elements * (kWidth == 1 ? 0.15 : 0.06);
+  return true;
+}
+
+Lanes16 addSquares(Lanes16 total, const float* x, int64_t n) {
+  for (int64_t i = 0; i < n; i += 16) {
+    Lanes16 lanes = n - i < 16 ? load16Partial(x + i, (int)(n - i)) : load16(x + i);
+    THALWEG_UNROLL for (int k = 0; k < kParts; k++) lanes.part[k] = lanes.part[k] * lanes.part[k];
+    total = add16(total, lanes);
+  }
+  return total;
+}
+
+void runSumOfSquares(const Instruction* instruction, int64_t chunk, void*) {
+  const SumOfSquares& s = *(const SumOfSquares*)instruction->parameters;
+  int64_t first = chunk * s.blocksPerChunk, end = lesser(first + s.blocksPerChunk, quotientUp(s.elements, kBlockElements));
+  for (int64_t block = first; block < end; block++) {
+    int64_t from = block * kBlockElements, left = kBlockElements;
+    Lanes16 total = zero16();
+    for (int64_t i = 0; i < instruction->inputCount && left > 0; i++) {
+      const Operand& x = instruction->inputs[i];
+      if (from >= x.size) {
+        from -= x.size;
+        continue;
+      }
+      int64_t n = lesser(left, x.size - from);
+      total = addSquares(total, (const float*)x.data + from, n);
+      left -= n;
+      from = 0;
+    }
+    instruction->shared[block] = sum16(total);
+  }
+}
+
+Outcome finishSumOfSquares(const Instruction* instruction) {
+  const SumOfSquares& s = *(const SumOfSquares*)instruction->parameters;
+  double total = 0;
+  for (int64_t block = 0; block < quotientUp(s.elements, kBlockElements); block++) total += (double)instruction->shared[block];
+  *(float*)instruction->outputs[0].data = (float)total;
+  return Outcome::proceed;
+}
+
 const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
     {"sum", sizeof(Reduction), prepareReduction<Sum>, runReduction<Sum>, finishReduction<Sum>},  // x -> y, 0 for nothing
+    {"sumOfSquares", sizeof(SumOfSquares), prepareSumOfSquares, runSumOfSquares, finishSumOfSquares},  // x0 … -> y
     {"max", sizeof(Reduction), prepareReduction<Max>, runReduction<Max>, finishReduction<Max>},  // x -> y, -inf for nothing
     {"argmax", sizeof(Reduction), prepareArgmax, runArgmax, nullptr},                            // x -> int32 y
 };

@@ -1,8 +1,9 @@
-// Updates of variables in place: assign, sgd, adam; and what a step needs beside them: increment, checkFinite.
+// Updates of variables in place: assign, update, sgd, adam; and what a step needs beside them: increment, continueIf, checkFinite.
 //
 // Each output is the input of the same name, in the same memory. An update is one flat pass. Every element is computed
 // by the formula below with each operation rounded to float on its own: no fused multiply-add, so that the bits can be
 // repeated in any language. Stores are ordinary ones: the lines are in the cache, having just been read.
+#include "chain.h"
 #include "kernel.h"
 
 #include <stdio.h>
@@ -59,7 +60,7 @@ bool expectRange(Preparation* preparation, const char* kernel, const char* name,
 
 // sgd: p g v lr[] -> p v, or without momentum p g lr[] -> p
 //   d = g + weightDecay p         (d = g when weightDecay is 0)
-//   v = momentum v + d
+//   v = momentum v + d            (0 when below 2^-110)
 //   p = p - lr (nesterov ? d + momentum v : v)
 struct Sgd {
   int64_t chunk;  // elements
@@ -86,12 +87,16 @@ struct SgdElement {
   Float p, v;
 };
 
+// Moments below 2^-110 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
+// (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing.
+THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(0x1p-110f)), splat(0.0f), x); }
+
 template <bool hasMomentum>
 THALWEG_INLINE SgdElement sgdElement(Float p, Float g, Float v, Float rate, const Sgd& s) {
   Float d = s.weightDecay != 0.0f ? g + splat(s.weightDecay) * p : g;
   if (!hasMomentum) return {p - rate * d, v};
   Float momentum = splat(s.momentum);
-  v = momentum * v + d;
+  v = withoutRemnant(momentum * v + d);
   return {p - rate * (s.nesterov ? d + momentum * v : v), v};
 }
 
@@ -176,10 +181,6 @@ struct AdamElement {
   Float p, m, v;
 };
 
-// Moments below 2^-110 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
-// (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing.
-THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(0x1p-110f)), splat(0.0f), x); }
-
 template <bool hasDecay>
 THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const AdamScalars& s) {
   if (hasDecay) p = p - s.decay * p;
@@ -230,6 +231,45 @@ void runAdam(const Instruction* instruction, int64_t chunk, void*) {
     updateAdam<false>(p, g, m, v, s, n);
 }
 
+// update: v0 … vn-1 and what their new values are made of -> v0 … vn-1, an elementwise chain with a result for each (chain.h)
+struct Update {
+  int64_t chunk;  // elements
+  Chain chain;
+};
+
+bool prepareUpdate(Preparation* p) {
+  Instruction& instruction = *p->instruction;
+  Update* u = (Update*)instruction.parameters;
+  int64_t resultCount;
+  const double* results = attributeNumbers(p->attributes, "results", &resultCount);
+  if (instruction.inputCount > kChainInputs || instruction.outputCount < 1 || instruction.outputCount != resultCount ||
+      instruction.outputCount > instruction.inputCount) {
+    snprintf(p->error, sizeof p->error, "update: expected at most %d inputs, and a result for each output, got %lld, %lld and %lld",
+             kChainInputs, (long long)instruction.inputCount, (long long)resultCount, (long long)instruction.outputCount);
+    return false;
+  }
+  const Operand* inputs[kChainInputs];
+  for (int64_t i = 0; i < instruction.inputCount; i++) inputs[i] = &instruction.inputs[i];
+  for (int64_t i = 0; i < instruction.outputCount; i++)
+    if (instruction.outputs[i].data != inputs[i]->data) return fail(p, "update", "expected each output in the place of its variable");
+  if (!prepareChain(p, "update", inputs, instruction.inputCount, &u->chain, results)) return false;
+  const int64_t size = instruction.outputs[0].size;
+  instruction.chunks = 0;
+  if (size == 0) return true;
+  u->chain.ahead = u->chain.y;
+  u->chunk = roundedUp(chunkOf(size, p->threads), u->chain.tile);
+  instruction.chunks = quotientUp(size, u->chunk);
+  p->scratchBytes = u->chain.scratchBytes;
+  p->nanoseconds = 20 + (double)size * (u->chain.cost + 0.05 * (double)(u->chain.wholeInputs + instruction.outputCount));
+  return true;
+}
+
+void runUpdate(const Instruction* instruction, int64_t chunk, void* scratch) {
+  const Update& u = *(const Update*)instruction->parameters;
+  const int64_t begin = chunk * u.chunk;
+  runChain(u.chain, begin, lesser(instruction->outputs[0].size - begin, u.chunk), 1, 0, (float*)scratch);
+}
+
 // assign: variable value -> variable, for values that could not be computed in the variable's own memory
 bool prepareAssign(Preparation* preparation) {
   Instruction* instruction = preparation->instruction;
@@ -268,6 +308,28 @@ bool prepareIncrement(Preparation* preparation) {
 void runIncrement(const Instruction* instruction, int64_t, void*) {
   uint32_t* counter = (uint32_t*)instruction->outputs[0].data;
   *counter += 1;
+}
+
+// continueIf: x[] -> y, the same; where it is 0 the step ends.
+bool prepareContinueIf(Preparation* preparation) {
+  Instruction* instruction = preparation->instruction;
+  if (instruction->inputCount != 1 || instruction->outputCount != 1)
+    return fail(preparation, "continueIf", "expected one input and one output");
+  const Operand &x = instruction->inputs[0], &y = instruction->outputs[0];
+  if (x.dtype != Dtype::float32 || y.dtype != Dtype::float32 || x.size != 1 || y.size != 1)
+    return fail(preparation, "continueIf", "expected float32 tensors of one element");
+  instruction->chunks = 1;
+  instruction->guards = true;
+  preparation->nanoseconds = 2;
+  return true;
+}
+
+void runContinueIf(const Instruction* instruction, int64_t, void*) {
+  *(float*)instruction->outputs[0].data = *(const float*)instruction->inputs[0].data;
+}
+
+Outcome finishContinueIf(const Instruction* instruction) {
+  return *(const float*)instruction->outputs[0].data == 0 ? Outcome::endStep : Outcome::proceed;
 }
 
 // checkFinite: x0 … xn -> y int32[], 1 when no element is NaN or infinite, else 0, and the step stops here.
@@ -332,19 +394,21 @@ void runCheckFinite(const Instruction* instruction, int64_t chunk, void*) {
   instruction->shared[chunk] = total == 0 ? 1.0f : 0.0f;
 }
 
-bool finishCheckFinite(const Instruction* instruction) {
+Outcome finishCheckFinite(const Instruction* instruction) {
   bool finite = true;
   for (int64_t chunk = 0; chunk < instruction->chunks; chunk++) finite = finite && instruction->shared[chunk] != 0;
   *(int32_t*)instruction->outputs[0].data = finite;
-  return finite;
+  return finite ? Outcome::proceed : Outcome::stopRun;
 }
 
 const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
     {"assign", 0, prepareAssign, runAssign, nullptr},                             // variable value -> variable
+    {"update", sizeof(Update), prepareUpdate, runUpdate, nullptr},                // v0 … vn-1 x … -> v0 … vn-1
     {"sgd", sizeof(Sgd), prepareSgd, runSgd, nullptr},                            // p g v lr -> p v, or p g lr -> p
     {"adam", sizeof(Adam), prepareAdam, runAdam, nullptr},                        // p g m v lr step -> p m v
     {"increment", 0, prepareIncrement, runIncrement, nullptr},                    // counter -> counter
+    {"continueIf", 0, prepareContinueIf, runContinueIf, finishContinueIf},        // x -> y
     {"checkFinite", sizeof(CheckFinite), prepareCheckFinite, runCheckFinite, finishCheckFinite},    // x0 x1 … -> y
 };
 

@@ -45,6 +45,12 @@ constexpr int64_t kSharedFeedBytes = 32 * 1024;
 
 }  // namespace
 
+// How a step, or a part of one, ended: all of it ran, or the instruction that asked for an end.
+struct StepEnd {
+  Outcome outcome = Outcome::proceed;
+  int64_t instruction = -1;
+};
+
 struct Session::State {
   PlanDescription plan;
   const KernelSet* kernels = nullptr;
@@ -69,12 +75,13 @@ struct Session::State {
   void feed(const RunRequest& request, const Feed& feed, int64_t step) const;
   void feedRows(const RunRequest& request, const Feed& feed, int64_t step, int64_t first, int64_t end) const;
   void record(const RunRequest& request, int64_t step) const;
-  int64_t runInstructions(int64_t first, int64_t end);
+  StepEnd runInstructions(int64_t first, int64_t end);
   bool isWorthSharing(int64_t units, double nanoseconds) const;
-  int64_t runTogether(const Wave& wave);
-  int64_t runAlone(int64_t index);
-  int64_t runStep(const RunRequest& request, int64_t step, int64_t end);
-  int64_t runProfiledStep(const RunRequest& request, int64_t step, int64_t end, std::chrono::steady_clock::time_point began);
+  StepEnd runTogether(const Wave& wave);
+  StepEnd runAlone(int64_t index);
+  StepEnd finish(int64_t index);
+  StepEnd runStep(const RunRequest& request, int64_t step, int64_t end);
+  StepEnd runProfiledStep(const RunRequest& request, int64_t step, int64_t end, std::chrono::steady_clock::time_point began);
 };
 
 Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -448,21 +455,21 @@ void runUnit(void* context, int64_t index, int slot) {
 
 }  // namespace
 
-// Runs instructions [first, end). Returns -1, or the number of the one that ended the step.
-int64_t Session::State::runInstructions(int64_t first, int64_t end) {
+// Runs instructions [first, end), or up to the one that ends the step or stops the run.
+StepEnd Session::State::runInstructions(int64_t first, int64_t end) {
   for (const Wave& wave : waves.waves) {
     if (wave.end <= first) continue;
     if (wave.first >= end) break;
-    int64_t stoppedAt = -1;
+    StepEnd reached;
     if (wave.first >= first && wave.end <= end && isWorthSharing(wave.endUnit - wave.firstUnit, wave.nanoseconds)) {
-      stoppedAt = runTogether(wave);
+      reached = runTogether(wave);
     } else {
       const int64_t to = std::min(end, wave.end);
-      for (int64_t index = std::max(first, wave.first); index < to && stoppedAt < 0; index++) stoppedAt = runAlone(index);
+      for (int64_t index = std::max(first, wave.first); index < to && reached.outcome == Outcome::proceed; index++) reached = runAlone(index);
     }
-    if (stoppedAt >= 0) return stoppedAt;
+    if (reached.outcome != Outcome::proceed) return reached;
   }
-  return -1;
+  return {};
 }
 
 bool Session::State::isWorthSharing(int64_t units, double nanoseconds) const {
@@ -470,17 +477,17 @@ bool Session::State::isWorthSharing(int64_t units, double nanoseconds) const {
   return nanoseconds >= serialBelow || poolIsAwake(static_cast<int>(threads));
 }
 
-int64_t Session::State::runTogether(const Wave& wave) {
+StepEnd Session::State::runTogether(const Wave& wave) {
   SharedWork work = {instructions.data(), waves.units.data() + wave.firstUnit, -1, scratch.data(), scratchStride};
   parallelFor(wave.endUnit - wave.firstUnit, static_cast<int>(threads), runUnit, &work);
   for (int64_t index = wave.first; index < wave.end; index++) {
-    const PreparedInstruction& prepared = instructions[index];
-    if (prepared.finish && !prepared.finish(&prepared.instruction)) return index;
+    const StepEnd reached = finish(index);
+    if (reached.outcome != Outcome::proceed) return reached;
   }
-  return -1;
+  return {};
 }
 
-int64_t Session::State::runAlone(int64_t index) {
+StepEnd Session::State::runAlone(int64_t index) {
   const PreparedInstruction& prepared = instructions[index];
   const int64_t chunks = prepared.instruction.chunks;
   if (isWorthSharing(chunks, prepared.nanoseconds)) {
@@ -489,20 +496,26 @@ int64_t Session::State::runAlone(int64_t index) {
   } else {
     for (int64_t chunk = 0; chunk < chunks; chunk++) prepared.run(&prepared.instruction, chunk, scratch.data());
   }
-  return prepared.finish && !prepared.finish(&prepared.instruction) ? index : -1;
+  return finish(index);
+}
+
+StepEnd Session::State::finish(int64_t index) {
+  const PreparedInstruction& prepared = instructions[index];
+  const Outcome outcome = prepared.finish ? prepared.finish(&prepared.instruction) : Outcome::proceed;
+  return {outcome, index};
 }
 
 // Returns what runInstructions returns.
-int64_t Session::State::runStep(const RunRequest& request, int64_t step, int64_t end) {
+StepEnd Session::State::runStep(const RunRequest& request, int64_t step, int64_t end) {
   for (const Feed& feed : request.feeds) this->feed(request, feed, step);
-  const int64_t stoppedAt = runInstructions(request.firstInstruction, end);
+  const StepEnd reached = runInstructions(request.firstInstruction, end);
   // A step that stopped is recorded too: its loss says what happened.
   if (!request.records.empty()) record(request, step);
-  return stoppedAt;
+  return reached;
 }
 
 // The same, with a look at the clock between its parts.
-int64_t Session::State::runProfiledStep(const RunRequest& request, int64_t step, int64_t end,
+StepEnd Session::State::runProfiledStep(const RunRequest& request, int64_t step, int64_t end,
                                         std::chrono::steady_clock::time_point began) {
   const auto now = [began] {
     return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - began).count();
@@ -522,16 +535,16 @@ int64_t Session::State::runProfiledStep(const RunRequest& request, int64_t step,
 
   for (const Feed& feed : request.feeds) this->feed(request, feed, step);
   partEnded();
+  StepEnd reached;
   for (int64_t index = request.firstInstruction; index < end; index++) {
-    const int64_t stoppedAt = runAlone(index);
+    // What does not run any more has a part too, of no time.
+    if (reached.outcome == Outcome::proceed) reached = runAlone(index);
     partEnded();
-    if (stoppedAt < 0) continue;
-    record(request, step);
-    return stoppedAt;
+    if (reached.outcome == Outcome::stopRun) break;
   }
   record(request, step);
-  partEnded();
-  return -1;
+  if (reached.outcome != Outcome::stopRun) partEnded();
+  return reached;
 }
 
 RunResult Session::run(const RunRequest& request) {
@@ -545,9 +558,9 @@ RunResult Session::run(const RunRequest& request) {
                       (request.cancelled && request.cancelled->load(std::memory_order_acquire));
     if (stop) return {step, Stop::aborted, -1};
 
-    const int64_t stoppedAt =
+    const StepEnd reached =
         request.profile ? state.runProfiledStep(request, step, end, began) : state.runStep(request, step, end);
-    if (stoppedAt >= 0) return {step, Stop::nonFinite, stoppedAt};
+    if (reached.outcome == Outcome::stopRun) return {step, Stop::nonFinite, reached.instruction};
 
     if (request.control) __atomic_store_n(&request.control[1], static_cast<int32_t>(step + 1), __ATOMIC_RELEASE);
     if (request.afterStep) request.afterStep(request.afterStepContext, step + 1);

@@ -11,7 +11,7 @@ namespace thalweg {
 // An instruction that is ready to run, with what the loop needs of its kernel.
 struct PreparedInstruction {
   void (*run)(const Instruction*, int64_t chunk, void* scratch);
-  bool (*finish)(const Instruction*);
+  Outcome (*finish)(const Instruction*);
   double nanoseconds;  // the kernel's estimate, on one thread
   Instruction instruction;
 };

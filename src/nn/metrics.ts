@@ -46,11 +46,12 @@ const accuracy: Metric = {
         `Metric "accuracy" is for classification, loss "${loss.name}" is not; try meanAbsoluteError, rootMeanSquaredError or r2Score.`,
       )
     // Counts, not shares: a count of samples is exact in float32.
-    return [sum(loss.correct(prediction, target))]
+    const correct = sum(loss.correct(prediction, target))
+    return loss.counts === undefined ? [correct] : [correct, sum(loss.counts(prediction, target))]
   },
   result: (batches) => {
     const total = (values: readonly number[]) => values.reduce((a, b) => a + b, 0)
-    return total(batches.map(({ values }) => values[0][0])) / total(batches.map(({ samples }) => samples))
+    return total(batches.map(({ values }) => values[0][0])) / total(batches.map(({ samples, values }) => values[1]?.[0] ?? samples))
   },
 }
 

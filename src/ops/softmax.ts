@@ -81,7 +81,8 @@ export const softmaxOps = {
     rejects: labelRejects.map(({ operands, message }) => ({ inputs: operands, attributes: {}, message })),
   }),
 
-  // y_i = (p_i - [i = t]) dy, p = softmax(x); dy one a row, or one for all. NaN for a row whose label is no class.
+  // y_i = (p_i - [i = t]) dy, p = softmax(x); dy one a row, or one for all. NaN for a row whose label is no class,
+  // unless its dy is 0: then nobody asks for it, and it is 0 (labels to be ignored).
   // The exponentials are computed again: keeping them costs more (decision 17).
   softmaxCrossEntropyGradient: defineOp({
     name: 'softmaxCrossEntropyGradient',
@@ -132,12 +133,21 @@ function alongAxis(op: Op<Record<never, never>>, x: Tensor, axis: number): Tenso
   return transpose(apply(op, [transpose(x, swapped)], {}), swapped)
 }
 
-/** e^x over its sum along `axis` (default: the last). */
+/**
+ * y_i = e^(x_i) / Σ_j e^(x_j) along `axis` (default: the last), of the shape of x. The largest element is subtracted first, so nothing
+ * overflows.
+ *
+ * @example softmax(input(10))
+ */
 export function softmax(x: Tensor, axis = -1): Tensor {
   return alongAxis(softmaxOps.softmax, x, axis)
 }
 
-/** The logarithm of softmax, computed without forming it: x - log Σ e^x. */
+/**
+ * The logarithm of `softmax` without forming it, y_i = x_i - log Σ_j e^(x_j) along `axis` (default: the last), of the shape of x.
+ *
+ * @example logSoftmax(input(10))
+ */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return alongAxis(softmaxOps.logSoftmax, x, axis)
 }
@@ -145,9 +155,10 @@ export function logSoftmax(x: Tensor, axis = -1): Tensor {
 /**
  * -log softmax(x)_t, row by row, computed without forming softmax.
  *
- * @param logits [..., classes].
- * @param labels int32 class numbers, [...].
+ * @param logits x, [..., classes].
+ * @param labels t, int32 class numbers, [...].
  * @returns One loss a label, [...]; NaN where the label is not among 0 … classes - 1.
+ * @example softmaxCrossEntropy(input(10), input([], { dtype: 'int32' }))
  */
 export function softmaxCrossEntropy(logits: Tensor, labels: Tensor): Tensor {
   return apply(softmaxOps.softmaxCrossEntropy, [logits, labels], {})

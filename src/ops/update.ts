@@ -1,8 +1,9 @@
 /** Ops that write variables: the end of a training step. They work on flat memory, so the planner joins neighbours into one pass. */
-import { ShapeError } from '../errors.ts'
+import { GraphError, ShapeError } from '../errors.ts'
 import { defineOp, integers, type Op, type Sample, spec, uniform } from '../graph/op.ts'
-import { formatShape, sameShape } from '../graph/shape.ts'
-import { apply, expectDtype, type Spec, type Tensor } from '../graph/tensor.ts'
+import { broadcastShapes, formatShape, sameShape } from '../graph/shape.ts'
+import { apply, expectDtype, locate, type Spec, type Tensor } from '../graph/tensor.ts'
+import { isVariable } from './source.ts'
 
 export interface SgdAttributes {
   readonly momentum: number
@@ -17,6 +18,16 @@ export interface AdamAttributes {
   readonly epsilon: number
   /** Decoupled decay (AdamW): the parameter shrinks by learningRate · weightDecay. */
   readonly weightDecay: number
+}
+
+/** Several variables set at once; in the graph without steps, in a plan with the elementwise ops that give the values. */
+export interface UpdateAttributes {
+  /** How many of the inputs are variables: the first ones. */
+  readonly targets: number
+  /** As in a chain (`ChainAttributes`): operand k < inputs is an input, inputs + k the result of step k. */
+  readonly steps: readonly string[]
+  /** For each variable the operand that is its new value. */
+  readonly results: readonly number[]
 }
 
 function alike(where: string, what: string, inputs: readonly Spec[]): void {
@@ -42,6 +53,11 @@ const adamSample = (size: number[], weightDecay = 0): Sample<AdamAttributes> => 
   attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay },
 })
 
+const updateSample = (sizes: number[][], targets: number, steps: string[], results: number[]): Sample<UpdateAttributes> => ({
+  inputs: sizes.map((size) => uniform(size)),
+  attributes: { targets, steps, results },
+})
+
 export const updateOps = {
   // variable = value. Usually no instruction is left: the planner lets `value` be computed in the variable's memory.
   assign: defineOp({
@@ -55,7 +71,42 @@ export const updateOps = {
     rejects: [{ inputs: [spec([3]), spec([4])], attributes: {}, message: /one shape, got \[3\] and \[4\]/ }],
   }),
 
-  // d = g + weightDecay p; v = momentum v + d; p -= rate (nesterov ? d + momentum v : v).   [p g v rate] or, without momentum, [p g rate]
+  // Each of the first `targets` inputs = its value, all at once: every value is made from what the variables held before.
+  update: defineOp<UpdateAttributes>({
+    name: 'update',
+    writes: ({ targets }) => Array.from({ length: targets }, (_, i) => i),
+    flat: true,
+    infer: (inputs, { targets, steps, results }, where) => {
+      if (targets < 1 || targets > inputs.length || results.length !== targets)
+        throw new ShapeError(`${where}: expected one result for each variable, got ${results.length} for ${targets}.`)
+      const [{ shape }] = inputs
+      alike(where, 'variables', inputs.slice(0, targets))
+      inputs.reduce((joined, input) => broadcastShapes(where, joined, input.shape), shape)
+      if (results.some((result) => result < 0 || result >= inputs.length + steps.length))
+        throw new ShapeError(`${where}: results must be operands below ${inputs.length + steps.length}, got ${results.join(', ')}.`)
+      return inputs[0]
+    },
+    samples: [
+      updateSample([[7], [7]], 1, [], [1]),
+      updateSample([[3, 5], [3, 5], [3, 5], []], 2, ['multiply 2 3', 'subtract 0 4', 'add 1 2'], [5, 6]),
+      // The second value is made from the first variable as it was.
+      updateSample([[1031], [1031], []], 2, ['add 0 1', 'multiply 0 2'], [3, 4]),
+      updateSample([[1031], [1031]], 2, ['add 0 1'], [1, 0]),
+      updateSample([[19, 33], [33], []], 1, ['multiply 0 1'], [3]),
+      updateSample([[40_007], [40_007], []], 2, ['square 0', 'multiply 1 2', 'add 3 4', 'sqrt 3'], [6, 5]),
+      updateSample([[5], []], 1, [], [1]),
+      updateSample([[0], [0]], 1, ['square 1'], [2]),
+    ],
+    rejects: [
+      { inputs: [spec([3]), spec([4])], attributes: { targets: 2, steps: [], results: [1, 0] }, message: /one shape, got \[3\] and \[4\]/ },
+      { inputs: [spec([3]), spec([3])], attributes: { targets: 1, steps: [], results: [] }, message: /one result for each variable/ },
+      { inputs: [spec([3]), spec([3])], attributes: { targets: 1, steps: [], results: [2] }, message: /operands below 2, got 2/ },
+      { inputs: [spec([3]), spec([4])], attributes: { targets: 1, steps: [], results: [1] }, message: /\[3\] and \[4\] do not broadcast/ },
+    ],
+  }),
+
+  // d = g + weightDecay p; v = momentum v + d; v below 2^-110 becomes 0; p -= rate (nesterov ? d + momentum v : v).
+  // [p g v rate] or, without momentum, [p g rate]
   sgd: defineOp<SgdAttributes>({
     name: 'sgd',
     writes: ({ momentum }) => (momentum === 0 ? [0] : [0, 2]),
@@ -122,6 +173,23 @@ export const updateOps = {
     rejects: [{ inputs: [spec([])], attributes: {}, message: /must be int32/ }],
   }),
 
+  // y = x; where x is 0 the step ends here, and what follows waits for a later one.
+  continueIf: defineOp({
+    name: 'continueIf',
+    infer: ([x], _, where) => {
+      scalar(where, 'condition', x, 'float32')
+      return x
+    },
+    samples: [
+      { inputs: [uniform([], { low: 1, high: 1 })], attributes: {} },
+      { inputs: [uniform([], { low: 0, high: 0 })], attributes: {} },
+    ],
+    rejects: [
+      { inputs: [spec([2])], attributes: {}, message: /condition must be a scalar, got shape \[2\]/ },
+      { inputs: [spec([], 'int32')], attributes: {}, message: /must be float32/ },
+    ],
+  }),
+
   // y = 1 if every element of every operand is finite; otherwise y = 0 and the step stops before what follows.
   checkFinite: defineOp({
     name: 'checkFinite',
@@ -138,14 +206,63 @@ export const updateOps = {
   }),
 }
 
-/** Sets a variable; the result is its new value. */
+/** The variable that a tensor is, or is an update of; null for any other. */
+export function variableBehind(tensor: Tensor): Tensor | null {
+  let x = tensor
+  while (x.op.writes !== undefined) x = x.inputs[0]
+  return isVariable(x) ? x : null
+}
+
+function expectVariable(where: string, target: Tensor): void {
+  if (variableBehind(target) === null)
+    throw new GraphError(`${where}: expected a variable, such as parameter(…) makes, or an update of one, got ${target}.`)
+}
+
+/**
+ * Sets a variable at the end of a step; the result is its new value, for what has to read it.
+ *
+ * @param target A variable or the result of an earlier update of it.
+ * @param value float32, of the variable's shape.
+ * @throws GraphError if the target is no variable.
+ * @example assign(parameter('average', [4], zeros), multiply(parameter('kernel', [4], ones), 0.5))
+ */
 export function assign(target: Tensor, value: Tensor): Tensor {
+  expectVariable(locate('assign'), target)
   return apply(updateOps.assign as Op, [target, value], {})
+}
+
+/**
+ * Sets several variables of one shape at once, in one pass over memory; all values are made from what the variables held before.
+ *
+ * @param targets Variables, or results of earlier updates.
+ * @param values As many, of the variables' shape or a scalar. What they are made of by elementwise ops belongs to the pass.
+ * @returns The first variable after the update, for what has to read it; of the others nothing can be read again in this step.
+ * @throws GraphError if a target is no variable, or listed twice.
+ * @example assignAll([parameter('a', [4], zeros), parameter('b', [4], ones)], [constant(1), constant(2)])
+ */
+export function assignAll(targets: readonly Tensor[], values: readonly Tensor[]): Tensor {
+  if (targets.length !== values.length)
+    throw new ShapeError(
+      `${locate('update')}: expected a value for each variable, got ${targets.length} variables and ${values.length} values.`,
+    )
+  for (const target of targets) expectVariable(locate('update'), target)
+  if (new Set(targets.map(variableBehind)).size < targets.length) throw new GraphError(`${locate('update')}: a variable is listed twice.`)
+  const results = values.map((_, i) => targets.length + i)
+  return apply(updateOps.update, [...targets, ...values], { targets: targets.length, steps: [], results })
 }
 
 /** Adds 1 to an int32 scalar variable. */
 export function increment(counter: Tensor): Tensor {
   return apply(updateOps.increment, [counter], {})
+}
+
+/**
+ * Ends a training step here when the condition (a float32 scalar) is 0: the updates behind it wait for a later step.
+ *
+ * @example continueIf(greater(parameter('count', [], zeros), 3))
+ */
+export function continueIf(condition: Tensor): Tensor {
+  return apply(updateOps.continueIf, [condition], {})
 }
 
 /** Stops a training step before any update if one of the values is NaN or infinite. */

@@ -1,46 +1,9 @@
-/** Optimizers: how a step changes the parameters. Each is one op over flat memory, part of the plan. */
+/** The optimizers by name. Each is one pass over flat memory, part of the plan. */
 import { checkOptions, describe, type Hints, OptionError, unknownName } from '../errors.ts'
-import { apply, type Tensor } from '../graph/tensor.ts'
+import { apply } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
-import { type LearningRate, scheduleFor } from './schedules.ts'
-
-/** What an optimizer updates one parameter from. */
-export interface UpdateCall {
-  readonly parameter: Tensor
-  readonly gradient: Tensor
-  /** One variable per slot, of the parameter's shape, starting at 0. */
-  readonly slots: readonly Tensor[]
-  readonly learningRate: Tensor
-  /** Steps taken so far, int32. */
-  readonly step: Tensor
-}
-
-/** An optimizer: what it keeps for each parameter element, and the op that updates one parameter. */
-export interface Optimizer {
-  readonly name: string
-  readonly learningRate: LearningRate
-  /** Names of the values it keeps for each parameter element. */
-  readonly slots: readonly string[]
-  update(call: UpdateCall): Tensor
-}
-
-/** What float32 no longer holds (3.4028235677973366e38, the first number that rounds to infinity). */
-const MAX_FLOAT = 2 ** 128 - 2 ** 103
-
-/** The smallest float32 above 0: what is less would become 0, and 0 / 0 is NaN. */
-const MIN_FLOAT = 2 ** -149
-
-function check(where: string, name: string, value: unknown, minimum: number, below = Number.POSITIVE_INFINITY): void {
-  if (typeof value === 'number' && value >= minimum && value < below) return
-  const range =
-    below === Number.POSITIVE_INFINITY ? `a number of at least ${minimum}` : `a number of at least ${minimum} and below ${below}`
-  throw new OptionError(`${where}: ${name} must be ${range}, got ${describe(value)}.`)
-}
-
-function checkRate(where: string, rate: unknown): void {
-  if (typeof rate === 'object' || typeof rate === 'function' || typeof rate === 'string') scheduleFor(where, rate as LearningRate)
-  else check(where, 'learningRate', rate, 0, MAX_FLOAT)
-}
+import { checkNumber, checkRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 const hints: Hints = { lr: 'did you mean "learningRate"?' }
 
@@ -63,17 +26,13 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   checkOptions('sgd', options, ['learningRate', 'momentum', 'nesterov', 'weightDecay'], hints)
   const { learningRate = 0.01, momentum = 0, nesterov = false, weightDecay = 0 } = options
   checkRate('sgd', learningRate)
-  check('sgd', 'momentum', momentum, 0, 1)
-  check('sgd', 'weightDecay', weightDecay, 0, MAX_FLOAT)
+  checkNumber('sgd', 'momentum', momentum, 0, 1)
+  checkNumber('sgd', 'weightDecay', weightDecay, 0, MAX_FLOAT)
   if (typeof nesterov !== 'boolean') throw new OptionError(`sgd: nesterov must be true or false, got ${describe(nesterov)}.`)
   if (nesterov && momentum === 0) throw new OptionError('sgd: nesterov needs a momentum above 0, got 0; try momentum 0.9.')
-  return {
-    name: 'sgd',
-    learningRate,
-    slots: momentum === 0 ? [] : ['velocity'],
-    update: ({ parameter, gradient, slots, learningRate: rate }) =>
-      apply(updateOps.sgd, [parameter, gradient, ...slots, rate], { momentum, nesterov, weightDecay }),
-  }
+  return perParameter('sgd', learningRate, momentum === 0 ? [] : ['velocity'], ({ value, gradient, slots, store }, rate) =>
+    apply(updateOps.sgd, [value, store(gradient), ...Object.values(slots), rate], { momentum, nesterov, weightDecay }),
+  )
 }
 
 export interface AdamOptions {
@@ -109,17 +68,13 @@ export function adamW(options: AdamWOptions = {}): Optimizer {
 function adamLike(name: string, options: AdamWOptions): Optimizer {
   const { learningRate = 0.001, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-7, weightDecay = 0.004 } = options
   checkRate(name, learningRate)
-  check(name, 'beta1', beta1, 0, 1)
-  check(name, 'beta2', beta2, 0, 1)
-  check(name, 'epsilon', epsilon, MIN_FLOAT, MAX_FLOAT)
-  check(name, 'weightDecay', weightDecay, 0, MAX_FLOAT)
-  return {
-    name,
-    learningRate,
-    slots: ['mean', 'square'],
-    update: ({ parameter, gradient, slots: [mean, square], learningRate: rate, step }) =>
-      apply(updateOps.adam, [parameter, gradient, mean, square, rate, step], { beta1, beta2, epsilon, weightDecay }),
-  }
+  checkNumber(name, 'beta1', beta1, 0, 1)
+  checkNumber(name, 'beta2', beta2, 0, 1)
+  checkNumber(name, 'epsilon', epsilon, MIN_FLOAT, MAX_FLOAT)
+  checkNumber(name, 'weightDecay', weightDecay, 0, MAX_FLOAT)
+  return perParameter(name, learningRate, ['mean', 'square'], ({ value, gradient, slots: { mean, square }, store }, rate, step) =>
+    apply(updateOps.adam, [value, store(gradient), mean, square, rate, step], { beta1, beta2, epsilon, weightDecay }),
+  )
 }
 
 const named = { sgd, adam, adamW }
@@ -129,9 +84,9 @@ export type OptimizerName = keyof typeof named
 /** An optimizer by name with its defaults, or one made with options. */
 export function optimizerFor(where: string, choice: OptimizerName | Optimizer): Optimizer {
   if (typeof choice === 'object' && choice !== null) {
-    if (typeof choice.update === 'function' && Array.isArray(choice.slots)) return choice
+    if (typeof choice.update === 'function' && Array.isArray(choice.learningRates)) return choice
     throw new OptionError(
-      `${where}: an optimizer of your own needs learningRate, slots and the function update, got ${Object.keys(choice).join(', ') || 'none of them'}.`,
+      `${where}: an optimizer of your own needs learningRates and the function update, got ${Object.keys(choice).join(', ') || 'none of them'}.`,
     )
   }
   if (typeof choice === 'function') {

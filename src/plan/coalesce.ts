@@ -56,8 +56,15 @@ function writesVariables(instruction: Instruction): boolean {
 
 function joinInstructions(a: Instruction, b: Instruction, tensors: PlanTensor[]): Instruction | null {
   if (a.op !== b.op || !writesVariables(a) || JSON.stringify(a.attributes) !== JSON.stringify(b.attributes)) return null
-  // Operands that are the same tensor in both (learning rate, step) stay; all others must adjoin.
-  const adjoin = a.inputs.every((input, i) => input === b.inputs[i] || follows(tensors[input], tensors[b.inputs[i]]))
+  if (a.inputs.length !== b.inputs.length) return null
+  // Scalars that are the same tensor in both (learning rate, step) stay; all others must be as large as the variable, and adjoin.
+  const whole = (instruction: Instruction, i: number) =>
+    sizeOf(tensors[instruction.inputs[i]].shape) === sizeOf(tensors[instruction.inputs[0]].shape)
+  const adjoin = a.inputs.every((input, i) =>
+    input === b.inputs[i]
+      ? sizeOf(tensors[input].shape) === 1
+      : whole(a, i) && whole(b, i) && follows(tensors[input], tensors[b.inputs[i]]),
+  )
   if (!adjoin || a.inputs.every((input, i) => input === b.inputs[i])) return null
   const merged = new Map<number, number>()
   const merge = (first: number, second: number): number => {
@@ -67,12 +74,17 @@ function joinInstructions(a: Instruction, b: Instruction, tensors: PlanTensor[])
     merged.set(first, tensors.push(join(tensors[first], tensors[second])) - 1)
     return tensors.length - 1
   }
-  return {
-    ...a,
-    inputs: a.inputs.map((input, i) => merge(input, b.inputs[i])),
-    outputs: a.outputs.map((output, i) => merge(output, b.outputs[i])),
-    layer: null,
-  }
+  const inputs = a.inputs.map((input, i) => merge(input, b.inputs[i]))
+  const outputs = a.outputs.map((output, i) => merge(output, b.outputs[i]))
+  // The second may not read what the first has written, but for what lies in the place of its own result.
+  const apart = outputs.every((output) => inputs.every((input) => !overlapInPart(tensors[output], tensors[input])))
+  return apart ? { ...a, inputs, outputs, layer: null } : null
+}
+
+function overlapInPart(a: PlanTensor, b: PlanTensor): boolean {
+  const [endOfA, endOfB] = [a, b].map(({ offset, shape }) => offset + sizeOf(shape) * 4)
+  const overlap = a.block === b.block && a.offset < endOfB && b.offset < endOfA
+  return overlap && (a.offset !== b.offset || endOfA !== endOfB)
 }
 
 /** A flat op over a list of any length (checkFinite): neighbours in the list that adjoin in memory become one operand. */

@@ -1,10 +1,10 @@
 import { checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
-import { sizeOf } from '../graph/shape.ts'
 import { Purpose, RandomStream } from '../random.ts'
-import { epochHints, type RowSplit } from './epochs.ts'
-import { type FitOptions, fitOptionNames, fitRows, type History } from './fit.ts'
+import type { RowSplit } from './epochs.ts'
+import { type FitOptions, fitRows, type History } from './fit.ts'
 import { Model, type TrainingData } from './model.ts'
 import { type EpochValues, Objective, type Samples } from './objective.ts'
+import { epochHints, fitOptionNames } from './options.ts'
 
 /** Options of `kFold`. */
 export interface KFoldOptions {
@@ -145,9 +145,8 @@ export async function crossValidate(
     return model
   }
   let model = next(0)
-  const objective = new Objective(where, model, fitOptions)
-  const samples = objective.toSamples(where, data)
-  const splits = foldsOf(where, stratified ? labelsOf(objective, samples) : samples.count, { folds, repeats, seed })
+  const samples = new Objective(where, model, fitOptions).toSamples(where, data)
+  const splits = foldsOf(where, stratified ? labelsOf(where, samples) : samples.count, { folds, repeats, seed })
   const results: { values: EpochValues; history: History }[] = []
   for (const [fold, split] of splits.entries()) {
     if (fold > 0) model = next(fold)
@@ -162,10 +161,15 @@ export async function crossValidate(
 }
 
 /** The class of each sample: its target, or for targets of several numbers the largest. */
-function labelsOf(objective: Objective, { y, count }: Samples): number[] {
-  const width = sizeOf(objective.target.shape.slice(1) as number[])
+function labelsOf(where: string, { y, count }: Samples): number[] {
+  if (y.length > 1)
+    throw new OptionError(
+      `${where}: stratified needs a model of one output, this one has ${y.length}; leave it out, or use kFold with labels.`,
+    )
+  const [{ values }] = y
+  const width = values.length / count
   return Array.from({ length: count }, (_, i) => {
-    const row = y.values.subarray(i * width, (i + 1) * width)
+    const row = values.subarray(i * width, (i + 1) * width)
     return width === 1 ? row[0] : row.indexOf(Math.max(...row))
   })
 }

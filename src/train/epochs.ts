@@ -1,19 +1,21 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
-import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, OptionError } from '../errors.ts'
+import { AbortError, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
-import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
-import { type Optimizer, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
+import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
 import { checkedRate, scheduleFor } from '../optim/schedules.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import type { Model, TrainingData } from './model.ts'
-import { type EpochValues, Objective, type ObjectiveOptions, type Run, type Samples } from './objective.ts'
+import { validationName } from './names.ts'
+import { type EpochValues, hasWeights, Objective, type ObjectiveOptions, type PerOutput, type Run, type Samples } from './objective.ts'
+import { Pace } from './pace.ts'
 import { Trainer } from './trainer.ts'
+import type { ClassWeights } from './weights.ts'
 
 export interface EpochOptions extends ObjectiveOptions {
   /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
@@ -31,6 +33,11 @@ export interface EpochOptions extends ObjectiveOptions {
   readonly validationData?: TrainingData
   /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1. */
   readonly validationSplit?: number
+  /**
+   * By what the loss of each training sample of a class is multiplied, besides its own weight: one number a class, or by class number, { 1: 5 }; for several
+   * outputs by output name. Default 1.
+   */
+  readonly classWeights?: PerOutput<ClassWeights>
   /** Whether each epoch goes through the samples in a new order; default true. */
   readonly shuffle?: boolean
   /** Stops the run within one step. */
@@ -52,35 +59,8 @@ type OnSteps = (steps: StepGroup) => void
 
 /** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
 const MILLISECONDS_TOGETHER = 10
-/** How long this may hold the event loop. */
-const MILLISECONDS_AT_ONCE = 1
 /** Of the orders of epochs that are run together. */
 const MOST_ROWS_TOGETHER = 1 << 20
-
-export const epochOptionNames = [
-  'loss',
-  'metrics',
-  'optimizer',
-  'epochs',
-  'initialEpoch',
-  'batchSize',
-  'validationData',
-  'validationSplit',
-  'shuffle',
-  'signal',
-]
-
-const ofModel = 'it is an option of sequential and model.'
-const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
-
-/** Options that belong elsewhere. */
-export const epochHints: Hints = {
-  seed: ofModel,
-  executor: ofModel,
-  threads: ofModel,
-  learningRate: ofOptimizer,
-  lr: ofOptimizer,
-}
 
 /** The trainer of each model's last run, and which weights it belongs to. */
 const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly generation: number }>()
@@ -99,10 +79,10 @@ export class Epochs implements TrainingRun {
   readonly trainer: Trainer
   readonly stepsPerEpoch: number
   private readonly batchSize: number
-  private readonly schedule: Schedule
+  /** Of each learning rate of the optimizer, and whether it is the same number in all steps. */
+  private readonly schedules: readonly Schedule[]
+  private readonly constantRates: readonly boolean[]
   private readonly extent: ScheduleRun
-  /** Whether the rate is one number for all steps. */
-  private readonly constantRate: boolean
   private scale = 1
   private latestStep: number
   private readonly shuffle: boolean
@@ -120,7 +100,7 @@ export class Epochs implements TrainingRun {
 
   /** @param split In place of a part that the options hold out. */
   constructor(where: string, model: Model, data: TrainingData, options: EpochOptions, split?: RowSplit) {
-    const { epochs = 1, initialEpoch = 0, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
+    const { epochs = 1, initialEpoch = 0, batchSize = 32, shuffle = true, validationData, validationSplit = 0, classWeights } = options
     checkCount(where, 'epochs', epochs)
     if (!Number.isSafeInteger(initialEpoch) || initialEpoch < 0 || initialEpoch >= epochs)
       throw new OptionError(
@@ -138,18 +118,20 @@ export class Epochs implements TrainingRun {
     this.epochs = epochs
     this.initialEpoch = initialEpoch
     this.shuffle = shuffle
-    this.trainer = trainerFor(where, model, options)
-    const { learningRate } = this.trainer.optimizer
-    this.constantRate = typeof learningRate === 'number'
-    this.schedule = scheduleFor(where, learningRate)
+    const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
+    this.trainer = trainerFor(where, model, options, weighted)
+    const { learningRates } = this.trainer.optimizer
+    this.schedules = learningRates.map((rate) => scheduleFor(where, rate))
+    this.constantRates = learningRates.map((rate) => typeof rate === 'number')
     const { objective } = this.trainer
-    this.samples = objective.toSamples(where, data)
-    const held = split ?? splitRows(where, model.seed, this.samples.count, validationSplit)
+    const samples = objective.toSamples(where, data)
+    this.samples = classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)
+    const held = split ?? splitRows(where, model.seed, samples.count, validationSplit)
     this.validation =
       validationData !== undefined
         ? objective.toSamples(`${where}: validationData`, validationData)
         : held.validation.length > 0
-          ? pick(this.trainer, this.samples, held.validation)
+          ? pick(samples, held.validation)
           : null
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
@@ -162,12 +144,12 @@ export class Epochs implements TrainingRun {
 
   /** The names of what an epoch measures. */
   get valueNames(): readonly string[] {
-    const names = ['loss', ...this.trainer.objective.metrics.map(({ name }) => name)]
+    const names = this.trainer.objective.valueNames
     return this.validation === null ? names : [...names, ...names.map(validationName)]
   }
 
   get learningRate(): number {
-    return this.rateOf(this.latestStep)
+    return this.rateOf(this.schedules[0], this.latestStep)
   }
 
   get learningRateScale(): number {
@@ -185,8 +167,8 @@ export class Epochs implements TrainingRun {
   }
 
   modeOf(value: string): 'min' | 'max' {
-    const metric = this.trainer.objective.metrics.find(({ name }) => value === name || value === validationName(name))
-    return metric?.mode ?? 'min'
+    const found = this.trainer.objective.metrics.find(({ name }) => value === name || value === validationName(name))
+    return found?.metric.mode ?? 'min'
   }
 
   latestGradients(): Record<string, Float32Array> {
@@ -230,7 +212,10 @@ export class Epochs implements TrainingRun {
       const session = this.trainer.session(batchSize)
       const stepsBefore = before
       let reported = 0
-      const rateFeed = rates === null ? [] : this.trainer.feedLearningRates(session.plan, rates.subarray(before, before + steps))
+      const rateFeeds = this.trainer.feedLearningRates(
+        session.plan,
+        rates.map((each) => each?.subarray(before, before + steps) ?? null),
+      )
       const report = (first: number, losses: Float32Array) => {
         if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
@@ -238,7 +223,7 @@ export class Epochs implements TrainingRun {
       const result = await this.model.exclusive(() => {
         const running = session.run({
           steps,
-          feeds: [...feeds, ...rateFeed],
+          feeds: [...feeds, ...rateFeeds],
           order: order.subarray(firstRow, firstRow + steps * batchSize),
           record: objective.recorded,
           signal,
@@ -273,24 +258,25 @@ export class Epochs implements TrainingRun {
     return this.validation === null ? null : this.trainer.objective.measure(this.validation, EVALUATION_BATCH, signal)
   }
 
-  /** The rate of each step of `count` epochs; null if it is one number, which has then been set. */
-  private async ratesOf(epoch: number, count: number): Promise<Float32Array | null> {
+  /** Sets the learning rates of `count` epochs; for one that changes, gives the rate of each step. */
+  private async ratesOf(epoch: number, count: number): Promise<readonly (Float32Array | null)[]> {
     const first = epoch * this.stepsPerEpoch
-    if (this.constantRate) {
-      this.trainer.learningRate = this.rateOf(first)
-      return null
-    }
-    const rates = new Float32Array(count * this.stepsPerEpoch)
+    this.trainer.learningRates = this.schedules.map((schedule) => this.rateOf(schedule, first))
     const pace = new Pace()
-    for (let i = 0; i < rates.length; i++) {
-      rates[i] = this.rateOf(first + i)
-      if (i % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
+    const rates: (Float32Array | null)[] = []
+    for (const [i, schedule] of this.schedules.entries()) {
+      const each = this.constantRates[i] ? null : new Float32Array(count * this.stepsPerEpoch)
+      rates.push(each)
+      for (let step = 0; each !== null && step < each.length; step++) {
+        each[step] = this.rateOf(schedule, first + step)
+        if (step % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
+      }
     }
     return rates
   }
 
-  private rateOf(step: number): number {
-    const rate = this.scale * checkedRate(this.schedule, step, this.extent)
+  private rateOf(schedule: Schedule, step: number): number {
+    const rate = this.scale * checkedRate(schedule, step, this.extent)
     if (!Number.isFinite(Math.fround(rate)))
       throw new OptionError(`learningRateScale: ${this.scale} times the learning rate of step ${step} is more than float32 holds.`)
     return rate
@@ -353,20 +339,6 @@ export class Epochs implements TrainingRun {
   }
 }
 
-/** Keeps long work on the main thread from holding the event loop. */
-export class Pace {
-  private begun = performance.now()
-
-  isTooLong(): boolean {
-    return performance.now() - this.begun > MILLISECONDS_AT_ONCE
-  }
-
-  async giveWay(): Promise<void> {
-    await setImmediate()
-    this.begun = performance.now()
-  }
-}
-
 /** The `i`-th of `count` epochs that ran in one. */
 function partOf({ batchSize, completed, records }: Run, i: number, count: number): Run {
   const part = (values: Records[string]) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)
@@ -374,15 +346,10 @@ function partOf({ batchSize, completed, records }: Run, i: number, count: number
   return { batchSize, completed: completed / count, records: parts }
 }
 
-/** `loss` gives `validationLoss`. */
-export function validationName(name: string): string {
-  return `validation${name[0].toUpperCase()}${name.slice(1)}`
-}
-
 /** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
-function trainerFor(where: string, model: Model, options: EpochOptions): Trainer {
+function trainerFor(where: string, model: Model, options: EpochOptions, weighted: boolean): Trainer {
   const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
-  const objective = new Objective(where, model, options)
+  const objective = new Objective(where, model, options, weighted)
   const last = trainers.get(model)
   return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
 }
@@ -398,18 +365,14 @@ function splitRows(where: string, seed: number, count: number, split: number): R
 }
 
 /** Copies chosen rows. */
-function pick(trainer: Trainer, samples: Samples, rows: Int32Array): Samples {
-  const copy = (from: Rows, width: number): Rows => {
+function pick({ x, y, weights }: Samples, rows: Int32Array): Samples {
+  const copy = (from: Rows): Rows => {
+    const width = from.values.length / from.count
     const bytes = rows.length * width * 4
     const buffer = allocateShared(bytes, `The validation samples need ${formatBytes(bytes)}`, 'Try a smaller validationSplit.')
     const values = from.values instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
     rows.forEach((row, i) => values.set(from.values.subarray(row * width, (row + 1) * width), i * width))
     return { values, count: rows.length }
   }
-  const widths = trainer.model.inputs.map((input) => sizeOf(input.shape.slice(1) as number[]))
-  return {
-    x: samples.x.map((x, i) => copy(x, widths[i])),
-    y: copy(samples.y, sizeOf(trainer.objective.target.shape.slice(1) as number[])),
-    count: rows.length,
-  }
+  return { x: x.map(copy), y: y.map(copy), weights: weights.map(copy), count: rows.length }
 }

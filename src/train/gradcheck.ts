@@ -6,7 +6,6 @@ import { referenceExecutor } from '../executors/reference/index.ts'
 import { concrete } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { constantOf } from '../nn/initializers.ts'
-import type { LossChoice } from '../nn/losses.ts'
 import { gradients } from '../ops/gradients.ts'
 import { expectScalar, variable } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
@@ -14,11 +13,14 @@ import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { Model, type NamedVariable, type TrainingData } from './model.ts'
-import { Objective } from './objective.ts'
+import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
 
+/** What `gradcheck` checks, and how closely. */
 export interface GradcheckOptions {
-  /** For a model: what it is trained for. */
-  readonly loss?: LossChoice
+  /** For a model: what it is trained for; for a function default none. */
+  readonly loss?: ObjectiveOptions['loss']
+  /** For a model of several outputs: as for `fit`; default 1 each. */
+  readonly lossWeights?: ObjectiveOptions['lossWeights']
   /** Largest allowed error; default 1e-5. */
   readonly tolerance?: number
   /** Step of the central difference; default 1e-5. */
@@ -27,6 +29,7 @@ export interface GradcheckOptions {
   readonly elements?: number
 }
 
+/** One parameter, and the element of it that fits worst. */
 export interface GradcheckEntry {
   readonly parameter: string
   /** How many of its elements were checked, of `size`. */
@@ -36,10 +39,14 @@ export interface GradcheckEntry {
   readonly worst: { readonly index: readonly number[]; readonly analytic: number; readonly numeric: number; readonly error: number }
 }
 
+/** What `gradcheck` found. */
 export interface GradcheckReport {
+  /** Whether no error is above the tolerance. */
   readonly ok: boolean
+  /** The loss of the sample. */
   readonly loss: number
   readonly tolerance: number
+  /** In order of creation. */
   readonly parameters: readonly GradcheckEntry[]
   /** A table. */
   toString(): string
@@ -51,6 +58,7 @@ export interface GradcheckReport {
  *
  * @param subject A model, with `sample` as { x, y } and option `loss`; or a function from symbolic tensors to a scalar, with `sample` as
  *   an array of their values.
+ * @example gradcheck((x) => sum(square(tanh(x))), [[0.3, -0.7, 1.2]]).ok
  */
 export function gradcheck(subject: Model, sample: TrainingData, options: GradcheckOptions): GradcheckReport
 export function gradcheck(
@@ -63,7 +71,7 @@ export function gradcheck(
   sample: TrainingData | readonly NumbersLike[],
   options: GradcheckOptions = {},
 ): GradcheckReport {
-  checkOptions('gradcheck', options, ['loss', 'tolerance', 'step', 'elements'])
+  checkOptions('gradcheck', options, ['loss', 'lossWeights', 'tolerance', 'step', 'elements'])
   const { tolerance = 1e-5, step = 1e-5, elements = 100 } = options
   for (const [name, value] of Object.entries({ tolerance, step })) {
     if (typeof value !== 'number' || !(value > 0))
@@ -117,9 +125,9 @@ interface Checked {
   readonly backward: Loaded
 }
 
-function checkedModel(subject: Model, sample: TrainingData, { loss }: GradcheckOptions): Checked {
+function checkedModel(subject: Model, sample: TrainingData, { loss, lossWeights }: GradcheckOptions): Checked {
   if (loss === undefined) throw new OptionError('gradcheck: for a model, option "loss" is required.')
-  const objective = new Objective('gradcheck', subject, { loss })
+  const objective = new Objective('gradcheck', subject, { loss, lossWeights }, hasWeights(sample))
   const samples = objective.toSamples('gradcheck', sample)
   const feeds = objective.feeds(samples)
   const checked = prepare(objective.total, subject.parameters, subject.variables, objective.inputs(), samples.count, subject)

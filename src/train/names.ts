@@ -36,6 +36,16 @@ export function nameInputs(inputs: readonly Tensor[], layerNames: ReadonlyMap<Sc
   )
 }
 
+/** The name of the layer an output comes from; `output_2` if that is none, or an earlier output's. */
+export function nameOutputs(outputs: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): string[] {
+  const names: string[] = []
+  outputs.forEach(({ scope }, i) => {
+    const name = scope === null ? undefined : layerNames.get(scope)
+    names.push(name === undefined || names.includes(name) ? `output_${i + 1}` : name)
+  })
+  return names
+}
+
 export function nameVariables(nodes: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): NamedVariable[] {
   const found = [...nodes.filter(isVariable), seedVariable, stepVariable]
   const taken = new Map<string, number>()
@@ -47,4 +57,9 @@ export function nameVariables(nodes: readonly Tensor[], layerNames: ReadonlyMap<
     taken.set(full, count)
     return { variable, name: count === 1 ? full : `${full}_${count}` }
   })
+}
+
+/** `loss` gives `validationLoss`. */
+export function validationName(name: string): string {
+  return `validation${name[0].toUpperCase()}${name.slice(1)}`
 }

@@ -1,11 +1,14 @@
 import { checkOptions, checkSignal, type Hints, OptionError } from '../errors.ts'
 import type { StepGroup } from './callbacks/callback.ts'
-import { type EpochOptions, Epochs, epochHints, epochOptionNames } from './epochs.ts'
+import { type EpochOptions, Epochs } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
+import { epochHints, epochOptionNames } from './options.ts'
 
+/** How `Model.train` trains. */
 export type TrainOptions = EpochOptions
 
+/** A step is done. */
 export interface StepEvent {
   readonly type: 'step'
   readonly epoch: number
@@ -14,12 +17,14 @@ export interface StepEvent {
   readonly loss: number
 }
 
+/** An epoch is done. */
 export interface EpochEvent {
   readonly type: 'epoch'
   readonly epoch: number
   readonly values: EpochValues
 }
 
+/** What a `train()` loop is given. */
 export type TrainEvent = StepEvent | EpochEvent
 
 const hints: Hints = {

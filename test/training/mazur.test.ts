@@ -7,7 +7,7 @@ import { Arena } from '../../src/executors/arena.ts'
 import { referenceExecutor } from '../../src/executors/reference/index.ts'
 import {
   add,
-  constant,
+  assignAll,
   dense,
   gradcheck,
   gradients,
@@ -23,7 +23,6 @@ import {
   sum,
   type Tensor,
 } from '../../src/index.ts'
-import { stepVariable } from '../../src/ops/random.ts'
 import { placeholder } from '../../src/ops/source.ts'
 import { buildPlan } from '../../src/plan/build.ts'
 import { executors, scaledError } from './support.ts'
@@ -115,9 +114,7 @@ function inDoublePrecision() {
   const total = mean(error(net.outputs[0], target))
   const kernels = net.parameters.map(({ variable }) => variable)
   const slopes = gradients(total, kernels)
-  const updates = kernels.map((parameter, i) =>
-    sgd().update({ parameter, gradient: slopes[i], slots: [], learningRate: constant(0.5), step: stepVariable }),
-  )
+  const updates = kernels.map((parameter, i) => assignAll([parameter], [subtract(parameter, multiply(0.5, slopes[i]))]))
   const plan = buildPlan({
     inputs: { x: net.inputs[0], target },
     outputs: { total, prediction: net.outputs[0], 'hidden.kernel': slopes[0], 'output.kernel': slopes[1] },

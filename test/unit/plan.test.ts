@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { referenceExecutor } from '../../src/executors/reference/index.ts'
 import type { Mode } from '../../src/graph/op.ts'
 import { formatShape } from '../../src/graph/shape.ts'
-import { ancestors, type Tensor } from '../../src/graph/tensor.ts'
+import { ancestors, apply, type Tensor } from '../../src/graph/tensor.ts'
 import {
   activation,
   adam,
@@ -47,7 +47,7 @@ import {
 } from '../../src/index.ts'
 import { droppedOut } from '../../src/ops/random.ts'
 import { constantValue, isVariable, variable } from '../../src/ops/source.ts'
-import { assign, checkFinite, increment } from '../../src/ops/update.ts'
+import { assign, assignAll, checkFinite, increment, updateOps } from '../../src/ops/update.ts'
 import { bind } from '../../src/plan/bind.ts'
 import { buildPlan, type PlanRequest } from '../../src/plan/build.ts'
 import { MAX_CHAIN_INPUTS, MAX_CHAIN_STEPS } from '../../src/plan/fuse.ts'
@@ -523,12 +523,10 @@ describe('layout', () => {
       'that is a slot of an optimizer',
       (w) => {
         const velocity = named('velocity', 4)
-        const updated = sgd({ momentum: 0.9 }).update({
-          parameter: w,
-          gradient: constantly(w),
-          slots: [velocity],
-          learningRate: named('rate'),
-          step: named('step'),
+        const updated = apply(updateOps.sgd, [w, constantly(w), velocity, named('rate')], {
+          momentum: 0.9,
+          nesterov: false,
+          weightDecay: 0,
         })
         return { updates: [updated, tanh(velocity)] }
       },
@@ -584,8 +582,11 @@ describe('random graphs', () => {
         const found = gradients(loss, variables)
         const stored = found.map((gradient, i) => assign(holding(variables[i].shape as number[], [], { name: `d${i}` }), gradient))
         const check = checkFinite([loss, ...stored])
+        const velocities = variables.map(({ shape }, i) => holding(shape as number[], [], { name: `v${i}` }))
         const updates = variables.map((parameter, i) =>
-          sgd().update({ parameter, gradient: stored[i], slots: [], learningRate: rate, step: rate }),
+          i % 2 === 0
+            ? apply(updateOps.sgd, [parameter, stored[i], rate], { momentum: 0, nesterov: false, weightDecay: 0 })
+            : assignAll([parameter, velocities[i]], [subtract(parameter, multiply(rate, square(stored[i]))), tanh(parameter)]),
         )
         const inputs = Object.fromEntries([...feeds.keys()].map((tensor, i) => [`input${i}`, tensor]))
         const wanted = [...stored, ...updates]
@@ -636,7 +637,10 @@ describe('training plans', () => {
     expect(updates.length).toBe(1)
     const large = updates[0].inputs.map((operand) => plan.tensors[operand]).filter(({ shape }) => shape.length > 0)
     expect(large.map(({ block, offset }) => [block, offset])).toEqual(
-      ['parameters', 'gradients', ...optimizer.slots.map((slot) => `slots/${slot}`)].map((block) => [block, 0]),
+      ['parameters', 'gradients', ...(optimizer.slots?.({ name: '', shape: [] }) ?? []).map(({ name }) => `slots/${name}`)].map((block) => [
+        block,
+        0,
+      ]),
     )
     expect(large.length).toBe(blocks)
     // From the first parameter to the end of the last one, gaps up to the cache lines between included.
@@ -656,7 +660,7 @@ describe('training plans', () => {
 
   it('do not join updates with other settings, or of parameters that are not neighbours', () => {
     const update = (parameter: Tensor, gradient: Tensor, weightDecay: number) =>
-      sgd({ weightDecay }).update({ parameter, gradient, slots: [], learningRate: rate, step: rate })
+      apply(updateOps.sgd, [parameter, gradient, rate], { momentum: 0, nesterov: false, weightDecay })
     const rate = named('rate')
     const parameters = [0, 1, 2, 3].map((i) => named(`p${i}`, 16))
     const slopes = [0, 1, 2, 3].map((i) => named(`g${i}`, 16))

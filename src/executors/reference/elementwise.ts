@@ -10,19 +10,26 @@ export function computeOf(name: string): (a: number, b: number, c: number) => nu
 
 /** Step after step over whole tensors; every step is rounded to the arena's precision, as if it had been an instruction. */
 export function runChain(inputs: readonly View[], y: View, steps: readonly string[]): void {
+  const operands = operandsOfChain(inputs, y, steps)
+  // A result may share memory with an input (in place, or a product's own), so it is copied when all is done.
+  y.values.set(operands[operands.length - 1] as Float32Array)
+}
+
+/** All inputs of a chain, as large as y, and the results of all steps. */
+export function operandsOfChain(inputs: readonly View[], y: View, steps: readonly string[]): Values[] {
   const size = y.values.length
   const operands: Values[] = inputs.map((input) => repeated(input, y.shape, size))
-  steps.forEach((step, i) => {
+  for (const step of steps) {
     const [name, ...positions] = step.split(' ')
     const compute = computeOf(name)
     const [a, b, c] = positions.map((position) => operands[Number(position)])
-    // A result may share memory with an input (in place, or a product's own), so only the last step may write it.
-    const result = i === steps.length - 1 ? y.values : emptyLike(y.values, size)
+    const result = emptyLike(y.values, size)
     if (c !== undefined) for (let j = 0; j < size; j++) result[j] = compute(a[j], b[j], c[j])
     else if (b !== undefined) for (let j = 0; j < size; j++) result[j] = compute(a[j], b[j], 0)
     else for (let j = 0; j < size; j++) result[j] = compute(a[j], 0, 0)
     operands.push(result)
-  })
+  }
+  return operands
 }
 
 const elementwise: Kernel<ChainAttributes> = (inputs, [y], { steps }) => {

@@ -6,12 +6,12 @@ export interface View {
   readonly shape: readonly number[]
 }
 
-/**
- * A reference kernel: plain loops, the meaning of an op. Sums are formed in double precision; results are rounded when
- * stored. Returning false stops the step.
- */
+/** What a kernel may ask for: that the step ends behind it, or that the whole run does. */
+export type Outcome = 'endStep' | 'stopRun' | undefined
+
+/** A reference kernel: plain loops, the meaning of an op. Sums are formed in double precision; results are rounded when stored. */
 // biome-ignore lint/suspicious/noExplicitAny: attributes are typed at each kernel.
-export type Kernel<A = any> = (inputs: readonly View[], outputs: readonly View[], attributes: A) => undefined | false
+export type Kernel<A = any> = (inputs: readonly View[], outputs: readonly View[], attributes: A) => Outcome
 
 /** [outer, reduced, inner] for axes start … end-1. */
 export function split(shape: readonly number[], start: number, end: number): [number, number, number] {

@@ -41,4 +41,11 @@ const argmax: Kernel<{ axis: number }> = ([x], [y], { axis }) => {
   }
 }
 
-export const reduceKernels = { sum, max, argmax }
+/** y = Σ x² over all operands. */
+const sumOfSquares: Kernel = (inputs, [y]) => {
+  let total = 0
+  for (const { values } of inputs) for (const x of values) total += x * x
+  y.values[0] = total
+}
+
+export const reduceKernels = { sum, max, sumOfSquares, argmax }

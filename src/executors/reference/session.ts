@@ -6,7 +6,7 @@ import type { Plan } from '../../plan/plan.ts'
 import type { Arena, Values } from '../arena.ts'
 import { fedTensor, fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
 import type { Records, RunRequest, RunResult, Session } from '../executor.ts'
-import type { Kernel, View } from './kernel.ts'
+import type { Kernel, Outcome, View } from './kernel.ts'
 
 /** How long a run may hold the event loop before it lets others go first. */
 const SLICE_MILLISECONDS = 3
@@ -18,7 +18,7 @@ const PROGRESS_MILLISECONDS = 50
 export class ReferenceSession implements Session {
   readonly plan: Plan
   readonly arena: Arena
-  private readonly calls: readonly (() => undefined | false)[]
+  private readonly calls: readonly (() => Outcome)[]
   private readonly views: readonly View[]
   private busy = false
 
@@ -80,13 +80,13 @@ class Steps {
   private readonly records: Records
   private readonly plan: Plan
   private readonly views: readonly View[]
-  private readonly calls: readonly (() => undefined | false)[]
+  private readonly calls: readonly (() => Outcome)[]
   private readonly request: RunRequest
   private readonly watch: Stopwatch | null
   private nonFinite = false
   private reported = 0
 
-  constructor(plan: Plan, views: readonly View[], calls: readonly (() => undefined | false)[], request: RunRequest) {
+  constructor(plan: Plan, views: readonly View[], calls: readonly (() => Outcome)[], request: RunRequest) {
     this.plan = plan
     this.views = views
     this.calls = calls
@@ -107,12 +107,18 @@ class Steps {
     this.watch?.stepBegins(this.completed)
     this.feed()
     this.watch?.partEnds()
+    let ended = false
     for (const call of this.calls) {
-      const result = call()
+      const outcome = ended ? undefined : call()
       this.watch?.partEnds()
-      if (result === false) {
+      if (outcome === 'stopRun') {
         this.nonFinite = true
         return false
+      }
+      if (outcome === 'endStep') {
+        // A profile has a part for each instruction, also for those that did not run.
+        if (this.watch === null) break
+        ended = true
       }
     }
     for (const name of this.request.record) {

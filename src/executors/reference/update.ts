@@ -1,11 +1,26 @@
-import type { AdamAttributes, SgdAttributes } from '../../ops/update.ts'
+import type { AdamAttributes, SgdAttributes, UpdateAttributes } from '../../ops/update.ts'
+import { operandsOfChain } from './elementwise.ts'
 import type { Kernel } from './kernel.ts'
 
 const assign: Kernel = ([, value], [variable]) => {
   variable.values.set(value.values)
 }
 
-/** d = g + weightDecay p; v = momentum v + d; p -= rate (nesterov ? d + momentum v : v). */
+/** All values are there before the first variable is written. */
+const update: Kernel<UpdateAttributes> = (inputs, variables, { steps, results }) => {
+  const operands = operandsOfChain(inputs, variables[0], steps)
+  const values = results.map((result) => (result < inputs.length ? operands[result].slice() : operands[result]))
+  variables.forEach((variable, i) => {
+    variable.values.set(values[i] as Float32Array)
+  })
+}
+
+/** 0 for what is below 2^-110: next to epsilon it means nothing, and left alone it decays into denormals, which are slow. */
+function withoutRemnant(x: number): number {
+  return Math.abs(x) < 2 ** -110 ? 0 : x
+}
+
+/** See ops/update.ts for the equations. */
 const sgd: Kernel<SgdAttributes> = (inputs, [parameter], { momentum, nesterov, weightDecay }) => {
   const p = parameter.values
   const g = inputs[1].values
@@ -13,14 +28,9 @@ const sgd: Kernel<SgdAttributes> = (inputs, [parameter], { momentum, nesterov, w
   const rate = inputs[inputs.length - 1].values[0]
   for (let i = 0; i < p.length; i++) {
     const d = g[i] + weightDecay * p[i]
-    if (v !== null) v[i] = momentum * v[i] + d
+    if (v !== null) v[i] = withoutRemnant(momentum * v[i] + d)
     p[i] -= rate * (v === null ? d : nesterov ? d + momentum * v[i] : v[i])
   }
-}
-
-/** 0 for what is below 2^-110: next to epsilon it means nothing, and left alone it decays into denormals, which are slow. */
-function withoutRemnant(x: number): number {
-  return Math.abs(x) < 2 ** -110 ? 0 : x
 }
 
 /** See ops/update.ts for the equations. */
@@ -41,10 +51,15 @@ const increment: Kernel = (_, [counter]) => {
   counter.values[0] += 1
 }
 
+const continueIf: Kernel = ([x], [y]) => {
+  y.values[0] = x.values[0]
+  return x.values[0] === 0 ? 'endStep' : undefined
+}
+
 const checkFinite: Kernel = (inputs, [y]) => {
   const finite = inputs.every(({ values }) => values.every(Number.isFinite))
   y.values[0] = finite ? 1 : 0
-  return finite ? undefined : false
+  return finite ? undefined : 'stopRun'
 }
 
-export const updateKernels = { assign, sgd, adam, increment, checkFinite }
+export const updateKernels = { assign, update, sgd, adam, increment, continueIf, checkFinite }

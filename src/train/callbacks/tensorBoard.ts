@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { checkOptions, describe, OptionError } from '../../errors.ts'
-import { validationName } from '../epochs.ts'
+import { validationName } from '../names.ts'
 import { type Callback, forOneRun, type TrainingRun } from './callback.ts'
 import type { EventFile, SummaryValue } from './events.ts'
 import { checkPath } from './logFile.ts'
@@ -76,7 +76,7 @@ async function histogramsOf(run: TrainingRun): Promise<SummaryValue[]> {
     // TensorBoard groups by what stands before the first slash.
     const tag = name.replaceAll('.', '/')
     shown.push(await histogram(`weights/${tag}`, run.model.values(variable)))
-    shown.push(await histogram(`gradients/${tag}`, gradients[name]))
+    if (gradients[name] !== undefined) shown.push(await histogram(`gradients/${tag}`, gradients[name]))
   }
   return shown
 }
