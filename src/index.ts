@@ -1,5 +1,6 @@
 /** The public face of thalweg, and nothing else. */
 
+export { balancedClassWeights } from './data/classWeights.ts'
 export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
 export {
   AbortError,
@@ -111,7 +112,20 @@ export {
   type Task,
   tripletMargin,
 } from './nn/losses.ts'
-export type { BatchStatistics, Metric, MetricName } from './nn/metrics.ts'
+export type { Average, PerClassOptions, ThresholdOptions } from './nn/metrics/classification.ts'
+export { type ClassificationReport, type ClassScores, classificationReport, confusionMatrix } from './nn/metrics/confusion.ts'
+export {
+  type CalibrationCurve,
+  calibrationCurve,
+  type PrecisionRecallCurve,
+  precisionRecallCurve,
+  type RocCurve,
+  rocCurve,
+} from './nn/metrics/curves.ts'
+export type { MetricOptions } from './nn/metrics/metric.ts'
+export type { AreaOptions } from './nn/metrics/probability.ts'
+export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics.ts'
+export type { MixupOptions } from './nn/mixup.ts'
 export { l1, l1l2, l2, orthogonalRegularizer, type Regularizer } from './nn/regularizers.ts'
 export {
   abs,
@@ -219,5 +233,6 @@ export {
   type TrainingData,
 } from './train/model.ts'
 export type { EpochValues, ObjectiveOptions, PerOutput } from './train/objective.ts'
+export { type ScoreOptions, score } from './train/score.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
 export type { ClassWeights } from './train/weights.ts'

@@ -3,6 +3,7 @@ import { AbortError, checkCount, checkSignal, DataError, describe, OptionError }
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
+import type { MixupOptions } from '../nn/mixup.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
@@ -12,7 +13,16 @@ import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
-import { type EpochValues, hasWeights, Objective, type ObjectiveOptions, type PerOutput, type Run, type Samples } from './objective.ts'
+import {
+  type EpochValues,
+  hasWeights,
+  Objective,
+  type ObjectiveOptions,
+  type PerOutput,
+  type Run,
+  type Samples,
+  type SampleTreatment,
+} from './objective.ts'
 import { Pace } from './pace.ts'
 import { Trainer } from './trainer.ts'
 import type { ClassWeights } from './weights.ts'
@@ -38,6 +48,8 @@ export interface EpochOptions extends ObjectiveOptions {
    * outputs by output name. Default 1.
    */
   readonly classWeights?: PerOutput<ClassWeights>
+  /** Trains on weighted means of two samples of a batch, with their targets' losses weighted alike; metrics of training are of the mixed inputs. Default: none. */
+  readonly mixup?: MixupOptions
   /** Whether each epoch goes through the samples in a new order; default true. */
   readonly shuffle?: boolean
   /** Stops the run within one step. */
@@ -119,7 +131,7 @@ export class Epochs implements TrainingRun {
     this.initialEpoch = initialEpoch
     this.shuffle = shuffle
     const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
-    this.trainer = trainerFor(where, model, options, weighted)
+    this.trainer = trainerFor(where, model, options, { weighted, mixup: options.mixup })
     const { learningRates } = this.trainer.optimizer
     this.schedules = learningRates.map((rate) => scheduleFor(where, rate))
     this.constantRates = learningRates.map((rate) => typeof rate === 'number')
@@ -347,9 +359,9 @@ function partOf({ batchSize, completed, records }: Run, i: number, count: number
 }
 
 /** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
-function trainerFor(where: string, model: Model, options: EpochOptions, weighted: boolean): Trainer {
+function trainerFor(where: string, model: Model, options: EpochOptions, treatment: SampleTreatment): Trainer {
   const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
-  const objective = new Objective(where, model, options, weighted)
+  const objective = new Objective(where, model, options, treatment)
   const last = trainers.get(model)
   return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
 }

@@ -12,6 +12,7 @@ export const epochOptionNames = [
   'validationData',
   'validationSplit',
   'classWeights',
+  'mixup',
   'shuffle',
   'signal',
 ]

@@ -25,7 +25,6 @@ const pending: readonly string[] = [
   'ActivationName: no docstring',
   'EpochOptions.validationSplit: no default',
   'InitializerName: no docstring',
-  'MetricName: no docstring',
   'OptimizerName: no docstring',
   'Progress: no docstring',
   'adam: no example',

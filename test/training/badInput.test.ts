@@ -9,6 +9,7 @@ import {
   input,
   type Model,
   mean,
+  metrics,
   model,
   sequential,
   sgd,
@@ -168,7 +169,19 @@ const options: Refusal[] = [
     'or an object of your own, { name, batch, result }; got a',
   ],
   ['a metric by its initials', fitWith({ metrics: ['mae'] }), 'ERR_OPTION', 'metric "mae" for fit; did you mean "meanAbsoluteError"?'],
-  ['a loss for a metric', fitWith({ metrics: ['mse'] }), 'ERR_OPTION', 'meanSquaredError is a loss; try rootMeanSquaredError.'],
+  ['a metric by a name of others', fitWith({ metrics: ['auc'] }), 'ERR_OPTION', 'metric "auc" for fit; did you mean "rocAuc", or "prAuc"?'],
+  [
+    'a metric that was not made',
+    fitWith({ metrics: [metrics.f1] }),
+    'ERR_OPTION',
+    'metrics.f1 makes a metric, got the function itself; try metrics.f1() or "f1".',
+  ],
+  [
+    'a metric of no mode',
+    fitWith({ metrics: [{ name: 'mine', mode: 'up', batch: () => [], result: () => 0 }] }),
+    'ERR_OPTION',
+    'mode of metric "mine" must be "min" or "max", got "up"',
+  ],
   [
     'a metric twice',
     fitWith({ metrics: ['r2Score', 'r2Score'] }),

@@ -31,6 +31,8 @@ export interface Loss {
   compute(prediction: Tensor, target: Tensor): Tensor
   /** How much each sample counts in a mean, [batch]: how many of its elements are not masked. Absent: 1 each. */
   counts?(prediction: Tensor, target: Tensor): Tensor
+  /** 1 for each element or position that counts, 0 for one that is masked: [batch, …]. Absent: all count. */
+  mask?(prediction: Tensor, target: Tensor): Tensor
   /** The probabilities that a prediction of logits stands for. Absent where the prediction is something else. */
   probabilities?(prediction: Tensor): Tensor
   /** 1 for each sample that is classified correctly, else 0 (summed up or averaged as `compute`): [batch]. Absent where the loss is not for classification. */
@@ -69,6 +71,7 @@ export interface Definition extends Pick<Loss, 'name' | 'task' | 'target' | 'pro
 export function lossFrom({ options, each, right, masked, probabilities, includes = [], ...rest }: Definition): Loss {
   const perSample = (values: Tensor, target: Tensor): Tensor =>
     masked === undefined ? meanOfSample(values) : sumOfSample(where(masked(target), 0, values))
+  const mask = masked && ((x: Tensor, t: Tensor): Tensor => broadcastTo(subtract(1, masked(t)), each(x, t).shape))
   return {
     ...rest,
     reduction: options.reduction ?? 'mean',
@@ -76,7 +79,7 @@ export function lossFrom({ options, each, right, masked, probabilities, includes
     compute: (x, t) => perSample(each(x, t), t),
     ...(probabilities && { probabilities }),
     ...(right && { correct: (x, t) => perSample(right(x, t), t) }),
-    ...(masked && { counts: (x, t) => sumOfSample(broadcastTo(subtract(1, masked(t)), each(x, t).shape)) }),
+    ...(mask && { mask, counts: (x, t) => sumOfSample(mask(x, t)) }),
   }
 }
 
