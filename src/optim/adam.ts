@@ -17,7 +17,8 @@ import {
   type WeightDecay,
   withoutRemnant,
 } from './formulas.ts'
-import { checkNumber, checkRate, type LearningRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import { checkNumber, checkRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 /** What Adam and its kin have in common. */
 export interface MomentOptions extends WeightDecay {

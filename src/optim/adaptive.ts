@@ -13,7 +13,8 @@ import {
   type WeightDecay,
   withoutRemnant,
 } from './formulas.ts'
-import { checkNumber, checkRate, type LearningRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import { checkNumber, checkRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 /** Options of `adagrad`. */
 export interface AdagradOptions extends WeightDecay {

@@ -19,7 +19,8 @@ import {
   stepNumber,
   type WeightDecay,
 } from './formulas.ts'
-import { checkNumber, checkRate, type LearningRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, type ParameterInfo } from './optimizer.ts'
+import { checkNumber, checkRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, type ParameterInfo } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 /**
  * LAMB (You et al. 2020, arXiv:1904.00962, algorithm 2, with φ(z) = z), for large batches: m and v as in `adam`;

@@ -2,7 +2,8 @@ import { checkOptions, OptionError } from '../errors.ts'
 import { apply } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
 import { checkFlag, decayNames, decayOf, hints, type WeightDecay } from './formulas.ts'
-import { checkNumber, checkRate, type LearningRate, type Optimizer, perParameter } from './optimizer.ts'
+import { checkNumber, checkRate, type Optimizer, perParameter } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 /** Options of `sgd`. */
 export interface SgdOptions extends WeightDecay {

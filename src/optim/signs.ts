@@ -3,7 +3,8 @@ import { checkOptions, OptionError } from '../errors.ts'
 import { add, greater, less, maximum, minimum, multiply, sign, subtract, where } from '../ops/elementwise.ts'
 import { assignAll } from '../ops/update.ts'
 import { decayNames, decayOf, hints, runningMean, shrunk, type WeightDecay } from './formulas.ts'
-import { checkNumber, checkRate, type LearningRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import { checkNumber, checkRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 /** Options of `lion`. */
 export interface LionOptions extends WeightDecay {

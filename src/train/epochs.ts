@@ -1,15 +1,18 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
-import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, OptionError } from '../errors.ts'
+import { AbortError, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import type { MixupOptions } from '../nn/mixup.ts'
-import type { LearningRate, Optimizer } from '../optim/optimizer.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
+import { checkedRate, scheduleFor } from '../optim/schedules.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
+import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import type { Model, TrainingData } from './model.ts'
+import { validationName } from './names.ts'
 import {
   type EpochValues,
   hasWeights,
@@ -20,14 +23,20 @@ import {
   type Samples,
   type SampleTreatment,
 } from './objective.ts'
+import { Pace } from './pace.ts'
 import { Trainer } from './trainer.ts'
 import type { ClassWeights } from './weights.ts'
 
 export interface EpochOptions extends ObjectiveOptions {
   /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
   readonly optimizer?: Optimizer | OptimizerName
-  /** Times through the data; default 1. */
+  /** Times through the data, those before `initialEpoch` included; default 1. */
   readonly epochs?: number
+  /**
+   * The number of the first epoch, to go on with a run of before: epochs are numbered from here on, and schedules and the order of samples are those of the
+   * epochs that come now; default 0.
+   */
+  readonly initialEpoch?: number
   /** Samples a step; default 32. The last batch of an epoch may be smaller. */
   readonly batchSize?: number
   /** Measured after each epoch. */
@@ -58,55 +67,36 @@ export interface Progress {
   readonly loss: number
 }
 
-/** Steps of an epoch that have just been completed: the first of them and the loss of each. */
-export type OnSteps = (epoch: number, firstStep: number, losses: Float32Array) => void
+type OnSteps = (steps: StepGroup) => void
 
 /** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
 const MILLISECONDS_TOGETHER = 10
-/** How long this may hold the event loop. */
-const MILLISECONDS_AT_ONCE = 1
 /** Of the orders of epochs that are run together. */
 const MOST_ROWS_TOGETHER = 1 << 20
-
-export const epochOptionNames = [
-  'loss',
-  'metrics',
-  'lossWeights',
-  'optimizer',
-  'epochs',
-  'batchSize',
-  'validationData',
-  'validationSplit',
-  'classWeights',
-  'mixup',
-  'shuffle',
-  'signal',
-]
-
-const ofModel = 'it is an option of sequential and model.'
-const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
-
-/** Options that belong elsewhere. */
-export const epochHints: Hints = {
-  sampleWeights: 'it goes beside the data: { x, y, sampleWeights }.',
-  seed: ofModel,
-  executor: ofModel,
-  threads: ofModel,
-  learningRate: ofOptimizer,
-  lr: ofOptimizer,
-}
 
 /** The trainer of each model's last run, and which weights it belongs to. */
 const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly generation: number }>()
 
+/** Which rows to train on, and which to hold out: both ascending. */
+export interface RowSplit {
+  readonly training: Int32Array
+  readonly validation: Int32Array
+}
+
 /** A training run, an epoch at a time. `fit` and `train` are both made from it. */
-export class Epochs {
+export class Epochs implements TrainingRun {
+  readonly model: Model
   readonly epochs: number
+  readonly initialEpoch: number
   readonly trainer: Trainer
   readonly stepsPerEpoch: number
-  private readonly model: Model
   private readonly batchSize: number
-  private readonly learningRates: readonly LearningRate[]
+  /** Of each learning rate of the optimizer, and whether it is the same number in all steps. */
+  private readonly schedules: readonly Schedule[]
+  private readonly constantRates: readonly boolean[]
+  private readonly extent: ScheduleRun
+  private scale = 1
+  private latestStep: number
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
@@ -117,10 +107,17 @@ export class Epochs {
   /** What the last epochs took, each. */
   private millisecondsEach = Number.POSITIVE_INFINITY
   private measured: RunProfile | null = null
+  /** Whether somebody has asked for the run to end after the epoch in progress. */
+  stopped = false
 
-  constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
-    const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0, classWeights } = options
+  /** @param split In place of a part that the options hold out. */
+  constructor(where: string, model: Model, data: TrainingData, options: EpochOptions, split?: RowSplit) {
+    const { epochs = 1, initialEpoch = 0, batchSize = 32, shuffle = true, validationData, validationSplit = 0, classWeights } = options
     checkCount(where, 'epochs', epochs)
+    if (!Number.isSafeInteger(initialEpoch) || initialEpoch < 0 || initialEpoch >= epochs)
+      throw new OptionError(
+        `${where}: initialEpoch must be an integer of 0 … ${epochs - 1}, below epochs, which counts the epochs before it too; got ${describe(initialEpoch)}.`,
+      )
     checkCount(where, 'batchSize', batchSize)
     checkSignal(where, options.signal)
     if (typeof shuffle !== 'boolean') throw new OptionError(`${where}: shuffle must be true or false, got ${describe(shuffle)}.`)
@@ -131,14 +128,17 @@ export class Epochs {
       throw new OptionError(`${where}: give validationData or validationSplit, not both.`)
     this.model = model
     this.epochs = epochs
+    this.initialEpoch = initialEpoch
     this.shuffle = shuffle
     const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
     this.trainer = trainerFor(where, model, options, { weighted, mixup: options.mixup })
-    this.learningRates = this.trainer.optimizer.learningRates
+    const { learningRates } = this.trainer.optimizer
+    this.schedules = learningRates.map((rate) => scheduleFor(where, rate))
+    this.constantRates = learningRates.map((rate) => typeof rate === 'number')
     const { objective } = this.trainer
     const samples = objective.toSamples(where, data)
     this.samples = classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)
-    const held = splitRows(where, model.seed, samples.count, validationSplit)
+    const held = split ?? splitRows(where, model.seed, samples.count, validationSplit)
     this.validation =
       validationData !== undefined
         ? objective.toSamples(`${where}: validationData`, validationData)
@@ -148,6 +148,8 @@ export class Epochs {
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
+    this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
+    this.latestStep = initialEpoch * this.stepsPerEpoch
     // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
     trainers.set(model, { trainer: this.trainer, generation: model.generation })
   }
@@ -156,6 +158,33 @@ export class Epochs {
   get valueNames(): readonly string[] {
     const names = this.trainer.objective.valueNames
     return this.validation === null ? names : [...names, ...names.map(validationName)]
+  }
+
+  get learningRate(): number {
+    return this.rateOf(this.schedules[0], this.latestStep)
+  }
+
+  get learningRateScale(): number {
+    return this.scale
+  }
+
+  set learningRateScale(scale: number) {
+    if (typeof scale !== 'number' || !(scale >= 0 && Number.isFinite(Math.fround(scale))))
+      throw new OptionError(`learningRateScale must be a finite number of at least 0, got ${describe(scale)}.`)
+    this.scale = scale
+  }
+
+  stop(): void {
+    this.stopped = true
+  }
+
+  modeOf(value: string): 'min' | 'max' {
+    const found = this.trainer.objective.metrics.find(({ name }) => value === name || value === validationName(name))
+    return found?.metric.mode ?? 'min'
+  }
+
+  latestGradients(): Record<string, Float32Array> {
+    return this.trainer.latestGradients()
   }
 
   /** Where the time of full batches went, in the epochs that were profiled; null if none was. */
@@ -172,7 +201,7 @@ export class Epochs {
    */
   together(epoch: number): number {
     const divisible = this.rows.length % this.batchSize === 0
-    if (!divisible || this.validation !== null || this.learningRates.some((rate) => typeof rate !== 'number')) return 1
+    if (!divisible || this.validation !== null) return 1
     const most = Math.min(this.epochs - epoch, MOST_ROWS_TOGETHER / this.rows.length, MILLISECONDS_TOGETHER / this.millisecondsEach)
     return Math.max(1, Math.floor(most))
   }
@@ -184,8 +213,9 @@ export class Epochs {
    */
   async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
     const begun = performance.now()
-    this.trainer.learningRates = this.learningRates.map((rate) => rateAt(rate, epoch))
     const { order, count } = await this.orderOf(epoch, most)
+    const rates = await this.ratesOf(epoch, count)
+    const firstStep = epoch * this.stepsPerEpoch
     const { objective } = this.trainer
     const feeds = objective.feeds(this.samples)
     const runs: Run[] = []
@@ -194,6 +224,10 @@ export class Epochs {
       const session = this.trainer.session(batchSize)
       const stepsBefore = before
       let reported = 0
+      const rateFeeds = this.trainer.feedLearningRates(
+        session.plan,
+        rates.map((each) => each?.subarray(before, before + steps) ?? null),
+      )
       const report = (first: number, losses: Float32Array) => {
         if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
@@ -201,7 +235,7 @@ export class Epochs {
       const result = await this.model.exclusive(() => {
         const running = this.trainer.run(session, {
           steps,
-          feeds,
+          feeds: [...feeds, ...rateFeeds],
           order: order.subarray(firstRow, firstRow + steps * batchSize),
           record: objective.recorded,
           signal,
@@ -214,7 +248,8 @@ export class Epochs {
       })
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
-      if (result.stopped === 'nonFinite') throw await this.trainer.nonFinite(session, epoch * this.stepsPerEpoch + before)
+      this.latestStep = firstStep + Math.max(0, before - 1)
+      if (result.stopped === 'nonFinite') throw await this.trainer.nonFinite(session, firstStep + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
           `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
@@ -225,9 +260,38 @@ export class Epochs {
     }
     const values = await this.valuesOf(runs, count)
     this.millisecondsEach = (performance.now() - begun) / count
-    if (this.validation === null) return values
-    const measured = await objective.measure(this.validation, EVALUATION_BATCH, signal)
+    const measured = await this.validate(signal)
+    if (measured === null) return values
     return [{ ...values[0], ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }]
+  }
+
+  /** The loss and metrics over what is held out, as the model is now; null if nothing is. */
+  async validate(signal?: AbortSignal): Promise<EpochValues | null> {
+    return this.validation === null ? null : this.trainer.objective.measure(this.validation, EVALUATION_BATCH, signal)
+  }
+
+  /** Sets the learning rates of `count` epochs; for one that changes, gives the rate of each step. */
+  private async ratesOf(epoch: number, count: number): Promise<readonly (Float32Array | null)[]> {
+    const first = epoch * this.stepsPerEpoch
+    this.trainer.learningRates = this.schedules.map((schedule) => this.rateOf(schedule, first))
+    const pace = new Pace()
+    const rates: (Float32Array | null)[] = []
+    for (const [i, schedule] of this.schedules.entries()) {
+      const each = this.constantRates[i] ? null : new Float32Array(count * this.stepsPerEpoch)
+      rates.push(each)
+      for (let step = 0; each !== null && step < each.length; step++) {
+        each[step] = this.rateOf(schedule, first + step)
+        if (step % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
+      }
+    }
+    return rates
+  }
+
+  private rateOf(schedule: Schedule, step: number): number {
+    const rate = this.scale * checkedRate(schedule, step, this.extent)
+    if (!Number.isFinite(Math.fround(rate)))
+      throw new OptionError(`learningRateScale: ${this.scale} times the learning rate of step ${step} is more than float32 holds.`)
+    return rate
   }
 
   /** What each of `count` epochs measured. */
@@ -248,7 +312,7 @@ export class Epochs {
     const last = first + losses.length - 1
     const firstOfEpoch = last - (last % this.stepsPerEpoch)
     const from = Math.max(first, firstOfEpoch)
-    onSteps(epoch + firstOfEpoch / this.stepsPerEpoch, from - firstOfEpoch, losses.subarray(from - first))
+    onSteps({ epoch: epoch + firstOfEpoch / this.stepsPerEpoch, firstStep: from - firstOfEpoch, losses: losses.subarray(from - first) })
   }
 
   /** The rows of up to `most` epochs in the order in which they are trained on: for each a function of seed and epoch alone. */
@@ -287,30 +351,11 @@ export class Epochs {
   }
 }
 
-/** Keeps long work on the main thread from holding the event loop. */
-class Pace {
-  private begun = performance.now()
-
-  isTooLong(): boolean {
-    return performance.now() - this.begun > MILLISECONDS_AT_ONCE
-  }
-
-  async giveWay(): Promise<void> {
-    await setImmediate()
-    this.begun = performance.now()
-  }
-}
-
 /** The `i`-th of `count` epochs that ran in one. */
 function partOf({ batchSize, completed, records }: Run, i: number, count: number): Run {
   const part = (values: Records[string]) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)
   const parts = Object.fromEntries(Object.entries(records).map(([name, values]) => [name, part(values)]))
   return { batchSize, completed: completed / count, records: parts }
-}
-
-/** `loss` gives `validationLoss`. */
-export function validationName(name: string): string {
-  return `validation${name[0].toUpperCase()}${name.slice(1)}`
 }
 
 /** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
@@ -321,7 +366,7 @@ function trainerFor(where: string, model: Model, options: EpochOptions, treatmen
   return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
 }
 
-function splitRows(where: string, seed: number, count: number, split: number): { training: Int32Array; validation: Int32Array } {
+function splitRows(where: string, seed: number, count: number, split: number): RowSplit {
   const rows = Int32Array.from({ length: count }, (_, i) => i)
   const held = Math.round(count * split)
   if (split === 0) return { training: rows, validation: rows.subarray(0, 0) }
@@ -342,11 +387,4 @@ function pick({ x, y, weights }: Samples, rows: Int32Array): Samples {
     return { values, count: rows.length }
   }
   return { x: x.map(copy), y: y.map(copy), weights: weights.map(copy), count: rows.length }
-}
-
-function rateAt(learningRate: LearningRate, epoch: number): number {
-  const rate = typeof learningRate === 'number' ? learningRate : learningRate(epoch)
-  if (typeof rate !== 'number' || !(rate >= 0 && Number.isFinite(Math.fround(rate))))
-    throw new OptionError(`learningRate must give a finite number of at least 0, got ${describe(rate)} for epoch ${epoch}.`)
-  return rate
 }

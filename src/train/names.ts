@@ -58,3 +58,8 @@ export function nameVariables(nodes: readonly Tensor[], layerNames: ReadonlyMap<
     return { variable, name: count === 1 ? full : `${full}_${count}` }
   })
 }
+
+/** `loss` gives `validationLoss`. */
+export function validationName(name: string): string {
+  return `validation${name[0].toUpperCase()}${name.slice(1)}`
+}

@@ -1,6 +1,6 @@
 import { NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
-import type { RunRequest, RunResult, Session } from '../executors/executor.ts'
+import type { Feed, RunRequest, RunResult, Session } from '../executors/executor.ts'
 import { concrete } from '../graph/shape.ts'
 import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
@@ -142,6 +142,20 @@ export class Trainer {
   private copyFrom(trainer: Trainer): void {
     const known = new Map(allOf(trainer.own).map(({ name, variable }) => [name, variable]))
     for (const { name, variable } of allOf(this.own)) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+  }
+
+  /** Feeds each learning rate whose steps are given, unless the plan does not read it. */
+  feedLearningRates(plan: Plan, rates: readonly (Float32Array | null)[]): Feed[] {
+    return rates.flatMap((values, i): Feed[] => {
+      const place = this.layout.place(this.own.learningRates[i].variable)
+      const input = plan.tensors.findIndex(({ block, offset }) => block === place?.block && offset === place.offset)
+      return values === null || input < 0 ? [] : [{ input, values, pace: 'step' }]
+    })
+  }
+
+  /** The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, not a copy. */
+  latestGradients(): Record<string, Float32Array> {
+    return Object.fromEntries(this.parameters.map(({ name }, i) => [name, this.values(this.own.gradients[i].variable)]))
   }
 
   /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
