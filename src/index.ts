@@ -179,6 +179,7 @@ export {
   rmsprop,
 } from './optim/adaptive.ts'
 export type { WeightDecay } from './optim/formulas.ts'
+export { type ParameterGroup, perGroup } from './optim/groups.ts'
 export { type AdafactorOptions, adafactor, lamb } from './optim/layerwise.ts'
 export {
   type Counter,
@@ -195,6 +196,18 @@ export {
 export type { OptimizerName } from './optim/optimizers.ts'
 export { type SgdOptions, sgd } from './optim/sgd.ts'
 export { type LionOptions, lion, type RpropOptions, rprop } from './optim/signs.ts'
+export {
+  type AccumulationOptions,
+  type AveragingOptions,
+  accumulateGradients,
+  averageWeights,
+  type ClippingOptions,
+  clipGradients,
+  type LookaheadOptions,
+  lookahead,
+  type SharpnessOptions,
+  sharpnessAware,
+} from './optim/wrappers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
 export type { EpochOptions, Progress } from './train/epochs.ts'

@@ -199,7 +199,7 @@ export class Epochs {
         reported = first + losses.length
       }
       const result = await this.model.exclusive(() => {
-        const running = session.run({
+        const running = this.trainer.run(session, {
           steps,
           feeds,
           order: order.subarray(firstRow, firstRow + steps * batchSize),
@@ -214,7 +214,7 @@ export class Epochs {
       })
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
-      if (result.stopped === 'nonFinite') throw this.trainer.nonFinite(session, epoch * this.stepsPerEpoch + before)
+      if (result.stopped === 'nonFinite') throw await this.trainer.nonFinite(session, epoch * this.stepsPerEpoch + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
           `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,

@@ -1,11 +1,11 @@
 import { NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
-import type { Session } from '../executors/executor.ts'
+import type { RunRequest, RunResult, Session } from '../executors/executor.ts'
 import { concrete } from '../graph/shape.ts'
 import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
-import { type VariableAttributes, variable } from '../ops/source.ts'
+import { stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
 import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
 import type { Optimizer, ParameterInfo, Slot, TrainedParameter } from '../optim/optimizer.ts'
 import { buildPlan } from '../plan/build.ts'
@@ -43,20 +43,29 @@ export class Trainer {
   private readonly memory: Arena
   private readonly updates: readonly Tensor[]
   private readonly sessions: SessionCache
+  /** The slots that stand in for parameters while no steps run, and the parameters' own values meanwhile. */
+  private readonly standIns: readonly { readonly parameter: Tensor; readonly slot: Tensor }[]
+  private readonly aside: Map<Tensor, Float32Array>
 
-  /** @param previous The trainer of the model's last run; with the same optimizer object its slots carry on. */
+  /** @param previous The trainer of the model's last run; with the same optimizer object its slots carry on, if it had all these parameters. */
   constructor(model: Model, objective: Objective, optimizer: Optimizer, previous?: Trainer) {
     this.model = model
     this.objective = objective
     this.optimizer = optimizer
     this.parameters = model.trainableParameters
     this.own = trainingVariables(this.parameters, optimizer)
-    const { gradients: flat, slots, learningRates, steps, counters } = this.own
-    const own = [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
+    const own = allOf(this.own)
     this.layout = new VariableLayout([...model.variables, ...own])
-    const carriesOn = previous?.optimizer === optimizer && sameNames(previous.parameters, this.parameters)
-    this.memory = Arena.allocate(this.layout.blocks, { lender: carriesOn ? previous.memory : model.memory })
-    if (!carriesOn) this.initialize(own)
+    const before = previous?.optimizer === optimizer && containsNames(previous.parameters, this.parameters) ? previous : undefined
+    const isSame = before?.parameters.length === this.parameters.length
+    this.memory = Arena.allocate(this.layout.blocks, { lender: isSame ? before.memory : model.memory })
+    if (before === undefined) this.initialize(own)
+    else if (!isSame) this.copyFrom(before)
+    this.aside = before?.aside ?? new Map()
+    this.standIns = this.parameters.flatMap(({ variable: parameter, name }, i) => {
+      const last = slotsOf(optimizer, { name, shape: concrete(parameter.shape) }).findLastIndex(({ standsIn }) => standsIn)
+      return last < 0 ? [] : [{ parameter, slot: this.own.slots[i][last].variable }]
+    })
     this.updates = this.buildUpdates()
     this.sessions = new SessionCache((batchSize) => model.load(this.plan(batchSize), this.memory))
   }
@@ -85,6 +94,34 @@ export class Trainer {
     })
   }
 
+  /** Runs steps. Whenever none run, the slots that stand in for parameters are in their place: for all who read the model. */
+  async run(session: Session, request: RunRequest): Promise<RunResult> {
+    this.takePlaces()
+    try {
+      return await session.run(request)
+    } finally {
+      this.standIn()
+    }
+  }
+
+  private standIn(): void {
+    for (const { parameter, slot } of this.standIns) {
+      const values = this.model.values(parameter) as Float32Array
+      this.aside.set(parameter, Float32Array.from(values))
+      values.set(this.values(slot))
+    }
+  }
+
+  private takePlaces(): void {
+    for (const { parameter, slot } of this.standIns) {
+      const [values, standIn, own] = [this.model.values(parameter) as Float32Array, this.values(slot), this.aside.get(parameter)]
+      if (own === undefined) continue
+      // Weights that somebody has set meanwhile are those to go on from.
+      if (sameBits(values, standIn)) values.set(own)
+      else standIn.set(values)
+    }
+  }
+
   private values(variable: Tensor): Float32Array {
     const { shape, dtype } = variable.attributes as VariableAttributes
     return this.memory.view({ ...(this.layout.place(variable) as Place), shape, dtype }) as Float32Array
@@ -102,9 +139,21 @@ export class Trainer {
     })
   }
 
+  private copyFrom(trainer: Trainer): void {
+    const known = new Map(allOf(trainer.own).map(({ name, variable }) => [name, variable]))
+    for (const { name, variable } of allOf(this.own)) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+  }
+
   /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
-  nonFinite(session: Session, step: number): NonFiniteError {
-    const origin = findNonFinite(session, step)
+  async nonFinite(session: Session, step: number): Promise<NonFiniteError> {
+    const origin = await this.model.exclusive(async () => {
+      this.takePlaces()
+      try {
+        return findNonFinite(session, step)
+      } finally {
+        this.standIn()
+      }
+    })
     const where = origin.layer === null ? '' : ` of layer "${origin.layer}"`
     const begin =
       origin.instruction === null
@@ -120,14 +169,34 @@ export class Trainer {
     const found = gradients(objective.total, variables)
     return within(null, 'update', () => {
       const stored = found.map((gradient, i) => assign(own.gradients[i].variable, gradient))
-      const check = checkFinite([objective.total, ...stored])
+      const checks = [checkFinite([objective.total, ...stored])]
       // Each step has its randomness, also one that ends before the optimizer.
       const counted = increment(stepVariable)
+      const bounded = new Set<Tensor>()
+      const bound = (parameter: Tensor, updated: Tensor) => {
+        const { constrain } = parameter.attributes as VariableAttributes
+        if (constrain === undefined || bounded.has(updated)) return updated
+        const result = assignAll([updated], [constrain(updated)])
+        bounded.add(result)
+        return result
+      }
       const parameters = this.parameters.map(({ variable: value, name }, i): TrainedParameter => {
         const info = { name, shape: concrete(value.shape) }
         const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
-        const store = (gradient: Tensor) => (variableBehind(gradient) === null ? assignAll([stored[i]], [gradient]) : gradient)
-        return { ...info, value, gradient: stored[i], slots: Object.fromEntries(slots), store }
+        let latest = stored[i]
+        const store = (gradient: Tensor) => {
+          if (variableBehind(gradient) !== null) return gradient
+          latest = assignAll([latest], [gradient])
+          return latest
+        }
+        return {
+          ...info,
+          value,
+          gradient: stored[i],
+          slots: Object.fromEntries(slots),
+          store,
+          constrain: (updated) => bound(value, updated),
+        }
       })
       const { parameters: updated, others = [] } = this.optimizer.update({
         parameters,
@@ -135,15 +204,16 @@ export class Trainer {
         step: own.steps.variable,
         counters: Object.fromEntries(own.counters.map(({ variable: counter, name }) => [name, counter])),
         gradientsAt: (values) => {
-          const [total] = substitute([objective.total], new Map(variables.map((parameter, i) => [parameter, values[i]])))
-          return gradients(total, values)
+          // What the values are made of depends on the parameters too, and is no part of the loss there.
+          const there = values.map(stopGradient)
+          const [total] = substitute([objective.total], new Map(variables.map((parameter, i) => [parameter, there[i]])))
+          const found = gradients(total, there)
+          checks.push(checkFinite(found))
+          return found
         },
       })
-      const constrained = updated.map((parameter, i) => {
-        const { constrain } = variables[i].attributes as VariableAttributes
-        return constrain === undefined ? parameter : assignAll([parameter], [constrain(parameter)])
-      })
-      return [...stored, check, counted, ...others, ...constrained, increment(own.steps.variable)]
+      const constrained = updated.map((parameter, i) => bound(variables[i], parameter))
+      return [...stored, ...checks, counted, ...others, ...constrained, increment(own.steps.variable)]
     })
   }
 }
@@ -152,8 +222,18 @@ function slotsOf(optimizer: Optimizer, parameter: ParameterInfo): readonly Slot[
   return optimizer.slots?.(parameter) ?? []
 }
 
-function sameNames(some: readonly NamedVariable[], others: readonly NamedVariable[]): boolean {
-  return some.length === others.length && some.every(({ name }, i) => name === others[i].name)
+function containsNames(all: readonly NamedVariable[], some: readonly NamedVariable[]): boolean {
+  const names = new Set(all.map(({ name }) => name))
+  return some.every(({ name }) => names.has(name))
+}
+
+function sameBits(a: Float32Array, b: Float32Array): boolean {
+  const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)
+  return Buffer.compare(bytes(a), bytes(b)) === 0
+}
+
+function allOf({ gradients: flat, slots, learningRates, steps, counters }: TrainingVariables): NamedVariable[] {
+  return [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
 }
 
 function trainingVariables(parameters: readonly NamedVariable[], optimizer: Optimizer): TrainingVariables {
