@@ -41,7 +41,7 @@ export interface EpochOptions extends ObjectiveOptions {
   readonly batchSize?: number
   /** Measured after each epoch. */
   readonly validationData?: TrainingData
-  /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1. */
+  /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1, default 0. */
   readonly validationSplit?: number
   /**
    * By what the loss of each training sample of a class is multiplied, besides its own weight: one number a class, or by class number, { 1: 5 }; for several
@@ -56,6 +56,7 @@ export interface EpochOptions extends ObjectiveOptions {
   readonly signal?: AbortSignal
 }
 
+/** How far a run is. */
 export interface Progress {
   /** From 0. */
   readonly epoch: number
