@@ -67,6 +67,8 @@ export { broadcastTo, concat, onesLike, reshape, slice, transpose, zerosLike } f
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
 export { assign, assignAll, continueIf } from './ops/update.ts'
+export type { FullBatchOptimizer } from './optim/fullBatch.ts'
+export { type LbfgsOptions, lbfgs } from './optim/lbfgs.ts'
 export {
   type Counter,
   type LearningRate,

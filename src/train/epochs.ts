@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import type { Rows } from '../data/rows.ts'
 import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
@@ -7,6 +6,7 @@ import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import type { LearningRate, Optimizer } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
@@ -46,8 +46,6 @@ export type OnSteps = (epoch: number, firstStep: number, losses: Float32Array) =
 
 /** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
 const MILLISECONDS_TOGETHER = 10
-/** How long this may hold the event loop. */
-const MILLISECONDS_AT_ONCE = 1
 /** Of the orders of epochs that are run together. */
 const MOST_ROWS_TOGETHER = 1 << 20
 
@@ -261,20 +259,6 @@ export class Epochs {
       if (pace.isTooLong()) await pace.giveWay()
     }
     return order
-  }
-}
-
-/** Keeps long work on the main thread from holding the event loop. */
-class Pace {
-  private begun = performance.now()
-
-  isTooLong(): boolean {
-    return performance.now() - this.begun > MILLISECONDS_AT_ONCE
-  }
-
-  async giveWay(): Promise<void> {
-    await setImmediate()
-    this.begun = performance.now()
   }
 }
 
