@@ -5,8 +5,16 @@
  * `AssertionError` that asks for a report.
  */
 
-/** The base of all errors of this package. `code` is stable; messages may improve. */
+/**
+ * The base of all errors of this package. `code` is stable; messages may improve.
+ *
+ * @example try { dense(0) } catch (error) { console.log(error instanceof ThalwegError ? error.code : error) }
+ */
 export class ThalwegError extends Error {
+  /**
+   * One of ERR_SHAPE, ERR_DTYPE, ERR_OPTION, ERR_DATA, ERR_GRAPH, ERR_MEMORY, ERR_NATIVE, ERR_BUSY, ERR_NON_FINITE, ABORT_ERR and
+   * ERR_ASSERTION.
+   */
   readonly code: string
 
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -16,56 +24,88 @@ export class ThalwegError extends Error {
   }
 }
 
-/** Shapes that do not fit each other, an axis out of range, an extent that is not a positive integer. */
+/**
+ * Shapes that do not fit each other, an axis out of range, an extent that is not a positive integer.
+ *
+ * @example try { matmul(input(3), input(4)) } catch (error) { if (!(error instanceof ShapeError)) throw error }
+ */
 export class ShapeError extends ThalwegError {
   constructor(message: string) {
     super('ERR_SHAPE', message)
   }
 }
 
-/** A dtype that an op does not take. */
+/**
+ * A dtype that an op does not take.
+ *
+ * @example try { relu(input([], { dtype: 'int32' })) } catch (error) { if (!(error instanceof DtypeError)) throw error }
+ */
 export class DtypeError extends ThalwegError {
   constructor(message: string) {
     super('ERR_DTYPE', message)
   }
 }
 
-/** An unknown option or name, or an option value outside its range. */
+/**
+ * An unknown option or name, or an option value outside its range.
+ *
+ * @example try { dense(0) } catch (error) { if (!(error instanceof OptionError)) throw error }
+ */
 export class OptionError extends ThalwegError {
   constructor(message: string) {
     super('ERR_OPTION', message)
   }
 }
 
-/** Data that cannot be trained on: wrong size, NaN, a label out of range, nothing at all. */
+/**
+ * Data that cannot be trained on: wrong size, NaN, a label out of range, nothing at all.
+ *
+ * @example try { new NdArray(Float32Array.of(1, 2), [3]) } catch (error) { if (!(error instanceof DataError)) throw error }
+ */
 export class DataError extends ThalwegError {
   constructor(message: string) {
     super('ERR_DATA', message)
   }
 }
 
-/** A graph that cannot become a plan: no gradient rule, an input that is not connected. */
+/**
+ * A graph that cannot become a plan: no gradient rule, an input that is not connected.
+ *
+ * @example try { gradients(input(3), []) } catch (error) { if (!(error instanceof GraphError)) throw error }
+ */
 export class GraphError extends ThalwegError {
   constructor(message: string) {
     super('ERR_GRAPH', message)
   }
 }
 
-/** More memory than the machine (or its container) has. */
+/**
+ * More memory than the machine (or its container) has.
+ *
+ * @example try { sequential([input(1e7), dense(1e7)]) } catch (error) { if (!(error instanceof MemoryError)) throw error }
+ */
 export class MemoryError extends ThalwegError {
   constructor(message: string) {
     super('ERR_MEMORY', message)
   }
 }
 
-/** The native addon is missing or refused something. */
+/**
+ * The native addon is missing or refused something.
+ *
+ * @example try { sequential([input(2), dense(1)], { executor: 'native' }) } catch (error) { if (!(error instanceof NativeError)) throw error }
+ */
 export class NativeError extends ThalwegError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_NATIVE', message, options)
   }
 }
 
-/** A model asked to do two things at once that exclude each other. */
+/**
+ * A model asked to do two things at once that exclude each other.
+ *
+ * @example const net = sequential([input(1), dense(1)]); const run = () => net.fit({ x: [1], y: [1] }, { loss: 'meanSquaredError' }); await Promise.all([run(), run()]).catch((error) => { if (!(error instanceof BusyError)) throw error })
+ */
 export class BusyError extends ThalwegError {
   constructor(message: string) {
     super('ERR_BUSY', message)
@@ -87,8 +127,11 @@ export interface NonFiniteOrigin {
 /**
  * The loss or a gradient became NaN or infinite. The parameters are those before the step, which is not taken. An update that itself leaves
  * the range of float32 (a learning rate above 1e30, say) is only seen by the next step.
+ *
+ * @example await sequential([input(1), dense(1)]).fit({ x: [1e30], y: [0] }, { loss: 'meanSquaredError' }).catch((error) => { if (!(error instanceof NonFiniteError)) throw error })
  */
 export class NonFiniteError extends ThalwegError {
+  /** The instruction that is to blame. */
   readonly origin: NonFiniteOrigin
 
   constructor(message: string, origin: NonFiniteOrigin) {
@@ -97,7 +140,11 @@ export class NonFiniteError extends ThalwegError {
   }
 }
 
-/** A run was stopped by its AbortSignal. `name` and `code` are those Node uses; `cause` is the signal's reason. */
+/**
+ * A run was stopped by its AbortSignal. `name` and `code` are those Node uses; `cause` is the signal's reason.
+ *
+ * @example await sequential([input(1), dense(1)]).fit({ x: [1], y: [1] }, { loss: 'meanSquaredError', signal: AbortSignal.abort() }).catch((error) => { if (!(error instanceof AbortError)) throw error })
+ */
 export class AbortError extends ThalwegError {
   constructor(message: string, reason: unknown) {
     super('ABORT_ERR', message, { cause: reason })

@@ -61,9 +61,9 @@ export {
 } from './ops/elementwise.ts'
 export { gradients } from './ops/gradients.ts'
 export { gather, oneHot, scatterAdd } from './ops/indexing.ts'
-export { matmul } from './ops/matmul.ts'
+export { type MatmulOptions, matmul } from './ops/matmul.ts'
 export { argmax, max, mean, type ReduceOptions, sum, sumOfSquares, variance } from './ops/reduce.ts'
-export { broadcastTo, concat, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
+export { broadcastTo, concat, flip, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
 export { assign, assignAll, continueIf } from './ops/update.ts'
@@ -88,6 +88,15 @@ export type { EpochOptions, Progress } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { EarlyStopping, FitOptions, History } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
-export { type Features, Model, type ModelOptions, model, sequential, type TrainingData } from './train/model.ts'
+export {
+  type Features,
+  Model,
+  type ModelOptions,
+  model,
+  type PlanOptions,
+  type PredictOptions,
+  sequential,
+  type TrainingData,
+} from './train/model.ts'
 export type { EpochValues } from './train/objective.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'

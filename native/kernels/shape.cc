@@ -1,4 +1,4 @@
-// Kernels that move elements without looking at them: transpose, broadcastTo, slice, pad, concat.
+// Kernels that move elements without looking at them: transpose, broadcastTo, slice, flip, pad, concat.
 //
 // Elements are 4 bytes of any kind; their bits are kept. The output is always written in its own order, so a chunk is
 // a range of output elements, whatever the shape. Inputs and outputs do not overlap.
@@ -16,7 +16,7 @@ namespace {
 constexpr int kMaxRank = 8;
 
 // How the output is read from the input, one axis of the output per entry. The input covers the window
-// [low, low + count) of each axis and is zero outside of it; `stride` is the input's step in elements.
+// [low, low + count) of each axis and is zero outside of it; `stride` is the input's step in elements, negative where it is read backwards.
 // Axes that lie behind one another in both tensors are merged, and there are always at least two.
 struct Axis {
   int64_t extent, low, count, stride;
@@ -199,6 +199,27 @@ bool prepareSlice(Preparation* preparation) {
     }
     w->offset += start * strides[i];
     w->axes[i] = {y.shape[i], 0, y.shape[i], strides[i]};
+  }
+  return prepareWalk(preparation, w);
+}
+
+// y[…, i, …] = x[…, extent - 1 - i, …] along the axes given
+bool prepareFlip(Preparation* preparation) {
+  Walk* w = (Walk*)preparation->instruction->parameters;
+  if (!expectOneOfEach(preparation, "flip")) return false;
+  const Operand& x = preparation->instruction->inputs[0];
+  const Operand& y = preparation->instruction->outputs[0];
+  if (x.rank != y.rank || x.size != y.size) return fail(preparation, "flip", "expected input and output of one shape");
+  int64_t strides[kMaxRank], count = 0;
+  stridesOf(x, strides);
+  const double* axes = attributeNumbers(preparation->attributes, "axes", &count);
+  w->rank = (int)y.rank;
+  for (int64_t i = 0; i < y.rank; i++) w->axes[i] = {y.shape[i], 0, y.shape[i], strides[i]};
+  for (int64_t k = 0; k < count; k++) {
+    int64_t i = (int64_t)axes[k];
+    if (!(axes[k] >= 0) || i >= y.rank || w->axes[i].stride < 0) return fail(preparation, "flip", "expected axes of the input, each once");
+    w->offset += (y.shape[i] - 1) * strides[i];
+    w->axes[i].stride = -strides[i];
   }
   return prepareWalk(preparation, w);
 }
@@ -443,6 +464,7 @@ const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
     {"transpose", sizeof(Turn), prepareTranspose, runTranspose, nullptr},    // x -> y, axes reordered
     {"broadcastTo", sizeof(Walk), prepareBroadcastTo, runWalk, nullptr},     // x -> y, axes repeated
+    {"flip", sizeof(Walk), prepareFlip, runWalk, nullptr},                   // x -> y
     {"slice", sizeof(Walk), prepareSlice, runWalk, nullptr},                 // x -> y, a window of x
     {"pad", sizeof(Walk), preparePad, runWalk, nullptr},                     // x -> y, zeros around x
     {"concat", sizeof(Concat), prepareConcat, runConcat, nullptr},           // x0 x1 … -> y

@@ -1,8 +1,10 @@
 import { counted, DataError, describe } from '../errors.ts'
 
-/** Numbers with a shape, row-major: what predictions and weights come in. */
+/** Numbers with a shape, row-major: what predictions and weights come in. @example new NdArray(Float32Array.of(1, 2, 3, 4), [2, 2]) */
 export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float32Array> {
+  /** The numbers themselves, row-major. */
   readonly data: T
+  /** Extents, outermost first. */
   readonly shape: readonly number[]
 
   /** @throws DataError if the shape does not hold as many numbers as there are. */
@@ -22,6 +24,7 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
    * The element at an index, one number a dimension.
    *
    * @throws DataError if there are more or fewer, or one lies outside.
+   * @example new NdArray(Float32Array.of(1, 2, 3, 4), [2, 2]).at(1, 0)
    */
   at(...index: number[]): number {
     const inside =
@@ -31,7 +34,11 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
     return this.data[index.reduce((offset, position, axis) => offset * this.shape[axis] + position, 0)]
   }
 
-  /** Nested arrays: `[[1, 2], [3, 4]]` for shape [2, 2]; the number itself for a scalar. */
+  /**
+   * Nested arrays: `[[1, 2], [3, 4]]` for shape [2, 2]; the number itself for a scalar.
+   *
+   * @example new NdArray(Float32Array.of(1, 2, 3, 4), [2, 2]).toArray()
+   */
   toArray(): NestedNumbers {
     const nest = (axis: number, start: number, size: number): NestedNumbers => {
       if (axis === this.shape.length) return this.data[start]
@@ -41,13 +48,18 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
     return nest(0, 0, this.data.length)
   }
 
-  /** The shape and the first values, for a look: `NdArray [2, 3]: 1, 2, 3, 4, 5, 6`. */
+  /**
+   * The shape and the first values, for a look: `NdArray [2, 3]: 1, 2, 3, 4, 5, 6`.
+   *
+   * @example new NdArray(Float32Array.of(1, 2, 3, 4), [2, 2]).toString()
+   */
   toString(): string {
     const first = Array.from(this.data.subarray(0, 8), (value) => (Number.isInteger(value) ? value : Number(value.toPrecision(6))))
     return `NdArray [${this.shape.join(', ')}]: ${first.join(', ')}${this.data.length > 8 ? ', …' : ''}`
   }
 }
 
+/** Numbers in arrays in arrays, as `NdArray.toArray` gives them. */
 export type NestedNumbers = number | NestedNumbers[]
 
 /** What the library takes as numbers: nested arrays, a typed array (rows one after the other), an NdArray, or an array of typed arrays (one a row). */

@@ -5,6 +5,7 @@ import { loadAddon } from './native/addon.ts'
 import { nativeExecutor } from './native/index.ts'
 import { referenceExecutor } from './reference/index.ts'
 
+/** What runs a model. */
 export interface ExecutionOptions {
   /** "native" (C++ SIMD), "reference" (plain TypeScript), or "auto": native where it loads. Default "auto". */
   readonly executor?: 'auto' | 'native' | 'reference'
@@ -35,7 +36,12 @@ export function chooseExecutor({ executor = 'auto', threads }: ExecutionOptions)
   return referenceExecutor
 }
 
-/** What this machine offers: for bug reports and benchmarks. */
+/**
+ * What this machine offers, for bug reports and benchmarks: whether the native addon loads (if not, `failure` says why), the instruction
+ * sets it may use, best first, and the processors this process may run on.
+ *
+ * @example executionInfo().native
+ */
 export function executionInfo(): {
   readonly native: boolean
   readonly instructionSets: readonly string[]

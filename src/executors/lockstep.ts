@@ -8,6 +8,7 @@ import { loadAddon } from './native/addon.ts'
 import { nativeExecutor } from './native/index.ts'
 import { referenceExecutor } from './reference/index.ts'
 
+/** How `lockstep` compares. */
 export interface LockstepOptions {
   /** Fills variables and inputs of an arena before the step; default: small random values, the same on both sides. */
   readonly initialize?: (arena: Arena, plan: Plan) => void
@@ -17,6 +18,7 @@ export interface LockstepOptions {
   readonly executors?: readonly [Executor, Executor]
 }
 
+/** Where two executors differ. */
 export interface LockstepDifference {
   /** Position of the instruction in the plan. */
   readonly index: number
@@ -29,7 +31,9 @@ export interface LockstepDifference {
   readonly error: number
 }
 
+/** What `lockstep` found. */
 export interface LockstepReport {
+  /** How many instructions were compared. */
   readonly instructions: number
   /** The largest error of all instructions. */
   readonly worst: LockstepDifference | null
@@ -40,8 +44,11 @@ export interface LockstepReport {
 }
 
 /**
- * Runs one step of a plan on two executors, instruction by instruction. After each the results are compared, and the
- * first executor's are handed to the second, so that every instruction is judged on equal operands.
+ * Runs one step of a plan on two executors, instruction by instruction. After each the results are compared, and the first executor's are
+ * handed to the second, so that every instruction is judged on equal operands.
+ *
+ * @throws NativeError if the native executor cannot be used.
+ * @example lockstep(sequential([input(8), dense(4)]).trainingPlan(32, { loss: 'meanSquaredError' })).firstDifference
  */
 export function lockstep(plan: Plan, options: LockstepOptions = {}): LockstepReport {
   expectPlan('lockstep', plan)

@@ -6,6 +6,7 @@ import type { Instruction, Plan } from '../plan/plan.ts'
 import { printExpression, printInstruction } from '../plan/print.ts'
 import type { RunProfile } from './executor.ts'
 
+/** One part of a step, and what it took. */
 export interface ProfiledInstruction {
   /** The op's name; "feed" (copying the batch) and "record" (keeping the loss and metrics) stand before and after the instructions. */
   readonly op: string
@@ -36,9 +37,13 @@ export function joinProfiles(a: RunProfile | null, b: RunProfile): RunProfile {
  * Where the time of training steps went. `${profile}` is a table, longest first; `toChromeTrace` gives the first steps as a
  * timeline. Looking at the clock costs some 30 ns an instruction, which only counts in the smallest networks; and with several
  * threads instructions do not overlap while they are measured, so a profiled step is a little slower than others.
+ *
+ * @example const { profile } = await sequential([input(2), dense(1)]).fit({ x: [[0, 1]], y: [[1]] }, { loss: 'meanSquaredError', profile: true }); profile.milliseconds
  */
 export class Profile {
+  /** How many steps were measured. */
   readonly steps: number
+  /** Samples a step. */
   readonly batchSize: number
   /** Mean time a step. */
   readonly milliseconds: number
@@ -71,7 +76,11 @@ export class Profile {
     this.smallerBatches = smallerBatches
   }
 
-  /** A table, longest first, with the sums of each op and of each phase. */
+  /**
+   * A table, longest first, with the sums of each op and of each phase.
+   *
+   * @example const { profile } = await sequential([input(2), dense(1)]).fit({ x: [[0, 1]], y: [[1]] }, { loss: 'meanSquaredError', profile: true }); profile.toString()
+   */
   toString(): string {
     const header = ['µs a step', 'share', 'rate', 'result', 'layer', 'phase', 'instruction']
     const rows = this.instructions
@@ -111,7 +120,11 @@ export class Profile {
     ].join('\n')
   }
 
-  /** What `JSON.stringify` writes: the numbers, without the timeline. */
+  /**
+   * What `JSON.stringify` writes: the numbers, without the timeline.
+   *
+   * @example const { profile } = await sequential([input(2), dense(1)]).fit({ x: [[0, 1]], y: [[1]] }, { loss: 'meanSquaredError', profile: true }); profile.toJSON().instructions[0].milliseconds
+   */
   toJSON(): Pick<Profile, 'steps' | 'batchSize' | 'milliseconds' | 'instructions'> {
     const { steps, batchSize, milliseconds, instructions } = this
     return { steps, batchSize, milliseconds, instructions }
@@ -122,7 +135,11 @@ export class Profile {
     return this.toString()
   }
 
-  /** The first steps of the first epoch, ten at most, in the Chrome Trace Event format: write it to a .json file and open that in chrome://tracing or ui.perfetto.dev. */
+  /**
+   * The first steps of the first epoch, ten at most, in the Chrome Trace Event format: write it to a .json file and open that in chrome://tracing or ui.perfetto.dev.
+   *
+   * @example const { profile } = await sequential([input(2), dense(1)]).fit({ x: [[0, 1]], y: [[1]] }, { loss: 'meanSquaredError', profile: true }); JSON.parse(profile.toChromeTrace())
+   */
   toChromeTrace(): string {
     const parts = this.instructions.length
     const traceEvents: object[] = [{ name: 'thread_name', ph: 'M', pid: 1, tid: 1, args: { name: `training, batch ${this.batchSize}` } }]

@@ -3,15 +3,19 @@ import { ShapeError } from '../errors.ts'
 /**
  * A multiple of the batch size, which stays open until a plan is made. Instances are interned, so two equal
  * dimensions are the same object and `===` compares them.
+ *
+ * @example new Map([[batch, 32], [BatchDimension.of(2), 64]])
  */
 export class BatchDimension {
   private static readonly interned = new Map<number, BatchDimension>()
+  /** How many times the batch size. */
   readonly multiple: number
 
   private constructor(multiple: number) {
     this.multiple = multiple
   }
 
+  /** The dimension of `multiple` times the batch size. @example BatchDimension.of(2) */
   static of(multiple: number): BatchDimension {
     let dimension = BatchDimension.interned.get(multiple)
     if (dimension === undefined) {
@@ -21,12 +25,13 @@ export class BatchDimension {
     return dimension
   }
 
+  /** As messages and plans print it: `batch`, `2·batch`. @example BatchDimension.of(2).toString() */
   toString(): string {
     return this.multiple === 1 ? 'batch' : `${this.multiple}·batch`
   }
 }
 
-/** The open batch dimension itself. */
+/** The open batch dimension itself: what samples are counted by. @example reshape(input(784), [batch, 28, 28]) */
 export const batch = BatchDimension.of(1)
 
 /** One extent: a number, or a multiple of the batch size. */

@@ -13,6 +13,7 @@ export interface Spec {
 
 /** The layer (or other named part) that made a node; names are given when a model is built. */
 export interface Scope {
+  /** Its kind: `dense`. */
   readonly kind: string
   /** The user's own name, if given. */
   readonly name?: string
@@ -25,17 +26,25 @@ export type Phase = 'forward' | 'backward' | 'update'
  * A symbolic tensor: a shape, a dtype, and the op and inputs it comes from. It has no values; those live in
  * an arena once a plan has been made. Immutable. `id`s ascend in order of creation, so a tensor's inputs
  * always have smaller ids, and sorting by id is a topological order.
+ *
+ * @example input(8) instanceof Tensor
  */
 export class Tensor implements Spec {
   private static nextId = 1
+  /** Ascends in order of creation. */
   readonly id: number
+  /** What computes it. */
   readonly op: Op
+  /** The operands of `op`, in order. */
   readonly inputs: readonly Tensor[]
+  /** What else `op` was given: axes, flags. */
   // biome-ignore lint/suspicious/noExplicitAny: each op knows the type of its own attributes.
   readonly attributes: any
   readonly shape: Shape
   readonly dtype: Dtype
+  /** The layer that made it, or null. */
   readonly scope: Scope | null
+  /** The part of a training step it belongs to. */
   readonly phase: Phase
 
   constructor(op: Op, inputs: readonly Tensor[], attributes: object, spec: Spec) {
@@ -49,10 +58,12 @@ export class Tensor implements Spec {
     this.phase = place.phase
   }
 
+  /** The number of dimensions. */
   get rank(): number {
     return this.shape.length
   }
 
+  /** Op, dtype and shape: `matmul float32 [batch, 10]`. @example input(8).toString() */
   toString(): string {
     return `${this.op.name} ${this.dtype} ${formatShape(this.shape)}`
   }

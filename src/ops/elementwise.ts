@@ -289,66 +289,103 @@ const binary =
   (a, b) =>
     apply(op, [asTensor(a), asTensor(b)], {})
 
-/** a + b. Operands broadcast by numpy's rules; a number may stand for a scalar. */
+/**
+ * y = a + b. Operands broadcast by numpy's rules (aligned at the right, an extent of 1 repeats), as those of all elementwise ops; a number
+ * may stand for a scalar.
+ *
+ * @example add(input(8), 1)
+ */
 export const add = binary(elementwiseOps.add)
-/** a - b. */
+/** y = a - b; shapes broadcast. @example subtract(1, input(8)) */
 export const subtract = binary(elementwiseOps.subtract)
-/** a · b, element by element. */
+/** y = a · b, element by element; shapes broadcast. @example multiply(input(8), 0.5) */
 export const multiply = binary(elementwiseOps.multiply)
-/** a / b. */
+/** y = a / b; shapes broadcast. x / 0 is ±∞, and 0 / 0 is NaN. @example divide(input(8), 255) */
 export const divide = binary(elementwiseOps.divide)
-/** The larger of a and b; NaN if either is NaN. At a tie each gets half of the gradient. */
+/** The larger of a and b; NaN if either is NaN; shapes broadcast. At a tie each gets half of the gradient. @example maximum(input(8), 0) */
 export const maximum = binary(elementwiseOps.maximum)
-/** The smaller of a and b; NaN if either is NaN. At a tie each gets half of the gradient. */
+/**
+ * The smaller of a and b; NaN if either is NaN; shapes broadcast. At a tie each gets half of the gradient.
+ *
+ * @example minimum(input(8), 1)
+ */
 export const minimum = binary(elementwiseOps.minimum)
-/** a^b by IEEE 754's rules. Small constant exponents become products. The gradient with respect to b is taken as 0 where a ≤ 0. */
+/**
+ * y = a^b by IEEE 754's rules; shapes broadcast. Small constant exponents become products. The gradient with respect to b is taken as 0
+ * where a ≤ 0.
+ *
+ * @example power(input(8), 1.5)
+ */
 export const power = binary(elementwiseOps.power)
-/** -x. */
+/** y = -x, of the shape of x. @example negate(input(8)) */
 export const negate = unary(elementwiseOps.negate)
-/** |x|; the slope at 0 is 0. */
+/** y = |x|, of the shape of x; the slope at 0 is 0. @example abs(input(8)) */
 export const abs = unary(elementwiseOps.abs)
-/** -1, 0 or 1. */
+/** -1, 0 or 1, of the shape of x; no gradient flows. @example sign(input(8)) */
 export const sign = unary(elementwiseOps.sign)
-/** e^x. */
+/** y = e^x, of the shape of x: ∞ above 88.7, where float32 ends. @example exp(input(8)) */
 export const exp = unary(elementwiseOps.exp)
-/** The natural logarithm. */
+/** The natural logarithm, of the shape of x: -∞ at 0, NaN below. @example log(input(8)) */
 export const log = unary(elementwiseOps.log)
-/** √x. */
+/** y = √x, of the shape of x: NaN below 0; the slope at 0 is infinite. @example sqrt(input(8)) */
 export const sqrt = unary(elementwiseOps.sqrt)
-/** x². */
+/** y = x², of the shape of x. @example square(input(8)) */
 export const square = unary(elementwiseOps.square)
-/** 1 / x. */
+/** y = 1 / x, of the shape of x. @example reciprocal(input(8)) */
 export const reciprocal = unary(elementwiseOps.reciprocal)
-/** The error function, 2/√π ∫₀ˣ e^(-t²) dt. */
+/** The error function, y = 2/√π ∫₀ˣ e^(-t²) dt, of the shape of x (Abramowitz and Stegun 1964, 7.1.1). @example erf(input(8)) */
 export const erf = unary(elementwiseOps.erf)
-/** 1 / (1 + e^-x). */
+/** The logistic function, y = 1 / (1 + e^-x), of the shape of x, without overflow on either side. @example sigmoid(input(8)) */
 export const sigmoid = unary(elementwiseOps.sigmoid)
-/** The hyperbolic tangent. */
+/** The hyperbolic tangent, y = (e^x - e^-x) / (e^x + e^-x), of the shape of x. @example tanh(input(8)) */
 export const tanh = unary(elementwiseOps.tanh)
-/** max(x, 0); the slope at 0 is 0. */
+/**
+ * y = max(x, 0), of the shape of x; the slope at 0 is 0 (Nair and Hinton 2010, "Rectified linear units improve restricted Boltzmann
+ * machines").
+ *
+ * @example relu(input(8))
+ */
 export const relu = unary(elementwiseOps.relu)
-/** log(1 + e^x). */
+/**
+ * y = log(1 + e^x), of the shape of x, without overflow (Dugas et al. 2001, "Incorporating second-order functional knowledge for better
+ * option pricing").
+ *
+ * @example softplus(input(8))
+ */
 export const softplus = unary(elementwiseOps.softplus)
-/** x Φ(x), exactly (Hendrycks and Gimpel 2016, arXiv:1606.08415). */
+/**
+ * y = x Φ(x), of the shape of x, Φ being the standard normal distribution; exactly, by erf (Hendrycks and Gimpel 2016, arXiv:1606.08415).
+ *
+ * @example gelu(input(8))
+ */
 export const gelu = unary(elementwiseOps.gelu)
-/** The tanh approximation of gelu (same source, section 2). */
+/**
+ * The tanh approximation of gelu, y = x/2 (1 + tanh(√(2/π) (x + 0.044715 x³))), of the shape of x (Hendrycks and Gimpel 2016,
+ * arXiv:1606.08415, section 2).
+ *
+ * @example geluTanh(input(8))
+ */
 export const geluTanh = unary(elementwiseOps.geluTanh)
-/** 1 where a > b, else 0. No gradient flows through comparisons. */
+/** 1 where a > b, else 0; shapes broadcast. No gradient flows through comparisons. @example greater(input(8), 0.5) */
 export const greater = binary(elementwiseOps.greater)
-/** 1 where a ≥ b, else 0. */
+/** 1 where a ≥ b, else 0; shapes broadcast. No gradient flows. @example greaterEqual(input(8), 0.5) */
 export const greaterEqual = binary(elementwiseOps.greaterEqual)
-/** 1 where a < b, else 0. */
+/** 1 where a < b, else 0; shapes broadcast. No gradient flows. @example less(input(8), 0.5) */
 export const less = binary(elementwiseOps.less)
-/** 1 where a ≤ b, else 0. */
+/** 1 where a ≤ b, else 0; shapes broadcast. No gradient flows. @example lessEqual(input(8), 0.5) */
 export const lessEqual = binary(elementwiseOps.lessEqual)
-/** 1 where a = b, else 0. */
+/** 1 where a = b, else 0 (so 0 for NaN); shapes broadcast. No gradient flows. @example equal(input(8), 0) */
 export const equal = binary(elementwiseOps.equal)
-/** 1 where a ≠ b, else 0. */
+/** 1 where a ≠ b, else 0 (so 1 for NaN); shapes broadcast. No gradient flows. @example notEqual(input(8), 0) */
 export const notEqual = binary(elementwiseOps.notEqual)
-/** Element by element: `a` where the condition is not 0, else `b`. */
+/**
+ * `a` where the condition is not 0, else `b`, element by element; the three shapes broadcast. The side that is not taken gets no gradient.
+ *
+ * @example const x = input(8); where(greater(x, 0), x, multiply(0.1, x))
+ */
 export const where = (condition: Operand, a: Operand, b: Operand): Tensor =>
   apply(elementwiseOps.where, [asTensor(condition), asTensor(a), asTensor(b)], {})
-/** int32 as float32. */
+/** int32 as float32, of the shape of x; exact up to 2^24. No gradient flows. @example cast(input([], { dtype: 'int32' })) */
 export const cast = (x: Tensor): Tensor => apply(elementwiseOps.cast, [x], {})
 
 /** A chain of elementwise ops in one pass; made by the planner, see plan/fuse.ts. */

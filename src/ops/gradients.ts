@@ -12,6 +12,7 @@ import { onesLike, zerosLike } from './shape.ts'
  * @param loss A scalar; or any shape together with `seed`, the gradient that comes in from outside.
  * @param wrt Tensors to differentiate by: parameters, inputs, or anything in between.
  * @returns One tensor for each of `wrt`, of its shape; zeros where the loss does not depend on it.
+ * @example const x = input(8); gradients(sum(square(x)), [x])
  */
 export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): Tensor[] {
   if (seed === undefined && loss.rank !== 0) {

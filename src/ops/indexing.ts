@@ -80,12 +80,15 @@ export const indexingOps = {
 }
 
 /**
- * Rows of a table by index.
+ * Rows of a table by index, y[i…] = table[indices[i…]]. An index outside the table gives NaN. The gradient with respect to the table is a
+ * `scatterAdd`.
  *
  * @param table [V, …].
  * @param indices int32, any shape.
  * @param axis The axis the indices address (default 0).
- * @returns The table with that axis replaced by the shape of the indices.
+ * @returns The table with that axis replaced by the shape of the indices: [...indices, …] for axis 0.
+ * @throws DtypeError if the indices are not int32.
+ * @example gather(parameter('table', [100, 8], glorotUniform), input([], { dtype: 'int32' }))
  */
 export function gather(table: Tensor, indices: Tensor, axis = 0): Tensor {
   const position = normaliseAxis(locate('gather'), axis, table.rank)
@@ -97,15 +100,29 @@ export function gather(table: Tensor, indices: Tensor, axis = 0): Tensor {
   return transpose(rows, [...rest.slice(0, position), ...indexAxes, ...rest.slice(position)])
 }
 
-/** Zeros of [rows, ...row] (updates being [...indices, ...row]) to which the updates are added at their indices, in ascending order: the reverse of `gather`. */
+/**
+ * y = zeros, then y[indices[i…]] += updates[i…] in ascending order of i: the reverse of `gather`. Indices outside 0 … rows - 1 are left
+ * out.
+ *
+ * @param indices int32, any shape.
+ * @param updates [...indices, ...row].
+ * @param rows How many rows the result has.
+ * @returns [rows, ...row].
+ * @throws ShapeError if the shape of updates does not begin with that of indices.
+ * @example scatterAdd(input([], { dtype: 'int32' }), input(8), 100)
+ */
 export function scatterAdd(indices: Tensor, updates: Tensor, rows: Dimension): Tensor {
   return apply(indexingOps.scatterAdd, [indices, updates], { rows })
 }
 
 /**
- * A last axis of `depth` with 1 at the index and 0 elsewhere: [...indices, depth].
+ * y[i…, j] = 1 if indices[i…] = j, else 0; all zeros for an index outside 0 … depth - 1.
  *
+ * @param indices int32, any shape.
+ * @param depth How many classes there are.
+ * @returns [...indices, depth].
  * @throws DtypeError if the indices are not int32.
+ * @example oneHot(input([], { dtype: 'int32' }), 10)
  */
 export function oneHot(indices: Tensor, depth: number): Tensor {
   return apply(indexingOps.oneHot, [indices], { depth })

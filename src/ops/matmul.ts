@@ -200,15 +200,24 @@ function product(a: Tensor, b: Tensor, transposeA: boolean, transposeB: boolean)
   return apply(matmulOps.matmul, [a, b], { ...plain, transposeA, transposeB })
 }
 
+/** How `matmul` reads its operands. */
+export interface MatmulOptions {
+  /** Take a with its last two axes swapped; default false. */
+  readonly transposeA?: boolean
+  /** Take b with its last two axes swapped; default false. */
+  readonly transposeB?: boolean
+}
+
 /**
- * The matrix product over the last two axes; leading axes broadcast.
+ * The matrix product over the last two axes, y[…, m, n] = Σₖ a[…, m, k] b[…, k, n]; leading axes broadcast.
  *
  * @param a [..., M, K], or [..., K, M] with `transposeA`.
  * @param b [..., K, N], or [..., N, K] with `transposeB`.
  * @returns [..., M, N].
  * @throws ShapeError if K differs or the leading axes do not broadcast.
+ * @example matmul(input(8), parameter('kernel', [8, 4], glorotUniform))
  */
-export function matmul(a: Tensor, b: Tensor, options: { transposeA?: boolean; transposeB?: boolean } = {}): Tensor {
+export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
   const { transposeA = false, transposeB = false } = options
   expectTensor(locate('matmul'), a, 'a')
   expectTensor(locate('matmul'), b, 'b')

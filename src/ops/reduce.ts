@@ -156,22 +156,31 @@ function reduce(op: typeof reduceOps.sum, x: Tensor, options: ReduceOptions): Te
 }
 
 /**
- * The sum over `axes` (default: all). The result has the other axes, or all of them with `keepDims`.
+ * The sum over `axes` (default: all), in a fixed order. The result has the other axes, or all of them with `keepDims`.
  *
  * @throws ShapeError for an axis out of range.
+ * @example sum(input(8), { axes: [-1] })
  */
 export function sum(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce(reduceOps.sum, x, options)
 }
 
 /**
- * The largest element over `axes` (default: all); NaN if any element is. Shapes and errors as for `sum`.
+ * The largest element over `axes` (default: all); NaN if any element is. Elements that tie share the gradient equally. Shapes and errors
+ * as for `sum`.
+ *
+ * @example max(input(8), { axes: [-1] })
  */
 export function max(x: Tensor, options: ReduceOptions = {}): Tensor {
   return reduce(reduceOps.max, x, options)
 }
 
-/** The arithmetic mean over `axes` (default: all). Over the batch it divides by the batch size of the plan. Shapes and errors as for `sum`. */
+/**
+ * The arithmetic mean over `axes` (default: all), Σ x / n. Over the batch it divides by the batch size of the plan. Shapes and errors as
+ * for `sum`.
+ *
+ * @example mean(input(8), { axes: [-1], keepDims: true })
+ */
 export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   checkReduction(locate('mean'), x, options)
   const axes = options.axes?.map((axis) => normaliseAxis(locate('mean'), axis, x.rank))
@@ -179,17 +188,31 @@ export function mean(x: Tensor, options: ReduceOptions = {}): Tensor {
   return divide(sum(x, options), elementCount(counted))
 }
 
-/** The mean of squared deviations from the mean, over `axes` (default: all), in two passes. */
+/**
+ * The mean of squared deviations from the mean, Σ (x - mean)² / n, over `axes` (default: all), in two passes (n, not n - 1: the variance
+ * of these elements, not an estimate). Shapes and errors as for `sum`.
+ *
+ * @example variance(input(8), { axes: [0] })
+ */
 export function variance(x: Tensor, options: ReduceOptions = {}): Tensor {
   return mean(square(subtract(x, mean(x, { ...options, keepDims: true }))), options)
 }
 
-/** Σ x² over all elements of all tensors, in one pass: the square of their joint L2 norm, a scalar. */
+/**
+ * Σ x² over all elements of all tensors (float32, any shapes), in one pass: the square of their joint L2 norm, a scalar.
+ *
+ * @example sqrt(sumOfSquares([parameter('kernel', [4, 3], zeros)]))
+ */
 export function sumOfSquares(tensors: readonly Tensor[]): Tensor {
   return apply(reduceOps.sumOfSquares, tensors, {})
 }
 
-/** The int32 index of the first largest element along `axis` (default: the last). */
+/**
+ * The int32 index of the first largest element along `axis` (default: the last), of the shape of x without that axis. No gradient flows.
+ *
+ * @throws ShapeError for an axis out of range or of extent 0.
+ * @example argmax(input(10))
+ */
 export function argmax(x: Tensor, axis = -1): Tensor {
   return apply(reduceOps.argmax, [x], { axis: normaliseAxis(locate('argmax'), axis, x.rank) })
 }

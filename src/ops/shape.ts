@@ -136,6 +136,31 @@ export const shapeOps = {
     rejects: [{ inputs: [spec([4])], attributes: { starts: [2], sizes: [3] }, message: /do not lie inside \[4\]/ }],
   }),
 
+  // y = x read backwards along `axes`.
+  flip: defineOp<{ axes: readonly number[] }>({
+    name: 'flip',
+    infer: ([x], { axes }, where) => {
+      if (axes.some((axis) => x.shape[axis] === undefined) || new Set(axes).size < axes.length)
+        throw new ShapeError(`${where}: expected different axes of ${formatShape(x.shape)}, got ${axes.join(', ')}.`)
+      return x
+    },
+    gradient: ({ attributes: { axes }, dy }) => [flip(dy, axes)],
+    simplify: ({ inputs: [x], attributes: { axes } }) => (axes.every((axis) => x.shape[axis] === 1) ? x : null),
+    samples: [
+      { inputs: [uniform([7])], attributes: { axes: [0] } },
+      { inputs: [uniform([5, 37])], attributes: { axes: [0] } },
+      { inputs: [uniform([5, 37])], attributes: { axes: [0, 1] } },
+      { inputs: [uniform([3, 5, 17])], attributes: { axes: [1] } },
+      { inputs: [integers([4, 3, 2], 9)], attributes: { axes: [0, 2] } },
+      { inputs: [uniform([0, 3])], attributes: { axes: [0] } },
+      { inputs: [uniform([2, 3])], attributes: { axes: [] } },
+    ],
+    rejects: [
+      { inputs: [spec([4])], attributes: { axes: [1] }, message: /different axes of \[4\], got 1/ },
+      { inputs: [spec([4, 2])], attributes: { axes: [1, 1] }, message: /different axes of \[4, 2\], got 1, 1/ },
+    ],
+  }),
+
   // y = zeros with x placed at `before`: the gradient of slice.
   pad: defineOp<{ before: readonly number[]; shape: Shape }>({
     name: 'pad',
@@ -239,9 +264,11 @@ function inverse(permutation: readonly number[]): number[] {
 }
 
 /**
- * The same elements under another shape.
+ * The same elements in row-major order under another shape. Needs no memory of its own.
  *
- * @param shape Extents; one of them may be -1, it is then found from the others.
+ * @param shape Extents, `batch` among them; one may be -1, it is then found from the others.
+ * @throws ShapeError if the numbers of elements differ.
+ * @example reshape(input(784), [batch, 28, 28])
  */
 export function reshape(x: Tensor, shape: Shape): Tensor {
   if (!Array.isArray(shape)) throw new OptionError(`${locate('reshape')}: shape must be an array, got ${describe(shape)}.`)
@@ -259,25 +286,33 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
   return apply(shapeOps.reshape, [x], { shape: shape.map((extent, i) => (i === open ? found : extent)) })
 }
 
-/** Reorders the axes; by default reverses them. */
+/**
+ * Reorders the axes: axis i of the result is axis permutation[i] of x.
+ *
+ * @param permutation All axes once; default: in reverse order.
+ * @example transpose(input([28, 14]), [0, 2, 1])
+ */
 export function transpose(x: Tensor, permutation: readonly number[] = x.shape.map((_, i) => x.rank - 1 - i)): Tensor {
   return apply(shapeOps.transpose, [x], { permutation: permutation.map((axis) => normaliseAxis(locate('transpose'), axis, x.rank)) })
 }
 
 /**
- * Repeats x to a shape by numpy's rules.
+ * Repeats x to a shape by numpy's rules (aligned at the right, an extent of 1 repeats). The gradient is a sum over what was repeated.
  *
  * @throws ShapeError if x does not fit into it.
+ * @example broadcastTo(constant(1), [batch, 8])
  */
 export function broadcastTo(x: Tensor, shape: Shape): Tensor {
   return apply(shapeOps.broadcastTo, [x], { shape })
 }
 
 /**
- * A part of x.
+ * A part of x: along each axis the elements start … end - 1.
  *
- * @param ranges One entry an axis: `[start, end]`, negative numbers counting from the end, or null for all of it.
- *   Missing entries at the end mean all.
+ * @param ranges One entry an axis: `[start, end]`, negative numbers counting from the end, or null for all of it. Missing entries at the
+ *   end mean all.
+ * @throws ShapeError if a range leaves the tensor, ends before it starts, or cuts the open batch axis.
+ * @example slice(input([28, 28]), [null, [4, 24], [4, 24]])
  */
 export function slice(x: Tensor, ranges: readonly (readonly [number, number] | null)[]): Tensor {
   const where = locate('slice')
@@ -303,9 +338,10 @@ export function slice(x: Tensor, ranges: readonly (readonly [number, number] | n
 }
 
 /**
- * Joins tensors along an axis (default: the last): all other extents must agree.
+ * Joins tensors along an axis (default: the last): [..., m] and [..., n] give [..., m + n]. All other extents must agree.
  *
  * @throws ShapeError if they do not.
+ * @example concat([input(8), input(4)])
  */
 export function concat(tensors: readonly Tensor[], axis = -1): Tensor {
   if (!Array.isArray(tensors)) throw new OptionError(`${locate('concat')}: expected an array of tensors, got ${describe(tensors)}.`)
@@ -313,12 +349,12 @@ export function concat(tensors: readonly Tensor[], axis = -1): Tensor {
   return apply(shapeOps.concat, tensors, { axis: normaliseAxis(locate('concat'), axis, rank) })
 }
 
-/** Zeros of the shape of x. */
+/** Zeros of the shape of x. @example zerosLike(input(8)) */
 export function zerosLike(x: Tensor): Tensor {
   return broadcastTo(constant(0), x.shape)
 }
 
-/** Ones of the shape of x. */
+/** Ones of the shape of x. @example onesLike(input(8)) */
 export function onesLike(x: Tensor): Tensor {
   return broadcastTo(constant(1), x.shape)
 }
@@ -326,4 +362,13 @@ export function onesLike(x: Tensor): Tensor {
 /** The extents of a tensor inside a plan, where none is open. */
 export function extents(x: Tensor): readonly number[] {
   return concrete(x.shape)
+}
+
+/**
+ * The same elements, read backwards along `axes` (default: all).
+ *
+ * @example flip(input([4, 3]), [2])
+ */
+export function flip(x: Tensor, axes: readonly number[] = x.shape.map((_, i) => i)): Tensor {
+  return apply(shapeOps.flip, [x], { axes: axes.map((axis) => normaliseAxis(locate('flip'), axis, x.rank)) })
 }

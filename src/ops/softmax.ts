@@ -132,12 +132,21 @@ function alongAxis(op: Op<Record<never, never>>, x: Tensor, axis: number): Tenso
   return transpose(apply(op, [transpose(x, swapped)], {}), swapped)
 }
 
-/** e^x over its sum along `axis` (default: the last). */
+/**
+ * y_i = e^(x_i) / Σ_j e^(x_j) along `axis` (default: the last), of the shape of x. The largest element is subtracted first, so nothing
+ * overflows.
+ *
+ * @example softmax(input(10))
+ */
 export function softmax(x: Tensor, axis = -1): Tensor {
   return alongAxis(softmaxOps.softmax, x, axis)
 }
 
-/** The logarithm of softmax, computed without forming it: x - log Σ e^x. */
+/**
+ * The logarithm of `softmax` without forming it, y_i = x_i - log Σ_j e^(x_j) along `axis` (default: the last), of the shape of x.
+ *
+ * @example logSoftmax(input(10))
+ */
 export function logSoftmax(x: Tensor, axis = -1): Tensor {
   return alongAxis(softmaxOps.logSoftmax, x, axis)
 }
@@ -145,9 +154,10 @@ export function logSoftmax(x: Tensor, axis = -1): Tensor {
 /**
  * -log softmax(x)_t, row by row, computed without forming softmax.
  *
- * @param logits [..., classes].
- * @param labels int32 class numbers, [...].
+ * @param logits x, [..., classes].
+ * @param labels t, int32 class numbers, [...].
  * @returns One loss a label, [...]; NaN where the label is not among 0 … classes - 1.
+ * @example softmaxCrossEntropy(input(10), input([], { dtype: 'int32' }))
  */
 export function softmaxCrossEntropy(logits: Tensor, labels: Tensor): Tensor {
   return apply(softmaxOps.softmaxCrossEntropy, [logits, labels], {})

@@ -6,7 +6,7 @@ import { apply, type Dtype, locate, Tensor } from '../graph/tensor.ts'
 import type { RandomStream } from '../random.ts'
 import { zerosLike } from './shape.ts'
 
-/** Fills the memory of a variable before the first step. */
+/** Fills the memory of a variable of the given shape before the first step; `random` draws numbers that the seed of the model decides. */
 export type Initializer = (values: Float32Array | Float64Array | Int32Array, shape: readonly number[], random: RandomStream) => void
 
 export interface VariableAttributes {
@@ -119,7 +119,15 @@ export function isVariable(tensor: Tensor): boolean {
   return tensor.op === sourceOps.variable
 }
 
-/** A trainable parameter with a local name such as `kernel`. */
+/**
+ * A trainable float32 parameter of the model that its tensor becomes part of; what layers make their weights with.
+ *
+ * @param name Its local name such as `kernel`; with the layer that made it, `dense_1.kernel`.
+ * @param shape Its extents, none of them open.
+ * @param initialize Fills it before the first step.
+ * @param regularize A penalty added to the loss while training, a scalar; default none.
+ * @example multiply(input(8), parameter('scale', [8], ones))
+ */
 export function parameter(
   name: string,
   shape: readonly number[],
@@ -129,13 +137,13 @@ export function parameter(
   return variable({ name, block: 'parameters', shape, dtype: 'float32', initialize, regularize })
 }
 
-/** A float32 scalar. */
+/** A float32 scalar, []. @example constant(0.5) */
 export function constant(value: number): Tensor {
   if (typeof value !== 'number') throw new OptionError(`${locate('constant')}: expected a number, got ${describe(value)}.`)
   return apply(sourceOps.constant, [], { value })
 }
 
-/** What ops take where a number will do. */
+/** What ops take where a number will do: it stands for a scalar. */
 export type Operand = Tensor | number
 
 export function asTensor(value: Operand): Tensor {
@@ -147,18 +155,24 @@ export function constantValue(tensor: Tensor): number | null {
   return tensor.op === sourceOps.constant ? tensor.attributes.value : null
 }
 
-/** The number of elements of `shape`, as a scalar; it may depend on the batch size. */
+/** The number of elements of `shape` as a float32 scalar; it may depend on the batch size. @example elementCount([batch, 10]) */
 export function elementCount(shape: Shape): Tensor {
   const { factor, power } = product(shape)
   return power === 0 ? constant(factor) : apply(sourceOps.elementCount, [], { shape })
 }
 
-/** `training` in plans for training, `inference` in all others. */
+/**
+ * `training` in plans for training, `inference` in all others; both of one shape and dtype, which the result has. Decided when a plan is
+ * made, it costs nothing in a step.
+ *
+ * @throws ShapeError if they differ.
+ * @example const x = input(8); whenTraining(multiply(x, 2), x)
+ */
 export function whenTraining(training: Tensor, inference: Tensor): Tensor {
   return apply(sourceOps.whenTraining, [training, inference], {})
 }
 
-/** x itself, as a constant to the gradient. */
+/** x itself, as a constant to the gradient. No instruction. @example const x = input(8); multiply(x, stopGradient(sigmoid(x))) */
 export function stopGradient(x: Tensor): Tensor {
   return apply(sourceOps.stopGradient, [x], {})
 }

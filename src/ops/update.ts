@@ -223,6 +223,8 @@ function expectVariable(where: string, target: Tensor): void {
  *
  * @param target A variable or the result of an earlier update of it.
  * @param value float32, of the variable's shape.
+ * @throws GraphError if the target is no variable.
+ * @example assign(parameter('average', [4], zeros), multiply(parameter('kernel', [4], ones), 0.5))
  */
 export function assign(target: Tensor, value: Tensor): Tensor {
   expectVariable(locate('assign'), target)
@@ -235,6 +237,8 @@ export function assign(target: Tensor, value: Tensor): Tensor {
  * @param targets Variables, or results of earlier updates.
  * @param values As many, of the variables' shape or a scalar. What they are made of by elementwise ops belongs to the pass.
  * @returns The first variable after the update, for what has to read it; of the others nothing can be read again in this step.
+ * @throws GraphError if a target is no variable, or listed twice.
+ * @example assignAll([parameter('a', [4], zeros), parameter('b', [4], ones)], [constant(1), constant(2)])
  */
 export function assignAll(targets: readonly Tensor[], values: readonly Tensor[]): Tensor {
   if (targets.length !== values.length)
@@ -242,6 +246,7 @@ export function assignAll(targets: readonly Tensor[], values: readonly Tensor[])
       `${locate('update')}: expected a value for each variable, got ${targets.length} variables and ${values.length} values.`,
     )
   for (const target of targets) expectVariable(locate('update'), target)
+  if (new Set(targets.map(variableBehind)).size < targets.length) throw new GraphError(`${locate('update')}: a variable is listed twice.`)
   const results = values.map((_, i) => targets.length + i)
   return apply(updateOps.update, [...targets, ...values], { targets: targets.length, steps: [], results })
 }
@@ -251,7 +256,11 @@ export function increment(counter: Tensor): Tensor {
   return apply(updateOps.increment, [counter], {})
 }
 
-/** Ends a training step here when the condition (a float32 scalar) is 0: the updates behind it wait for a later step. */
+/**
+ * Ends a training step here when the condition (a float32 scalar) is 0: the updates behind it wait for a later step.
+ *
+ * @example continueIf(greater(parameter('count', [], zeros), 3))
+ */
 export function continueIf(condition: Tensor): Tensor {
   return apply(updateOps.continueIf, [condition], {})
 }

@@ -75,7 +75,13 @@ export interface Optimizer {
   update(call: UpdateCall): Updates
 }
 
-/** An optimizer of one learning rate that treats every parameter by the same rule. */
+/**
+ * An optimizer of your own, of one learning rate, that treats every parameter by the same rule.
+ *
+ * @param slots What it keeps for each parameter: names, or `Slot`s with a shape or first value of their own.
+ * @param update The update of one parameter, such as `assignAll` makes; it becomes one pass over all parameters.
+ * @example perParameter('descent', 0.1, [], ({ value, gradient }, rate) => assignAll([value], [subtract(value, multiply(rate, gradient))]))
+ */
 export function perParameter(
   name: string,
   learningRate: LearningRate,

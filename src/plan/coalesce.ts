@@ -74,12 +74,17 @@ function joinInstructions(a: Instruction, b: Instruction, tensors: PlanTensor[])
     merged.set(first, tensors.push(join(tensors[first], tensors[second])) - 1)
     return tensors.length - 1
   }
-  return {
-    ...a,
-    inputs: a.inputs.map((input, i) => merge(input, b.inputs[i])),
-    outputs: a.outputs.map((output, i) => merge(output, b.outputs[i])),
-    layer: null,
-  }
+  const inputs = a.inputs.map((input, i) => merge(input, b.inputs[i]))
+  const outputs = a.outputs.map((output, i) => merge(output, b.outputs[i]))
+  // The second may not read what the first has written, but for what lies in the place of its own result.
+  const apart = outputs.every((output) => inputs.every((input) => !overlapInPart(tensors[output], tensors[input])))
+  return apart ? { ...a, inputs, outputs, layer: null } : null
+}
+
+function overlapInPart(a: PlanTensor, b: PlanTensor): boolean {
+  const [endOfA, endOfB] = [a, b].map(({ offset, shape }) => offset + sizeOf(shape) * 4)
+  const overlap = a.block === b.block && a.offset < endOfB && b.offset < endOfA
+  return overlap && (a.offset !== b.offset || endOfA !== endOfB)
 }
 
 /** A flat op over a list of any length (checkFinite): neighbours in the list that adjoin in memory become one operand. */

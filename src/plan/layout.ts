@@ -102,7 +102,7 @@ function assignmentTargets(nodes: readonly Tensor[]): Map<Tensor, Tensor> {
     let source = value
     while (source.op.alias) source = source.inputs[0]
     const computed = !source.op.virtual && source.op.writes === undefined
-    if (computed && !result.has(source) && readers.get(variable) === 1) result.set(source, node)
+    if (computed && isVariable(variable) && !result.has(source) && readers.get(variable) === 1) result.set(source, node)
   }
   return result
 }

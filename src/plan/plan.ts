@@ -23,11 +23,17 @@ export interface Instruction {
 
 /** A graph made concrete for one batch size: what an executor runs over an arena. Plain data. */
 export interface Plan {
+  /** Whether dropout and its kind are at work. */
   readonly mode: Mode
+  /** Samples a step. */
   readonly batchSize: number
+  /** All values of a step, and where in memory they lie. */
   readonly tensors: readonly PlanTensor[]
+  /** What is run, in this order. */
   readonly instructions: readonly Instruction[]
+  /** Positions in `tensors` by the names of the inputs; a step begins with a batch copied there. */
   readonly inputs: Readonly<Record<string, number>>
+  /** Positions in `tensors` by the names of the outputs. */
   readonly outputs: Readonly<Record<string, number>>
   /** Scalars that the arena holds from the start. */
   readonly constants: readonly { readonly tensor: number; readonly value: number }[]

@@ -7,6 +7,8 @@ import type { Instruction, Plan, PlanTensor } from './plan.ts'
  * A plan as text: stable, one line an instruction, meant to be read and compared.
  *
  *     %7 [32, 64] workspace+128 = relu(matmul(x, dense_1.kernel, dense_1.bias))   # dense_1
+ *
+ * @example printPlan(sequential([input(8), dense(4)]).plan(32))
  */
 export function printPlan(plan: Plan): string {
   expectPlan('printPlan', plan)

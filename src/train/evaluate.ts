@@ -3,9 +3,11 @@ import { EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
 import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
 
+/** What `Model.evaluate` measures. */
 export interface EvaluateOptions extends ObjectiveOptions {
   /** Samples a step; default 256. The result does not depend on it, but for rounding. */
   readonly batchSize?: number
+  /** Stops it within a step; it rejects with an AbortError. */
   readonly signal?: AbortSignal
 }
 

@@ -16,8 +16,9 @@ import { Purpose, RandomStream } from '../random.ts'
 import { Model, type NamedVariable, type TrainingData } from './model.ts'
 import { Objective } from './objective.ts'
 
+/** What `gradcheck` checks, and how closely. */
 export interface GradcheckOptions {
-  /** For a model: what it is trained for. */
+  /** For a model: what it is trained for; for a function default none. */
   readonly loss?: LossChoice
   /** Largest allowed error; default 1e-5. */
   readonly tolerance?: number
@@ -27,6 +28,7 @@ export interface GradcheckOptions {
   readonly elements?: number
 }
 
+/** One parameter, and the element of it that fits worst. */
 export interface GradcheckEntry {
   readonly parameter: string
   /** How many of its elements were checked, of `size`. */
@@ -36,10 +38,14 @@ export interface GradcheckEntry {
   readonly worst: { readonly index: readonly number[]; readonly analytic: number; readonly numeric: number; readonly error: number }
 }
 
+/** What `gradcheck` found. */
 export interface GradcheckReport {
+  /** Whether no error is above the tolerance. */
   readonly ok: boolean
+  /** The loss of the sample. */
   readonly loss: number
   readonly tolerance: number
+  /** In order of creation. */
   readonly parameters: readonly GradcheckEntry[]
   /** A table. */
   toString(): string
@@ -51,6 +57,7 @@ export interface GradcheckReport {
  *
  * @param subject A model, with `sample` as { x, y } and option `loss`; or a function from symbolic tensors to a scalar, with `sample` as
  *   an array of their values.
+ * @example gradcheck((x) => sum(square(tanh(x))), [[0.3, -0.7, 1.2]]).ok
  */
 export function gradcheck(subject: Model, sample: TrainingData, options: GradcheckOptions): GradcheckReport
 export function gradcheck(

@@ -36,6 +36,7 @@ import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
 import { Trainer } from './trainer.ts'
 
+/** What decides the bits of a model, and what runs it. */
 export interface ModelOptions extends ExecutionOptions {
   /** Decides initial weights, shuffling and dropout: an integer of 0 … 2^53 - 1. Default 0. The same seed gives the same bits. */
   readonly seed?: number
@@ -46,10 +47,25 @@ export type Features = NumbersLike | Readonly<Record<string, NumbersLike>>
 
 /** What a model is trained and evaluated on; `x` and `y` have one entry a sample. */
 export interface TrainingData {
+  /** What predictions are made from. */
   readonly x: Features
+  /** What they should be: of the shape the loss asks for. */
   readonly y: NumbersLike
 }
 
+/** What `Model.predict` listens to. */
+export interface PredictOptions {
+  /** Stops it within a step; it rejects with an AbortError. */
+  readonly signal?: AbortSignal
+}
+
+/** What a training step is made for. */
+export interface PlanOptions extends ObjectiveOptions {
+  /** A name or one made with options; default "adam". */
+  readonly optimizer?: Optimizer | OptimizerName
+}
+
+/** A variable, and its name in weights and plans. */
 export interface NamedVariable {
   readonly variable: Tensor
   readonly name: string
@@ -60,16 +76,23 @@ const MAX_SEED = Number.MAX_SAFE_INTEGER
 /**
  * A network with its parameters. Made by `sequential` or `model`. Parameters live in shared memory of the model;
  * every plan (training, evaluation, prediction, at any batch size) works on the same ones.
+ *
+ * @example const x = input(2); new Model([x], [dense(x, 1)], { seed: 7 })
  */
 export class Model {
+  /** The symbolic inputs, in order. */
   readonly inputs: readonly Tensor[]
+  /** The symbolic outputs, in order. */
   readonly outputs: readonly Tensor[]
+  /** Of initial weights, shuffling and dropout. */
   readonly seed: number
   /** Names of the inputs, in order. */
   readonly inputNames: readonly string[]
+  /** The names of its layers. */
   readonly layerNames: ReadonlyMap<Scope, string>
   /** All variables with their full names, parameters first in order of creation. */
   readonly variables: readonly NamedVariable[]
+  /** What runs its plans: "native" or "reference" by `name`. */
   readonly executor: Executor
   /** The blocks "parameters" and "state". @internal */
   readonly memory: Arena
@@ -102,7 +125,12 @@ export class Model {
     this.predictions = new SessionCache((batchSize) => this.load(this.plan(batchSize)))
   }
 
-  /** Sets all variables to their initial values again, as the seed gives them. */
+  /**
+   * Sets all variables to their initial values again, as the seed gives them.
+   *
+   * @throws BusyError while a run of this model is in progress.
+   * @example sequential([input(2), dense(1)]).initialize()
+   */
   initialize(): void {
     this.refuseWhileRunning('initialize')
     this.generation += 1
@@ -123,7 +151,12 @@ export class Model {
     if (bytes.length > 0) this.memory.region('parameters').set(bytes)
   }
 
-  /** The memory of a variable, not a copy. */
+  /**
+   * The memory of a variable, not a copy; `Model.variables` lists them.
+   *
+   * @throws OptionError if it is not one of this model.
+   * @example const net = sequential([input(2), dense(1)]); net.values(net.parameters[0].variable)
+   */
   values(variable: Tensor): Float32Array | Int32Array {
     const place = this.layout.place(variable)
     if (place === undefined) throw new OptionError(`${describe(variable)} is not a variable of this model.`)
@@ -135,6 +168,7 @@ export class Model {
     return this.parameters.reduce((sum, { variable }) => sum + sizeOf(concrete(variable.shape)), 0)
   }
 
+  /** The trainable variables. */
   get parameters(): readonly NamedVariable[] {
     return this.variables.filter(({ variable }) => variable.attributes.block === 'parameters')
   }
@@ -181,6 +215,7 @@ export class Model {
    *
    * @throws DataError, OptionError or ShapeError before anything changes; NonFiniteError (parameters of the last good step
    *   are kept); AbortError when `signal` stops it.
+   * @example await sequential([input(2), dense(1)]).fit({ x: [[0, 1], [1, 0]], y: [[0], [1]] }, { loss: 'meanSquaredError', epochs: 10 })
    */
   fit(data: TrainingData, options: FitOptions & { readonly profile: true }): Promise<History & { readonly profile: Profile }>
   fit(data: TrainingData, options: FitOptions): Promise<History>
@@ -188,30 +223,46 @@ export class Model {
     return fit(this, data, options)
   }
 
-  /** As `fit`, but gives every step and epoch as an event; leaving the loop stops the run within a step. */
+  /**
+   * As `fit`, but gives every step and epoch as an event; leaving the loop stops the run within a step.
+   *
+   * @example for await (const event of sequential([input(2), dense(1)]).train({ x: [[0, 1], [1, 0]], y: [[0], [1]] }, { loss: 'meanSquaredError' })) if (event.type === 'epoch') console.log(event.values.loss)
+   */
   train(data: TrainingData, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
     return train(this, data, options)
   }
 
-  /** The loss and metrics over data, with dropout off. */
+  /**
+   * The loss and metrics over data, exact over batches, with dropout off.
+   *
+   * @throws DataError, OptionError or ShapeError for data that do not fit; AbortError when `signal` stops it.
+   * @example await sequential([input(2), dense(1)]).evaluate({ x: [[0, 1], [1, 0]], y: [[0], [1]] }, { loss: 'meanSquaredError' })
+   */
   evaluate(data: TrainingData, options: EvaluateOptions): Promise<EpochValues> {
     return evaluate(this, data, options)
   }
 
   /**
-   * The model's output for each sample.
+   * The model's output for each sample, with dropout off.
    *
    * @param x One row a sample.
-   * @returns [samples, …] for a model of one output; for several, an array of them.
+   * @returns [samples, …].
+   * @throws OptionError for a model of several outputs; DataError or ShapeError for data that do not fit; AbortError when `signal` stops
+   *   it.
+   * @example await sequential([input(2), dense(1)]).predict([[0, 1], [1, 0]])
    */
-  async predict(x: Features, options: { signal?: AbortSignal } = {}): Promise<NdArray> {
+  async predict(x: Features, options: PredictOptions = {}): Promise<NdArray> {
     const outputs = await this.predictAll(x, options)
     if (outputs.length > 1) throw new OptionError(`predict: this model has ${outputs.length} outputs; use predictAll(x).`)
     return outputs[0]
   }
 
-  /** As `predict`, for a model of several outputs. */
-  async predictAll(x: Features, options: { signal?: AbortSignal } = {}): Promise<NdArray[]> {
+  /**
+   * As `Model.predict`, for a model of several outputs: an array of them.
+   *
+   * @example const x = input(2); await model(x, [dense(x, 1), dense(x, 3)]).predictAll([[0, 1]])
+   */
+  async predictAll(x: Features, options: PredictOptions = {}): Promise<NdArray[]> {
     checkOptions('predict', options, ['signal'])
     checkSignal('predict', options.signal)
     const { rows, count } = this.toInputRows('predict', x)
@@ -239,6 +290,7 @@ export class Model {
    * than the prediction. The first call with a number of rows is slower: it makes their plan. A Float32Array is the fastest input.
    *
    * @throws BusyError while a run of this model is in progress (`predict` waits for it); otherwise what `predict` rejects with.
+   * @example sequential([input(2), dense(1)]).predictSync(Float32Array.of(0, 1))
    */
   predictSync(x: Features, none?: undefined): NdArray {
     refuseOptions('predictSync', none)
@@ -246,7 +298,11 @@ export class Model {
     return this.predictAtOnce('predictSync', x)[0]
   }
 
-  /** As `predictSync`, for a model of several outputs. */
+  /**
+   * As `Model.predictSync`, for a model of several outputs.
+   *
+   * @example const x = input(2); model(x, [dense(x, 1), dense(x, 3)]).predictAllSync(Float32Array.of(0, 1))
+   */
   predictAllSync(x: Features, none?: undefined): NdArray[] {
     refuseOptions('predictAllSync', none)
     return this.predictAtOnce('predictAllSync', x)
@@ -277,14 +333,20 @@ export class Model {
     return predictions
   }
 
-  /** A copy of all weights, by name. */
+  /** A copy of all weights, by name: `dense_1.kernel`. @example sequential([input(2), dense(1)]).weights() */
   weights(): Record<string, NdArray> {
     return Object.fromEntries(
       this.parameters.map(({ variable, name }) => [name, new NdArray(Float32Array.from(this.values(variable)), concrete(variable.shape))]),
     )
   }
 
-  /** Sets weights by name; names that are not given keep theirs. Nothing changes if one of them does not fit. */
+  /**
+   * Sets weights by name; names that are not given keep theirs. Nothing changes if one of them does not fit.
+   *
+   * @throws OptionError for a name the model does not have; ShapeError or DataError for weights that do not fit; BusyError while a run
+   *   of this model is in progress.
+   * @example sequential([input(2), dense(1)]).setWeights({ 'dense_1.kernel': [[0.5], [-0.5]] })
+   */
   setWeights(weights: Readonly<Record<string, NumbersLike>>): void {
     this.refuseWhileRunning('setWeights')
     if (typeof weights !== 'object' || weights === null || Array.isArray(weights))
@@ -308,17 +370,16 @@ export class Model {
     for (const { variable, values } of checked) this.values(variable).set(values)
   }
 
-  /** A table of layers with output shapes and numbers of parameters. */
+  /** A table of layers with output shapes and numbers of parameters. @example sequential([input(2), dense(1)]).summary() */
   summary(): string {
     return summarize(this)
   }
 
   /**
    * The plan of a whole training step at a batch size: forward, loss, gradients, update. `printPlan` shows it, `lockstep` checks it.
-   *
-   * @param options `loss`, and if wanted `metrics` and `optimizer` (default adam), as for `fit`.
+   * @example printPlan(sequential([input(2), dense(1)]).trainingPlan(32, { loss: 'meanSquaredError' }))
    */
-  trainingPlan(batchSize: number, options: ObjectiveOptions & { readonly optimizer?: Optimizer | OptimizerName }): Plan {
+  trainingPlan(batchSize: number, options: PlanOptions): Plan {
     checkCount('trainingPlan', 'batchSize', batchSize, 'call trainingPlan(batchSize, { loss })')
     if (options === undefined) throw new OptionError('trainingPlan: options are required, at least { loss }.')
     checkOptions('trainingPlan', options, ['loss', 'metrics', 'optimizer'])
@@ -327,7 +388,7 @@ export class Model {
     )
   }
 
-  /** The plan for prediction at a batch size. `printPlan` shows it. */
+  /** The plan for prediction at a batch size. `printPlan` shows it. @example printPlan(sequential([input(2), dense(1)]).plan(32)) */
   plan(batchSize: number): Plan {
     return buildPlan({
       inputs: this.namedInputs(),
@@ -446,6 +507,7 @@ function checkInputs(inputs: readonly Tensor[], outputs: readonly Tensor[]): rea
  * A stack of layers: `sequential([input(784), dense(128, { activation: 'relu' }), dense(10)])`.
  *
  * @param layers An input first, then layers, each a function of one tensor.
+ * @example sequential([input(784), dense(128, { activation: 'relu' }), dense(10)])
  */
 export function sequential(layers: readonly [Tensor, ...(Layer | ((x: Tensor) => Tensor))[]], options: ModelOptions = {}): Model {
   if (!Array.isArray(layers)) throw new OptionError(`sequential: expected an array of layers, got ${describe(layers)}.`)
@@ -466,6 +528,7 @@ export function sequential(layers: readonly [Tensor, ...(Layer | ((x: Tensor) =>
  * @param inputs One `input(shape)` or several; their names are those data are given by.
  * @param outputs One tensor or several of shape [batch, …].
  * @throws OptionError if an output depends on an input that is not listed, or two layers share a name.
+ * @example const x = input(8); model(x, dense(concatenate([x, dense(x, 4)]), 1))
  */
 export function model(inputs: Tensor | readonly Tensor[], outputs: Tensor | readonly Tensor[], options: ModelOptions = {}): Model {
   const list = (tensors: Tensor | readonly Tensor[]): readonly Tensor[] => (Array.isArray(tensors) ? tensors : [tensors as Tensor])

@@ -3,8 +3,10 @@ import { type EpochOptions, Epochs, epochHints, epochOptionNames } from './epoch
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
 
+/** How `Model.train` trains. */
 export type TrainOptions = EpochOptions
 
+/** A step is done. */
 export interface StepEvent {
   readonly type: 'step'
   readonly epoch: number
@@ -13,12 +15,14 @@ export interface StepEvent {
   readonly loss: number
 }
 
+/** An epoch is done. */
 export interface EpochEvent {
   readonly type: 'epoch'
   readonly epoch: number
   readonly values: EpochValues
 }
 
+/** What a `train()` loop is given. */
 export type TrainEvent = StepEvent | EpochEvent
 
 const hints: Hints = {

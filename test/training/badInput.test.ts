@@ -147,7 +147,13 @@ const options: Refusal[] = [
   ['another that was not called', fitWith({ optimizer: adam }), 'ERR_OPTION', 'got the function adam; call it: adam()'],
   ['a function for an optimizer', fitWith({ optimizer: () => 3 }), 'ERR_OPTION', 'got a function; call it: adam()'],
   ['null for an optimizer', fitWith({ optimizer: null }), 'ERR_OPTION', 'Unknown optimizer null'],
-  ['half an optimizer', fitWith({ optimizer: { learningRate: 1 } }), 'ERR_OPTION', 'needs learningRate, slots and', 'got learningRate'],
+  [
+    'half an optimizer',
+    fitWith({ optimizer: { learningRate: 1 } }),
+    'ERR_OPTION',
+    'needs learningRates and the function update',
+    'got learningRate',
+  ],
   ['a misspelt metric', fitWith({ metrics: ['acuracy'] }), 'ERR_OPTION', 'metric "acuracy"', 'did you mean "accuracy"?'],
   ['metrics that are no array', fitWith({ metrics: 'r2Score' }), 'ERR_OPTION', 'metrics must be an array of names, got "r2Score"'],
   [

@@ -29,6 +29,15 @@ const slice: Kernel<{ starts: readonly number[] }> = ([x], [y], { starts }) => {
   })
 }
 
+const flip: Kernel<{ axes: readonly number[] }> = ([x], [y], { axes }) => {
+  const strides = stridesOf(x.shape)
+  const first = axes.reduce((sum, axis) => sum + (x.shape[axis] - 1) * strides[axis], 0)
+  const backwards = strides.map((stride, axis) => (axes.includes(axis) ? -stride : stride))
+  forEachOffset(y.shape, backwards, (offset, position) => {
+    y.values[position] = x.values[first + offset]
+  })
+}
+
 const pad: Kernel<{ before: readonly number[] }> = ([x], [y], { before }) => {
   const first = offsetOf(y.shape, before)
   y.values.fill(0)
@@ -49,4 +58,4 @@ const concat: Kernel<{ axis: number }> = (inputs, [y], { axis }) => {
   }
 }
 
-export const shapeKernels = { transpose, broadcastTo, slice, pad, concat }
+export const shapeKernels = { transpose, broadcastTo, slice, flip, pad, concat }

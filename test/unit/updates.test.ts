@@ -1,0 +1,230 @@
+/** Updates of variables: what a step writes, in which order, and that fusing never moves a read behind a write. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { loadAddon } from '../../src/executors/native/addon.ts'
+import { nativeExecutor } from '../../src/executors/native/index.ts'
+import { referenceExecutor } from '../../src/executors/reference/index.ts'
+import {
+  add,
+  assign,
+  assignAll,
+  batch,
+  broadcastTo,
+  constant,
+  continueIf,
+  dense,
+  greater,
+  input,
+  matmul,
+  multiply,
+  type Optimizer,
+  reshape,
+  sequential,
+  sqrt,
+  square,
+  subtract,
+  sum,
+  sumOfSquares,
+  type Tensor,
+  tanh,
+} from '../../src/index.ts'
+import { buildPlan } from '../../src/plan/build.ts'
+import type { Plan } from '../../src/plan/plan.ts'
+import { executors } from '../training/support.ts'
+import { arenaFor, expectRefusal, holding, layoutOf } from './values.ts'
+
+const { addon } = loadAddon()
+
+/** Runs a plan of these updates once on an executor; what `variables` hold then. */
+function afterwards(updates: readonly Tensor[], variables: readonly Tensor[], executor: 'native' | 'reference'): number[][] {
+  const layout = layoutOf([...updates, ...variables])
+  const plan = buildPlan({ inputs: {}, outputs: {}, updates, variables: layout, batchSize: 1, mode: 'training' })
+  const arena = arenaFor(plan, layout)
+  const chosen = executor === 'native' && addon !== undefined ? nativeExecutor(addon, { threads: 1 }) : referenceExecutor
+  chosen.load(plan, arena).execute(0, plan.instructions.length)
+  return variables.map((variable) => {
+    const { shape, dtype } = variable.attributes
+    return [...arena.view({ ...(layout.place(variable) as { block: string; offset: number }), shape, dtype })]
+  })
+}
+
+describe.each(executors)('updates on the %s executor', (executor) => {
+  it('make all values from what the variables held before', () => {
+    const [a, b] = [holding([3], [1, 2, 3], { name: 'a' }), holding([3], [10, 20, 30], { name: 'b' })]
+    expect(afterwards([assignAll([a, b], [b, a])], [a, b], executor)).toEqual([
+      [10, 20, 30],
+      [1, 2, 3],
+    ])
+    const sums = assignAll([a, b], [add(a, b), multiply(a, b)])
+    expect(afterwards([sums], [a, b], executor)).toEqual([
+      [11, 22, 33],
+      [10, 40, 90],
+    ])
+  })
+
+  it('take scalars and repeated rows as values', () => {
+    const w = holding([2, 3], [1, 2, 3, 4, 5, 6], { name: 'w' })
+    expect(afterwards([assignAll([w], [constant(7)])], [w], executor)).toEqual([[7, 7, 7, 7, 7, 7]])
+    const row = holding([3], [1, 10, 100], { name: 'row' })
+    expect(afterwards([assignAll([w], [multiply(w, row)])], [w], executor)).toEqual([[1, 20, 300, 4, 50, 600]])
+    expect(afterwards([assignAll([w], [broadcastTo(row, [2, 3])])], [w], executor)).toEqual([[1, 10, 100, 1, 10, 100]])
+  })
+
+  it('leave a product alone whose bias comes after an assignment to its operand', () => {
+    const w = holding([2, 2], [1, 2, 3, 4], { name: 'w' })
+    const product = matmul(w, holding([2, 2], [1, 0, 0, 1], { name: 'one' }))
+    const cleared = assignAll([w], [constant(0)])
+    const result = holding([2, 2], [0, 0, 0, 0], { name: 'result' })
+    const biased = assign(result, add(product, holding([2], [10, 20], { name: 'bias' })))
+    expect(afterwards([cleared, biased], [w, result], executor)).toEqual([
+      [0, 0, 0, 0],
+      [11, 22, 13, 24],
+    ])
+  })
+
+  it('follow each other as they were written, whatever is fused', () => {
+    const names = ['a', 'b', 'c']
+    const program = fc.array(fc.tuple(fc.nat(7), fc.nat(99), fc.nat(99), fc.nat(2), fc.nat(2)), { minLength: 3, maxLength: 25 })
+    fc.assert(
+      fc.property(program, (lines) => {
+        const start = [
+          [0.5, -1, 2, 0.25, 3],
+          [1, 0.5, -0.5, 2, -2],
+          [-1, 1, 0.125, 0.75, 4],
+        ]
+        const variables = start.map((values, i) => holding([5], values, { name: names[i] }))
+        // By variable: the tensor that has its present value. And every expression with the numbers it stood for when it was made.
+        const present = [...variables]
+        const worth = new Map<Tensor, number[]>(variables.map((variable, i) => [variable, start[i].map(Math.fround)]))
+        const expressions: Tensor[] = []
+        const updates: Tensor[] = []
+        const memory = start.map((values) => values.map(Math.fround))
+        const any = (n: number): Tensor => {
+          const all = [...present, ...expressions]
+          return all[n % all.length]
+        }
+        const make = (tensor: Tensor, f: (i: number) => number): Tensor => {
+          worth.set(
+            tensor,
+            Array.from({ length: 5 }, (_, i) => Math.fround(f(i))),
+          )
+          expressions.push(tensor)
+          return tensor
+        }
+        const of = (tensor: Tensor) => worth.get(tensor) as number[]
+        const set = (i: number, value: Tensor, update: Tensor) => {
+          memory[i] = of(value)
+          present[i] = update
+          worth.set(update, of(value))
+        }
+        for (const [kind, m, n, i, j] of lines) {
+          const [x, y] = [any(m), any(n)]
+          if (kind < 2) make(add(x, y), (k) => of(x)[k] + of(y)[k])
+          else if (kind < 3) make(tanh(x), (k) => Math.tanh(of(x)[k]))
+          else if (kind < 4) make(reshape(reshape(x, [5, 1]), [5]), (k) => of(x)[k])
+          else if (kind < 6 || i === j) {
+            const update = kind < 5 ? assign(present[i], x) : assignAll([present[i]], [x])
+            set(i, x, update)
+            updates.push(update)
+          } else {
+            const update = assignAll([present[i], present[j]], [x, y])
+            const second = of(y)
+            set(i, x, update)
+            // The second one's new value cannot be read again in this step.
+            memory[j] = second
+            present[j] = make(tanh(x), (k) => Math.tanh(of(x)[k]))
+            updates.push(update)
+            break
+          }
+        }
+        // A view of a variable that was written since has no value any more: such a program is refused, with an error that says so.
+        try {
+          const got = afterwards(updates, variables, executor)
+          got.forEach((values, i) => values.forEach((value, k) => expect(value).toBeCloseTo(memory[i][k], 5)))
+        } catch (error) {
+          if (!String(error).includes('after its update')) throw error
+        }
+      }),
+      { numRuns: 300, seed: 7 },
+    )
+  })
+
+  it('are refused where a variable is expected, or the counts differ', () => {
+    const [a, b] = [holding([3], [1, 2, 3], { name: 'a' }), holding([3], [1, 2, 3], { name: 'b' })]
+    expectRefusal(() => assign(add(a, b), b), 'ERR_GRAPH', 'assign: expected a variable', 'got add float32 [3]')
+    expectRefusal(() => assignAll([a, a], [b, b]), 'ERR_GRAPH', 'update: a variable is listed twice')
+    expectRefusal(() => assignAll([a], [a, b]), 'ERR_SHAPE', 'a value for each variable, got 1 variables and 2 values')
+  })
+})
+
+/** Every third step adds the gradients of all that came before to the parameter; nothing happens in between. */
+const everyThird: Optimizer = {
+  name: 'everyThird',
+  learningRates: [1],
+  slots: () => [{ name: 'sum' }],
+  counters: [{ name: 'count' }],
+  update: ({ parameters, counters: { count } }) => {
+    const isDue = greater(count, 1.5)
+    const counted = assignAll([count], [multiply(subtract(1, isDue), add(count, 1))])
+    const sums = parameters.map(({ slots, gradient }) => assignAll([slots.sum], [add(slots.sum, gradient)]))
+    const due = continueIf(isDue)
+    return { parameters: parameters.map(({ value }, i) => assignAll([value], [add(value, sums[i])])), others: [counted, due] }
+  },
+}
+
+describe.each(executors)('a step that ends early on the %s executor', (executor) => {
+  const make = () => sequential([input(1), dense(1, { useBias: false, kernelInitializer: 'zeros' })], { executor, threads: 1 })
+  const lossOf = (prediction: Tensor) => sum(prediction, { axes: [1] })
+  const data = { x: [[1], [2], [4], [8], [16], [32], [64]], y: new Array(7).fill([0]) }
+
+  it.each([false, true])('leaves out what stands behind it, and is recorded as any other (profiled: %s)', async (profile) => {
+    const net = make()
+    const losses: number[] = []
+    const history = await net.fit(data, {
+      loss: lossOf,
+      optimizer: everyThird,
+      batchSize: 1,
+      shuffle: false,
+      profile,
+      onProgress: ({ loss }) => losses.push(loss),
+    })
+    // After steps 3 and 6: 1 + 2 + 4, then 1 + … + 32 more.
+    expect(net.weights()['dense_1.kernel'].data[0]).toBe(7 + 63)
+    expect(history.epochs[0].loss).toBeCloseTo((7 * (8 + 16 + 32) + 70 * 64) / 7, 3)
+    expect(losses[losses.length - 1]).toBe(70 * 64)
+  })
+})
+
+describe('an optimizer written as formulas', () => {
+  const rmsprop: Optimizer = {
+    name: 'mine',
+    learningRates: [0.01],
+    slots: () => [{ name: 'square', initial: 0.5 }],
+    update: ({ parameters, learningRates: [rate] }) => ({
+      parameters: parameters.map(({ value, gradient, slots }) => {
+        const mean = add(multiply(0.9, slots.square), multiply(0.1, square(gradient)))
+        return assignAll([value, slots.square], [subtract(value, multiply(rate, multiply(gradient, square(mean)))), mean])
+      }),
+    }),
+  }
+  const net = () => sequential([input(6), dense(9, { activation: 'relu' }), dense(5, { activation: 'tanh' }), dense(3)])
+
+  it('is one instruction over all parameters', () => {
+    const plan: Plan = net().trainingPlan(4, { loss: 'meanSquaredError', optimizer: rmsprop })
+    expect(plan.instructions.filter(({ op }) => op === 'update').length).toBe(1)
+    expect(plan.instructions.map(({ op }) => op)).not.toContain('assign')
+  })
+
+  it('begins with the values its slots ask for', async () => {
+    const single = sequential([input(1), dense(1, { useBias: false, kernelInitializer: 'ones' })])
+    await single.fit({ x: [[2]], y: [[0]] }, { loss: (prediction) => sum(prediction, { axes: [1] }), optimizer: rmsprop })
+    expect(single.weights()['dense_1.kernel'].data[0]).toBeCloseTo(1 - 0.01 * 2 * (0.9 * 0.5 + 0.1 * 4) ** 2, 6)
+  })
+
+  it('measures norms without copies', () => {
+    const [a, b] = [holding([3], [1, 2, 2], { name: 'a' }), holding([2], [4, 0], { name: 'b' })]
+    const norm = holding([], [0], { name: 'norm' })
+    expect(afterwards([assign(norm, sqrt(sumOfSquares([a, b])))], [norm], 'reference')).toEqual([[5]])
+    expect(input([2]).shape[0]).toBe(batch)
+  })
+})
