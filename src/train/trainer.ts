@@ -1,33 +1,19 @@
 import { NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Session } from '../executors/executor.ts'
-import { concrete } from '../graph/shape.ts'
-import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
-import { gradients } from '../ops/gradients.ts'
+import type { Tensor } from '../graph/tensor.ts'
 import { stepVariable } from '../ops/random.ts'
-import { type VariableAttributes, variable } from '../ops/source.ts'
-import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
-import type { Optimizer, ParameterInfo, Slot, TrainedParameter } from '../optim/optimizer.ts'
+import type { VariableAttributes } from '../ops/source.ts'
+import { increment } from '../ops/update.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
-import { Purpose, RandomStream } from '../random.ts'
 import { SessionCache } from './batches.ts'
 import { findNonFinite } from './diagnosis.ts'
+import { Minimization } from './minimization.ts'
 import type { Model, NamedVariable } from './model.ts'
 import type { Objective } from './objective.ts'
-
-/** The variables training adds to a model's own. */
-interface TrainingVariables {
-  /** For each parameter. */
-  readonly gradients: readonly NamedVariable[]
-  /** For each parameter its slots, in the order the optimizer lists them. */
-  readonly slots: readonly (readonly NamedVariable[])[]
-  readonly learningRates: readonly NamedVariable[]
-  /** Steps this optimizer has taken. Not the model's own count, which goes on when another optimizer begins with empty slots. */
-  readonly steps: NamedVariable
-  readonly counters: readonly NamedVariable[]
-}
 
 /**
  * Everything one model needs to be trained with one objective and one optimizer: gradients and slots in flat blocks
@@ -37,8 +23,7 @@ export class Trainer {
   readonly model: Model
   readonly objective: Objective
   readonly optimizer: Optimizer
-  private readonly parameters: readonly NamedVariable[]
-  private readonly own: TrainingVariables
+  private readonly minimization: Minimization
   private readonly layout: VariableLayout
   private readonly memory: Arena
   private readonly updates: readonly Tensor[]
@@ -49,15 +34,13 @@ export class Trainer {
     this.model = model
     this.objective = objective
     this.optimizer = optimizer
-    this.parameters = model.trainableParameters
-    this.own = trainingVariables(this.parameters, optimizer)
-    const { gradients: flat, slots, learningRates, steps, counters } = this.own
-    const own = [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
-    this.layout = new VariableLayout([...model.variables, ...own])
-    const carriesOn = previous?.optimizer === optimizer && sameNames(previous.parameters, this.parameters)
+    this.minimization = new Minimization(model.trainableParameters, optimizer)
+    this.layout = new VariableLayout([...model.variables, ...this.minimization.variables])
+    const carriesOn = previous?.optimizer === optimizer && sameNames(previous.minimization.parameters, this.minimization.parameters)
     this.memory = Arena.allocate(this.layout.blocks, { lender: carriesOn ? previous.memory : model.memory })
-    if (!carriesOn) this.initialize(own)
-    this.updates = this.buildUpdates()
+    if (!carriesOn) this.minimization.initialize((variable) => this.values(variable))
+    // Each step has its randomness, also one that ends before the optimizer.
+    this.updates = this.minimization.updates(objective.total, new Map(), () => [increment(stepVariable)])
     this.sessions = new SessionCache((batchSize) => model.load(this.plan(batchSize), this.memory))
   }
 
@@ -81,25 +64,13 @@ export class Trainer {
   /** Sets the optimizer's learning rates, in its order. */
   set learningRates(rates: readonly number[]) {
     rates.forEach((rate, i) => {
-      this.values(this.own.learningRates[i].variable)[0] = rate
+      this.values(this.minimization.learningRates[i])[0] = rate
     })
   }
 
   private values(variable: Tensor): Float32Array {
     const { shape, dtype } = variable.attributes as VariableAttributes
     return this.memory.view({ ...(this.layout.place(variable) as Place), shape, dtype }) as Float32Array
-  }
-
-  private initialize(own: readonly NamedVariable[]): void {
-    for (const { variable: each } of own) {
-      const { initialize, shape } = each.attributes as VariableAttributes
-      initialize(this.values(each), shape, new RandomStream(0, Purpose.initialize, 0))
-    }
-    this.parameters.forEach(({ variable: parameter, name }, i) => {
-      slotsOf(this.optimizer, { name, shape: concrete(parameter.shape) }).forEach(({ initial }, j) => {
-        if (initial === 'parameter') this.values(this.own.slots[i][j].variable).set(this.model.values(parameter) as Float32Array)
-      })
-    })
   }
 
   /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
@@ -112,84 +83,8 @@ export class Trainer {
         : `${origin.value} began in step ${step} at instruction${where}: ${origin.instruction}`
     return new NonFiniteError(`${begin}. The parameters are those before this step. Try a lower learning rate, or scale the data.`, origin)
   }
-
-  /** gradients → flat gradient block → checkFinite → the optimizer's updates (joined by the planner) → constraints → steps + 1. */
-  private buildUpdates(): readonly Tensor[] {
-    const { own, objective } = this
-    const variables = this.parameters.map(({ variable: parameter }) => parameter)
-    const found = gradients(objective.total, variables)
-    return within(null, 'update', () => {
-      const stored = found.map((gradient, i) => assign(own.gradients[i].variable, gradient))
-      const check = checkFinite([objective.total, ...stored])
-      // Each step has its randomness, also one that ends before the optimizer.
-      const counted = increment(stepVariable)
-      const parameters = this.parameters.map(({ variable: value, name }, i): TrainedParameter => {
-        const info = { name, shape: concrete(value.shape) }
-        const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
-        const store = (gradient: Tensor) => (variableBehind(gradient) === null ? assignAll([stored[i]], [gradient]) : gradient)
-        return { ...info, value, gradient: stored[i], slots: Object.fromEntries(slots), store }
-      })
-      const { parameters: updated, others = [] } = this.optimizer.update({
-        parameters,
-        learningRates: own.learningRates.map(({ variable: rate }) => rate),
-        step: own.steps.variable,
-        counters: Object.fromEntries(own.counters.map(({ variable: counter, name }) => [name, counter])),
-        gradientsAt: (values) => {
-          const [total] = substitute([objective.total], new Map(variables.map((parameter, i) => [parameter, values[i]])))
-          return gradients(total, values)
-        },
-      })
-      const constrained = updated.map((parameter, i) => {
-        const { constrain } = variables[i].attributes as VariableAttributes
-        return constrain === undefined ? parameter : assignAll([parameter], [constrain(parameter)])
-      })
-      return [...stored, check, counted, ...others, ...constrained, increment(own.steps.variable)]
-    })
-  }
-}
-
-function slotsOf(optimizer: Optimizer, parameter: ParameterInfo): readonly Slot[] {
-  return optimizer.slots?.(parameter) ?? []
 }
 
 function sameNames(some: readonly NamedVariable[], others: readonly NamedVariable[]): boolean {
   return some.length === others.length && some.every(({ name }, i) => name === others[i].name)
-}
-
-function trainingVariables(parameters: readonly NamedVariable[], optimizer: Optimizer): TrainingVariables {
-  const beside = (block: string, name: string, shape: readonly number[], initial: Slot['initial'] = 0): NamedVariable => ({
-    name: `${block}/${name}`,
-    variable: variable({
-      name,
-      block,
-      shape,
-      dtype: 'float32',
-      initialize: (values) => {
-        if (typeof initial === 'number') values.fill(initial)
-      },
-    }),
-  })
-  const scalar = (name: string, dtype: Dtype, initial = 0): NamedVariable => ({
-    name,
-    variable: variable({
-      name,
-      block: 'schedule',
-      shape: [],
-      dtype,
-      initialize: (values) => {
-        values[0] = initial
-      },
-    }),
-  })
-  return {
-    gradients: parameters.map(({ variable: { attributes }, name }) => beside('gradients', name, attributes.shape)),
-    slots: parameters.map(({ variable: { attributes }, name }) =>
-      slotsOf(optimizer, { name, shape: attributes.shape }).map(({ name: slot, shape = attributes.shape, initial }) =>
-        beside(`slots/${slot}`, name, shape, initial),
-      ),
-    ),
-    learningRates: optimizer.learningRates.map((_, i) => scalar(i === 0 ? 'learningRate' : `learningRate_${i + 1}`, 'float32')),
-    steps: scalar('steps', 'int32'),
-    counters: (optimizer.counters ?? []).map(({ name, initial }) => scalar(name, 'float32', initial)),
-  }
 }
