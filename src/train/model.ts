@@ -16,8 +16,8 @@ import { Arena } from '../executors/arena.ts'
 import type { Executor, Session } from '../executors/executor.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
 import type { Profile } from '../executors/profile.ts'
-import { batch, concrete, formatShape, sizeOf } from '../graph/shape.ts'
-import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
+import { batch, concrete, formatShape, sameShape, sizeOf } from '../graph/shape.ts'
+import { ancestors, expectDtype, expectTensor, type Scope, substitute, Tensor } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
 import { seedVariable } from '../ops/random.ts'
 import { sourceOps, type VariableAttributes } from '../ops/source.ts'
@@ -123,6 +123,44 @@ export class Model {
     this.memory = Arena.allocate(this.layout.blocks)
     this.initialize()
     this.predictions = new SessionCache((batchSize) => this.load(this.plan(batchSize)))
+  }
+
+  /**
+   * The model as a function: its output for other tensors, with the same parameters. Only for building, inside `customTraining`
+   * or `gradients`; a `model(…)` made of the result has parameters of its own.
+   *
+   * @param x A tensor of the input's shape and dtype; for several inputs, an object of tensors by input name.
+   * @returns The output; of a model of several, `applyAll` gives them.
+   * @throws OptionError or ShapeError for a tensor that does not fit the input.
+   * @example sequential([input(2), dense(1)]).apply(input(2))
+   */
+  apply(x: Tensor | Readonly<Record<string, Tensor>>): Tensor {
+    if (this.outputs.length > 1) throw new OptionError(`apply: this model has ${this.outputs.length} outputs; use applyAll(x).`)
+    return this.applyAll(x)[0]
+  }
+
+  /**
+   * As `apply`, for a model of several outputs.
+   *
+   * @example sequential([input(2), dense(1)]).applyAll(input(2))[0]
+   */
+  applyAll(x: Tensor | Readonly<Record<string, Tensor>>): Tensor[] {
+    const given = x instanceof Tensor && this.inputs.length === 1 ? { [this.inputNames[0]]: x } : x
+    if (typeof given !== 'object' || given === null || given instanceof Tensor)
+      throw new OptionError(
+        `apply: expected ${this.inputs.length === 1 ? 'a symbolic tensor' : `an object of tensors by input name (${this.inputNames.join(', ')})`}, got ${describe(given)}.`,
+      )
+    checkNames('apply', 'input', given, this.inputNames)
+    const replacements = this.inputs.map((input, i): [Tensor, Tensor] => {
+      const name = this.inputNames[i]
+      const tensor = given[name]
+      expectTensor('apply', tensor, `input "${name}"`)
+      expectDtype('apply', tensor, input.dtype, `input "${name}"`)
+      if (!sameShape(tensor.shape, input.shape))
+        throw new ShapeError(`apply: input "${name}" must have shape ${formatShape(input.shape)}, got ${formatShape(tensor.shape)}.`)
+      return [input, tensor]
+    })
+    return substitute(this.outputs, new Map(replacements))
   }
 
   /**
