@@ -68,6 +68,7 @@ export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
 export { assign, assignAll, continueIf } from './ops/update.ts'
 export type { FullBatchOptimizer } from './optim/fullBatch.ts'
+export { type ParameterGroup, perGroup } from './optim/groups.ts'
 export { type LbfgsOptions, lbfgs } from './optim/lbfgs.ts'
 export {
   type Counter,
@@ -82,6 +83,18 @@ export {
   type Updates,
 } from './optim/optimizer.ts'
 export { type AdamOptions, type AdamWOptions, adam, adamW, type OptimizerName, type SgdOptions, sgd } from './optim/optimizers.ts'
+export {
+  type AccumulationOptions,
+  type AveragingOptions,
+  accumulateGradients,
+  averageWeights,
+  type ClippingOptions,
+  clipGradients,
+  type LookaheadOptions,
+  lookahead,
+  type SharpnessOptions,
+  sharpnessAware,
+} from './optim/wrappers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
 export type { EpochOptions, Progress } from './train/epochs.ts'

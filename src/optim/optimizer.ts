@@ -19,6 +19,8 @@ export interface Slot {
   readonly shape?: readonly number[]
   /** What it begins with: a number for all elements, or a copy of the parameter; default 0. */
   readonly initial?: number | 'parameter'
+  /** Whether it is in the parameter's place whenever no steps run: for validation, callbacks and predictions, and after the run; default false. */
+  readonly standsIn?: boolean
 }
 
 /** A number an optimizer remembers for all parameters together, float32. */
@@ -40,6 +42,8 @@ export interface TrainedParameter extends ParameterInfo {
    * pass (`adam`); one that lies in such an order already stays where it is.
    */
   store(gradient: Tensor): Tensor
+  /** An update of the parameter, put back within the bounds it is held to; the same if there are none. What nobody has put back is in the end. */
+  constrain(updated: Tensor): Tensor
 }
 
 /** What an optimizer makes a step from. */
@@ -51,7 +55,10 @@ export interface UpdateCall {
   readonly step: Tensor
   /** By the names of `counters`. */
   readonly counters: Readonly<Record<string, Tensor>>
-  /** The gradients of the loss where the parameters have other values: a second pass through the network. */
+  /**
+   * The gradients of the loss where the parameters have other values: a second pass through the network, with the same dropout. If they are
+   * not finite the step ends before what is made after this call.
+   */
   gradientsAt(values: readonly Tensor[]): readonly Tensor[]
 }
 

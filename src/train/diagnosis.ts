@@ -13,7 +13,7 @@ export function findNonFinite(session: Session, step: number): NonFiniteOrigin {
   for (const instruction of plan.instructions) {
     for (const input of instruction.inputs) {
       const tensor = plan.tensors[input]
-      const value = tensor.block === 'parameters' ? firstNonFinite(arena.view(tensor)) : null
+      const value = tensor.block.endsWith('parameters') ? firstNonFinite(arena.view(tensor)) : null
       if (value !== null)
         return {
           step,
@@ -23,15 +23,39 @@ export function findNonFinite(session: Session, step: number): NonFiniteOrigin {
         }
     }
   }
-  for (const [i, instruction] of plan.instructions.entries()) {
-    if (instruction.op === 'checkFinite') break
+  const checks = plan.instructions.flatMap(({ op }, i) => (op === 'checkFinite' ? [i] : []))
+  const nowhere = { step, instruction: null, layer: null, value: 'NaN' } as const
+  return firstOrigin(session, step, checks[0]) ?? (checks.length > 1 ? secondOrigin(session, step, checks) : null) ?? nowhere
+}
+
+function firstOrigin(session: Session, step: number, end: number): NonFiniteOrigin | null {
+  const { plan, arena } = session
+  for (const [i, instruction] of plan.instructions.slice(0, end).entries()) {
     session.execute(i, i + 1)
     for (const output of instruction.outputs) {
       const value = firstNonFinite(arena.view(plan.tensors[output]))
       if (value !== null) return { step, instruction: printInstruction(plan, instruction), layer: instruction.layer, value }
     }
   }
-  return { step, instruction: null, layer: null, value: 'NaN' }
+  return null
+}
+
+/** The origin in a second pass through the network (`gradientsAt`). The step had been counted by then, and is not taken. */
+function secondOrigin(session: Session, step: number, checks: readonly number[]): NonFiniteOrigin | null {
+  const { plan, arena } = session
+  const counters = plan.instructions
+    .slice(checks[0], checks[checks.length - 1])
+    .flatMap(({ op, outputs }) => (op === 'increment' ? [arena.view(plan.tensors[outputs[0]])] : []))
+  const before = counters.map(([count]) => count - 1)
+  const restore = () => {
+    counters.forEach((counter, i) => {
+      counter[0] = before[i]
+    })
+  }
+  restore()
+  const origin = firstOrigin(session, step, checks[checks.length - 1])
+  restore()
+  return origin
 }
 
 function firstNonFinite(values: Values): 'NaN' | 'Infinity' | null {

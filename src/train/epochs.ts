@@ -2,13 +2,13 @@ import type { Rows } from '../data/rows.ts'
 import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
-import { sizeOf } from '../graph/shape.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import type { LearningRate, Optimizer } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
+import { stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
 import { type EpochValues, Objective, type ObjectiveOptions, type Run, type Samples } from './objective.ts'
 import { Trainer } from './trainer.ts'
@@ -79,7 +79,8 @@ const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly genera
 /** A training run, an epoch at a time. `fit` and `train` are both made from it. */
 export class Epochs {
   readonly epochs: number
-  readonly trainer: Trainer
+  private readonly objective: Objective
+  private readonly trainer: Trainer
   readonly stepsPerEpoch: number
   private readonly model: Model
   private readonly batchSize: number
@@ -109,16 +110,17 @@ export class Epochs {
     this.model = model
     this.epochs = epochs
     this.shuffle = shuffle
-    this.trainer = trainerFor(where, model, options)
-    this.learningRates = this.trainer.optimizer.learningRates
-    const { objective } = this.trainer
+    const objective = new Objective(where, model, options)
+    this.objective = objective
+    this.trainer = trainerFor(where, model, objective, options)
+    this.learningRates = this.trainer.learningRates
     this.samples = objective.toSamples(where, data)
     const held = splitRows(where, model.seed, this.samples.count, validationSplit)
     this.validation =
       validationData !== undefined
         ? objective.toSamples(`${where}: validationData`, validationData)
         : held.validation.length > 0
-          ? pick(this.trainer, this.samples, held.validation)
+          ? pick(this.samples, held.validation)
           : null
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
@@ -129,7 +131,7 @@ export class Epochs {
 
   /** The names of what an epoch measures. */
   get valueNames(): readonly string[] {
-    const names = ['loss', ...this.trainer.objective.metrics.map(({ name }) => name)]
+    const names = ['loss', ...this.objective.metrics.map(({ name }) => name)]
     return this.validation === null ? names : [...names, ...names.map(validationName)]
   }
 
@@ -159,9 +161,9 @@ export class Epochs {
    */
   async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
     const begun = performance.now()
-    this.trainer.learningRates = this.learningRates.map((rate) => rateAt(rate, epoch))
+    this.trainer.setLearningRates(this.learningRates.map((rate) => rateAt(rate, epoch)))
     const { order, count } = await this.orderOf(epoch, most)
-    const { objective } = this.trainer
+    const { objective } = this
     const feeds = objective.feeds(this.samples)
     const runs: Run[] = []
     let before = 0
@@ -174,7 +176,7 @@ export class Epochs {
         reported = first + losses.length
       }
       const result = await this.model.exclusive(() => {
-        const running = session.run({
+        const running = this.trainer.run(session, {
           steps,
           feeds,
           order: order.subarray(firstRow, firstRow + steps * batchSize),
@@ -207,7 +209,7 @@ export class Epochs {
 
   /** What each of `count` epochs measured. */
   private async valuesOf(runs: readonly Run[], count: number): Promise<EpochValues[]> {
-    const { objective } = this.trainer
+    const { objective } = this
     if (count === 1) return [objective.report(runs)]
     const pace = new Pace()
     const values: EpochValues[] = []
@@ -275,11 +277,10 @@ export function validationName(name: string): string {
 }
 
 /** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
-function trainerFor(where: string, model: Model, options: EpochOptions): Trainer {
+function trainerFor(where: string, model: Model, objective: Objective, options: EpochOptions): Trainer {
   const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
-  const objective = new Objective(where, model, options)
   const last = trainers.get(model)
-  return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
+  return new Trainer(stepOf(model, objective, optimizer), last?.generation === model.generation ? last.trainer : undefined)
 }
 
 function splitRows(where: string, seed: number, count: number, split: number): { training: Int32Array; validation: Int32Array } {
@@ -293,20 +294,16 @@ function splitRows(where: string, seed: number, count: number, split: number): {
 }
 
 /** Copies chosen rows. */
-function pick(trainer: Trainer, samples: Samples, rows: Int32Array): Samples {
-  const copy = (from: Rows, width: number): Rows => {
+function pick({ x, y }: Samples, rows: Int32Array): Samples {
+  const copy = ({ values: from, count }: Rows): Rows => {
+    const width = from.length / count
     const bytes = rows.length * width * 4
     const buffer = allocateShared(bytes, `The validation samples need ${formatBytes(bytes)}`, 'Try a smaller validationSplit.')
-    const values = from.values instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
-    rows.forEach((row, i) => values.set(from.values.subarray(row * width, (row + 1) * width), i * width))
+    const values = from instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
+    rows.forEach((row, i) => values.set(from.subarray(row * width, (row + 1) * width), i * width))
     return { values, count: rows.length }
   }
-  const widths = trainer.model.inputs.map((input) => sizeOf(input.shape.slice(1) as number[]))
-  return {
-    x: samples.x.map((x, i) => copy(x, widths[i])),
-    y: copy(samples.y, sizeOf(trainer.objective.target.shape.slice(1) as number[])),
-    count: rows.length,
-  }
+  return { x: x.map(copy), y: copy(y), count: rows.length }
 }
 
 function rateAt(learningRate: LearningRate, epoch: number): number {

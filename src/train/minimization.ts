@@ -1,11 +1,14 @@
 import { concrete } from '../graph/shape.ts'
 import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
+import { stepVariable } from '../ops/random.ts'
 import { type VariableAttributes, variable } from '../ops/source.ts'
 import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
 import type { Optimizer, ParameterInfo, Slot, TrainedParameter } from '../optim/optimizer.ts'
 import { Purpose, RandomStream } from '../random.ts'
-import type { NamedVariable } from './model.ts'
+import type { Model, NamedVariable } from './model.ts'
+import type { Objective } from './objective.ts'
+import type { Step } from './trainer.ts'
 
 /** The variables training adds to a model's own. */
 interface TrainingVariables {
@@ -37,9 +40,28 @@ export class Minimization {
     return [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
   }
 
+  /** For each parameter the variable of its gradient. */
+  get gradients(): readonly Tensor[] {
+    return this.own.gradients.map(({ variable: gradient }) => gradient)
+  }
+
+  /** The slots that stand in for parameters while no steps run. */
+  get standIns(): readonly { readonly parameter: Tensor; readonly slot: Tensor }[] {
+    return this.parameters.flatMap(({ variable: parameter, name }, i) => {
+      const last = slotsOf(this.optimizer, { name, shape: concrete(parameter.shape) }).findLastIndex(({ standsIn }) => standsIn)
+      return last < 0 ? [] : [{ parameter, slot: this.own.slots[i][last].variable }]
+    })
+  }
+
   /** For each of the optimizer's learning rates the variable that holds it. */
   get learningRates(): readonly Tensor[] {
     return this.own.learningRates.map(({ variable: rate }) => rate)
+  }
+
+  /** Whether it can go on with the slots of another: with the same optimizer, and no parameter that the other one has not. */
+  continues(other: Minimization): boolean {
+    const names = new Set(other.parameters.map(({ name }) => name))
+    return this.optimizer === other.optimizer && this.parameters.every(({ name }) => names.has(name))
   }
 
   /** Begins anew. @param valuesOf The memory of a variable, its own or a parameter. */
@@ -58,23 +80,43 @@ export class Minimization {
   /**
    * gradients → flat gradient block → checkFinite → the optimizer's updates (joined by the planner) → constraints → steps + 1.
    *
-   * @param updated Variables that earlier updates of the step have changed, with the results of these; those of this one are added.
+   * @param total What to make small: a scalar.
+   * @param updated Variables that earlier updates of the step have changed, with the results of these, which `total` is made of; those of this one are added.
    * @param afterCheck Makes what else happens as soon as the gradients are known to be finite.
    */
-  updates(loss: Tensor, updated: Map<Tensor, Tensor>, afterCheck: () => readonly Tensor[]): readonly Tensor[] {
+  updates(total: Tensor, updated: Map<Tensor, Tensor>, afterCheck: () => readonly Tensor[]): readonly Tensor[] {
     const { own } = this
-    const [total] = substitute([loss], updated)
     const values = this.parameters.map(({ variable: parameter }) => updated.get(parameter) ?? parameter)
     const found = gradients(total, values)
     return within(null, 'update', () => {
       const stored = found.map((gradient, i) => assign(own.gradients[i].variable, gradient))
-      const check = checkFinite([total, ...stored])
+      const checks = [checkFinite([total, ...stored])]
       const between = afterCheck()
-      const parameters = this.parameters.map(({ variable: { shape }, name }, i): TrainedParameter => {
-        const info = { name, shape: concrete(shape) }
+      const bounded = new Set<Tensor>()
+      const bound = ({ attributes }: Tensor, result: Tensor) => {
+        const { constrain } = attributes as VariableAttributes
+        if (constrain === undefined || bounded.has(result)) return result
+        const held = assignAll([result], [constrain(result)])
+        bounded.add(held)
+        return held
+      }
+      const parameters = this.parameters.map(({ variable: parameter, name }, i): TrainedParameter => {
+        const info = { name, shape: concrete(parameter.shape) }
         const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
-        const store = (gradient: Tensor) => (variableBehind(gradient) === null ? assignAll([stored[i]], [gradient]) : gradient)
-        return { ...info, value: values[i], gradient: stored[i], slots: Object.fromEntries(slots), store }
+        let latest = stored[i]
+        const store = (gradient: Tensor) => {
+          if (variableBehind(gradient) !== null) return gradient
+          latest = assignAll([latest], [gradient])
+          return latest
+        }
+        return {
+          ...info,
+          value: values[i],
+          gradient: stored[i],
+          slots: Object.fromEntries(slots),
+          store,
+          constrain: (result) => bound(parameter, result),
+        }
       })
       const call = {
         parameters,
@@ -85,18 +127,17 @@ export class Minimization {
           // What the step has changed already stays as it is.
           const fixed = [...updated.values()].map((result): [Tensor, Tensor] => [result, result])
           const [there] = substitute([total], new Map([...fixed, ...values.map((value, i): [Tensor, Tensor] => [value, moved[i]])]))
-          return gradients(there, moved)
+          const found = gradients(there, moved)
+          checks.push(checkFinite(found))
+          return found
         },
       }
       const { parameters: results, others = [] } = this.optimizer.update(call)
-      const constrained = results.map((result, i) => {
-        const { constrain } = this.parameters[i].variable.attributes as VariableAttributes
-        return constrain === undefined ? result : assignAll([result], [constrain(result)])
-      })
+      const constrained = results.map((result, i) => bound(this.parameters[i].variable, result))
       this.parameters.forEach(({ variable: parameter }, i) => {
         updated.set(parameter, constrained[i])
       })
-      return [...stored, check, ...between, ...others, ...constrained, increment(own.steps.variable)]
+      return [...stored, ...checks, ...between, ...others, ...constrained, increment(own.steps.variable)]
     })
   }
 }
@@ -139,5 +180,18 @@ function trainingVariables(parameters: readonly NamedVariable[], optimizer: Opti
     learningRates: optimizer.learningRates.map((_, i) => scalar(i === 0 ? 'learningRate' : `learningRate_${i + 1}`, 'float32')),
     steps: scalar('steps', 'int32'),
     counters: (optimizer.counters ?? []).map(({ name, initial }) => scalar(name, 'float32', initial)),
+  }
+}
+
+/** The step of `fit`: one model, one objective, one optimizer. */
+export function stepOf(model: Model, objective: Objective, optimizer: Optimizer): Step {
+  const minimization = new Minimization(model.trainableParameters, optimizer)
+  return {
+    models: new Map([['', model]]),
+    inputs: objective.inputs(),
+    outputs: objective.outputs(),
+    minimizations: [minimization],
+    // Each step has its randomness, also one that ends before the optimizer.
+    updates: minimization.updates(objective.total, new Map(), () => [increment(stepVariable)]),
   }
 }

@@ -30,6 +30,7 @@ import { Purpose, RandomStream, seedWords } from '../random.ts'
 import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
+import { stepOf } from './minimization.ts'
 import { nameInputs, nameLayers, nameVariables } from './names.ts'
 import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
@@ -421,9 +422,8 @@ export class Model {
     checkCount('trainingPlan', 'batchSize', batchSize, 'call trainingPlan(batchSize, { loss })')
     if (options === undefined) throw new OptionError('trainingPlan: options are required, at least { loss }.')
     checkOptions('trainingPlan', options, ['loss', 'metrics', 'optimizer'])
-    return new Trainer(this, new Objective('trainingPlan', this, options), optimizerFor('trainingPlan', options.optimizer ?? 'adam')).plan(
-      batchSize,
-    )
+    const objective = new Objective('trainingPlan', this, options)
+    return new Trainer(stepOf(this, objective, optimizerFor('trainingPlan', options.optimizer ?? 'adam'))).plan(batchSize)
   }
 
   /** The plan for prediction at a batch size. `printPlan` shows it. @example printPlan(sequential([input(2), dense(1)]).plan(32)) */

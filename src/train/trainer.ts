@@ -1,70 +1,121 @@
 import { NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
-import type { Session } from '../executors/executor.ts'
-import type { Tensor } from '../graph/tensor.ts'
-import { stepVariable } from '../ops/random.ts'
+import type { RunRequest, RunResult, Session } from '../executors/executor.ts'
+import type { Scope, Tensor } from '../graph/tensor.ts'
 import type { VariableAttributes } from '../ops/source.ts'
-import { increment } from '../ops/update.ts'
-import type { Optimizer } from '../optim/optimizer.ts'
+import type { LearningRate } from '../optim/optimizer.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
 import { SessionCache } from './batches.ts'
 import { findNonFinite } from './diagnosis.ts'
-import { Minimization } from './minimization.ts'
-import type { Model, NamedVariable } from './model.ts'
-import type { Objective } from './objective.ts'
+import type { Minimization } from './minimization.ts'
+import type { Model } from './model.ts'
+
+/** A training step as part of the graph. */
+export interface Step {
+  /** By what stands in front of the names of their variables and layers. The first gives the seed, the count of steps, and the executor. */
+  readonly models: ReadonlyMap<string, Model>
+  readonly inputs: Readonly<Record<string, Tensor>>
+  /** What to record. */
+  readonly outputs: Readonly<Record<string, Tensor>>
+  readonly minimizations: readonly Minimization[]
+  readonly updates: readonly Tensor[]
+}
 
 /**
- * Everything one model needs to be trained with one objective and one optimizer: gradients and slots in flat blocks
- * beside the parameters, and a plan for each batch size that occurs.
+ * Everything that a training step needs: gradients and slots in flat blocks beside the parameters of its models, and a plan for each
+ * batch size that occurs.
  */
 export class Trainer {
-  readonly model: Model
-  readonly objective: Objective
-  readonly optimizer: Optimizer
-  private readonly minimization: Minimization
+  readonly step: Step
   private readonly layout: VariableLayout
   private readonly memory: Arena
-  private readonly updates: readonly Tensor[]
   private readonly sessions: SessionCache
+  /** The slots that stand in for parameters while no steps run, and the parameters' own values meanwhile. */
+  private readonly standIns: Minimization['standIns']
+  private readonly aside: Map<Tensor, Float32Array>
 
-  /** @param previous The trainer of the model's last run; with the same optimizer object its slots carry on. */
-  constructor(model: Model, objective: Objective, optimizer: Optimizer, previous?: Trainer) {
-    this.model = model
-    this.objective = objective
-    this.optimizer = optimizer
-    this.minimization = new Minimization(model.trainableParameters, optimizer)
-    this.layout = new VariableLayout([...model.variables, ...this.minimization.variables])
-    const carriesOn = previous?.optimizer === optimizer && sameNames(previous.minimization.parameters, this.minimization.parameters)
-    this.memory = Arena.allocate(this.layout.blocks, { lender: carriesOn ? previous.memory : model.memory })
-    if (!carriesOn) this.minimization.initialize((variable) => this.values(variable))
-    // Each step has its randomness, also one that ends before the optimizer.
-    this.updates = this.minimization.updates(objective.total, new Map(), () => [increment(stepVariable)])
-    this.sessions = new SessionCache((batchSize) => model.load(this.plan(batchSize), this.memory))
+  /** @param previous The trainer of the models' last run; with the same optimizer objects their slots carry on, if they had all these parameters. */
+  constructor(step: Step, previous?: Trainer) {
+    const { models, minimizations } = step
+    this.step = step
+    const own = minimizations.flatMap(({ variables }) => variables)
+    this.layout = new VariableLayout(
+      own,
+      [...models].map(([prefix, { layout }]) => [prefix, layout]),
+    )
+    const before = previous?.step.minimizations
+    const carriesOn = before?.length === minimizations.length && minimizations.every((each, i) => each.continues(before[i]))
+    const known = carriesOn ? previous : undefined
+    const isSame = minimizations.every(({ parameters }, i) => parameters.length === before?.[i]?.parameters.length)
+    const lender = isSame && known !== undefined ? known.memory : Arena.join([...models].map(([prefix, { memory }]) => [prefix, memory]))
+    this.memory = Arena.allocate(this.layout.blocks, { lender })
+    if (known === undefined) for (const each of minimizations) each.initialize((variable) => this.values(variable))
+    else if (!isSame) this.copyFrom(known)
+    this.aside = known?.aside ?? new Map()
+    this.standIns = minimizations.flatMap(({ standIns }) => standIns)
+    const [first] = models.values()
+    this.sessions = new SessionCache((batchSize) => first.load(this.plan(batchSize), this.memory))
   }
 
   /** The whole training step for one batch size. */
   plan(batchSize: number): Plan {
-    return buildPlan({
-      inputs: this.objective.inputs(),
-      outputs: this.objective.outputs(),
-      updates: this.updates,
-      variables: this.layout,
-      batchSize,
-      mode: 'training',
-      layerNames: this.model.layerNames,
-    })
+    const { inputs, outputs, updates, models } = this.step
+    const layerNames = namesOfLayers(models)
+    return buildPlan({ inputs, outputs, updates, variables: this.layout, batchSize, mode: 'training', layerNames })
   }
 
   session(batchSize: number): Session {
     return this.sessions.get(batchSize)
   }
 
-  /** Sets the optimizer's learning rates, in its order. */
-  set learningRates(rates: readonly number[]) {
-    rates.forEach((rate, i) => {
-      this.values(this.minimization.learningRates[i])[0] = rate
+  /** Those of all optimizers. */
+  get learningRates(): readonly LearningRate[] {
+    return this.step.minimizations.flatMap(({ optimizer }) => optimizer.learningRates)
+  }
+
+  /** Sets all learning rates. */
+  setLearningRates(rates: readonly number[]): void {
+    this.step.minimizations
+      .flatMap(({ learningRates }) => learningRates)
+      .forEach((variable, i) => {
+        this.values(variable)[0] = rates[i]
+      })
+  }
+
+  /** Runs steps. Whenever none run, the slots that stand in for parameters are in their place: for all who read the models. */
+  async run(session: Session, request: RunRequest): Promise<RunResult> {
+    this.takePlaces()
+    try {
+      return await session.run(request)
+    } finally {
+      this.standIn()
+    }
+  }
+
+  private standIn(): void {
+    for (const { parameter, slot } of this.standIns) {
+      const values = this.values(parameter)
+      this.aside.set(parameter, Float32Array.from(values))
+      values.set(this.values(slot))
+    }
+  }
+
+  private takePlaces(): void {
+    for (const { parameter, slot } of this.standIns) {
+      const [values, standIn, own] = [this.values(parameter), this.values(slot), this.aside.get(parameter)]
+      if (own === undefined) continue
+      // Weights that somebody has set meanwhile are those to go on from.
+      if (sameBits(values, standIn)) values.set(own)
+      else standIn.set(values)
+    }
+  }
+
+  private copyFrom(trainer: Trainer): void {
+    this.step.minimizations.forEach(({ variables }, i) => {
+      const known = new Map(trainer.step.minimizations[i].variables.map(({ name, variable }) => [name, variable]))
+      for (const { name, variable } of variables) this.values(variable).set(trainer.values(known.get(name) as Tensor))
     })
   }
 
@@ -75,16 +126,30 @@ export class Trainer {
 
   /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
   nonFinite(session: Session, step: number): NonFiniteError {
-    const origin = findNonFinite(session, step)
-    const where = origin.layer === null ? '' : ` of layer "${origin.layer}"`
-    const begin =
-      origin.instruction === null
-        ? `The training step ${step} met ${origin.value}, which could not be traced`
-        : `${origin.value} began in step ${step} at instruction${where}: ${origin.instruction}`
-    return new NonFiniteError(`${begin}. The parameters are those before this step. Try a lower learning rate, or scale the data.`, origin)
+    this.takePlaces()
+    const error = nonFiniteError(session, step)
+    this.standIn()
+    return error
   }
 }
 
-function sameNames(some: readonly NamedVariable[], others: readonly NamedVariable[]): boolean {
-  return some.length === others.length && some.every(({ name }, i) => name === others[i].name)
+function sameBits(a: Float32Array, b: Float32Array): boolean {
+  const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)
+  return Buffer.compare(bytes(a), bytes(b)) === 0
+}
+
+/** The names of the layers of several models. */
+export function namesOfLayers(models: ReadonlyMap<string, Model>): ReadonlyMap<Scope, string> {
+  return new Map([...models].flatMap(([prefix, { layerNames }]) => [...layerNames].map(([scope, name]) => [scope, prefix + name] as const)))
+}
+
+/** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
+export function nonFiniteError(session: Session, step: number): NonFiniteError {
+  const origin = findNonFinite(session, step)
+  const where = origin.layer === null ? '' : ` of layer "${origin.layer}"`
+  const begin =
+    origin.instruction === null
+      ? `The training step ${step} met ${origin.value}, which could not be traced`
+      : `${origin.value} began in step ${step} at instruction${where}: ${origin.instruction}`
+  return new NonFiniteError(`${begin}. The parameters are those before this step. Try a lower learning rate, or scale the data.`, origin)
 }
