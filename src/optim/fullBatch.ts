@@ -14,17 +14,19 @@ export interface Evaluation {
   readonly gradient: Vector
 }
 
-/** Measures the loss and its gradient over all data. */
-export type Evaluate = (at: Vector) => Promise<Evaluation>
-
 /** Steps over one set of parameters, with what is remembered from one to the next. */
 export interface Minimizer {
   /**
    * One iteration.
    *
+   * @param evaluate Measures the loss and its gradient at a point.
    * @returns Where it ends, as `evaluate` gave it (or `from` itself, where no better point was found); and whether another would be of no use.
    */
-  step(from: Evaluation, learningRate: number, evaluate: Evaluate): Promise<{ readonly reached: Evaluation; readonly converged: boolean }>
+  step<E extends Evaluation>(
+    from: E,
+    learningRate: number,
+    evaluate: (at: Vector) => Promise<E>,
+  ): Promise<{ readonly reached: E; readonly converged: boolean }>
 }
 
 /**

@@ -1,6 +1,6 @@
 import { checkCount, checkOptions, type Hints, unknownName } from '../errors.ts'
 import { Pace } from '../pace.ts'
-import type { Evaluate, Evaluation, FullBatchOptimizer, Minimizer, Vector } from './fullBatch.ts'
+import type { Evaluation, FullBatchOptimizer, Minimizer, Vector } from './fullBatch.ts'
 import { checkNumber, checkRate, type LearningRate } from './optimizer.ts'
 
 /** Options of `lbfgs`. */
@@ -65,7 +65,7 @@ class Lbfgs implements Minimizer {
     this.settings = settings
   }
 
-  async step(from: Evaluation, learningRate: number, evaluate: Evaluate) {
+  async step<E extends Evaluation>(from: E, learningRate: number, evaluate: (at: Vector) => Promise<E>) {
     const { history, lineSearch, gradientTolerance, changeTolerance } = this.settings
     const work = new VectorWork()
     if ((await work.largest(from.gradient)) <= gradientTolerance) return { reached: from, converged: true }
@@ -74,7 +74,7 @@ class Lbfgs implements Minimizer {
     // Where there is no way down, what is remembered may be to blame: the next step goes along the gradient.
     const noWay = () => ({ reached: from, converged: this.pairs.splice(0).length === 0 })
     if (start.slope >= -changeTolerance) return noWay()
-    const along = async (length: number): Promise<Trial> => {
+    const along = async (length: number): Promise<Trial<E>> => {
       const tried = await evaluate(await work.add(from.at, length, direction))
       return { ...tried, length, slope: tried.loss === Number.POSITIVE_INFINITY ? 0 : await work.dot(tried.gradient, direction) }
     }
@@ -116,13 +116,8 @@ class Lbfgs implements Minimizer {
   }
 }
 
-/** A point on the line that is searched. */
-interface Trial extends Evaluation {
-  /** How far along the direction. */
-  readonly length: number
-  /** The derivative of the loss by the length. */
-  readonly slope: number
-}
+/** A point on the line that is searched: how far along the direction, and the derivative of the loss by that length. */
+type Trial<E extends Evaluation = Evaluation> = E & { readonly length: number; readonly slope: number }
 
 const SUFFICIENT_DECREASE = 1e-4
 const CURVATURE = 0.9
@@ -134,7 +129,7 @@ const MOST_TRIALS = 25
  *
  * @param shortest The bracket is not made shorter.
  */
-async function strongWolfe(start: Trial, first: number, along: (length: number) => Promise<Trial>, shortest: number): Promise<Trial> {
+async function strongWolfe<T extends Trial>(start: T, first: number, along: (length: number) => Promise<T>, shortest: number): Promise<T> {
   const falls = ({ loss, length }: Trial) => loss <= start.loss + SUFFICIENT_DECREASE * length * start.slope
   const isFlat = ({ slope }: Trial) => Math.abs(slope) <= -CURVATURE * start.slope
 

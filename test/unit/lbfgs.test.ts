@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { lbfgs } from '../../src/index.ts'
-import type { Evaluate, Evaluation } from '../../src/optim/fullBatch.ts'
+import type { Evaluation, Vector } from '../../src/optim/fullBatch.ts'
 import { expectRefusal } from '../training/support.ts'
 
 interface Trajectory {
@@ -18,6 +18,8 @@ interface Golden {
 }
 
 const golden: Golden = JSON.parse(readFileSync(new URL('../golden/outside/lbfgs.json', import.meta.url), 'utf8'))
+
+type Evaluate = (at: Vector) => Promise<Evaluation>
 
 /** A function and its gradient as what a minimizer asks for. */
 const evaluation =
