@@ -1,5 +1,6 @@
 /** The public face of thalweg, and nothing else. */
 
+export { balancedClassWeights } from './data/classWeights.ts'
 export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
 export {
   AbortError,
@@ -21,12 +22,109 @@ export type { Profile, ProfiledInstruction } from './executors/profile.ts'
 export type { Mode } from './graph/op.ts'
 export { BatchDimension, batch, type Dimension, type Shape } from './graph/shape.ts'
 export { type Dtype, type Phase, type Scope, type Spec, Tensor } from './graph/tensor.ts'
-export type { ActivationChoice, ActivationName } from './nn/activations.ts'
-export { constantOf, glorotNormal, glorotUniform, heNormal, heUniform, type InitializerName, ones, zeros } from './nn/initializers.ts'
-export { activation, concatenate, type DenseOptions, dense, dropout, flatten, input, type Layer } from './nn/layers.ts'
-export { type Loss, type LossChoice, type LossName, losses } from './nn/losses.ts'
-export type { BatchStatistics, Metric, MetricName } from './nn/metrics.ts'
-export { l2, type Regularizer } from './nn/regularizers.ts'
+export {
+  type ActivationChoice,
+  type ActivationName,
+  celu,
+  elu,
+  geglu,
+  glu,
+  hardSigmoid,
+  hardSwish,
+  hardTanh,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  reglu,
+  relu6,
+  selu,
+  silu,
+  softsign,
+  swiglu,
+  thresholdedRelu,
+} from './nn/activations.ts'
+export { type Constraint, maxNorm, type NormOptions, nonNegative, unitNorm } from './nn/constraints.ts'
+export {
+  constantOf,
+  glorotNormal,
+  glorotUniform,
+  heNormal,
+  heUniform,
+  type InitializerName,
+  identity,
+  leCunNormal,
+  leCunUniform,
+  normalOf,
+  ones,
+  orthogonal,
+  truncatedNormal,
+  uniformWithin,
+  type VarianceScalingOptions,
+  varianceScaling,
+  zeros,
+} from './nn/initializers.ts'
+export {
+  type ActivationOptions,
+  activation,
+  alphaDropout,
+  concatenate,
+  type DenseOptions,
+  type DropConnectOptions,
+  dense,
+  dropConnect,
+  dropout,
+  flatten,
+  type GatedDenseOptions,
+  gatedDense,
+  gaussianDropout,
+  gaussianNoise,
+  input,
+  type KernelOptions,
+  type Layer,
+  type MaxoutOptions,
+  maxout,
+  type PreluOptions,
+  prelu,
+  spatialDropout,
+  stochasticDepth,
+} from './nn/layers.ts'
+export type {
+  BinaryCrossentropyOptions,
+  BinaryFocalOptions,
+  CategoricalCrossentropyOptions,
+  CategoricalFocalOptions,
+  ClassNumberOptions,
+  SparseCategoricalCrossentropyOptions,
+  SparseCategoricalFocalOptions,
+} from './nn/losses/classification.ts'
+export type { TripletOptions } from './nn/losses/embedding.ts'
+export type { ElementLossOptions, LossOptions } from './nn/losses/loss.ts'
+export type { ContrastiveOptions, GaussianOptions, HuberOptions, PoissonOptions, QuantileOptions } from './nn/losses/regression.ts'
+export {
+  type CustomLoss,
+  euclideanDistance,
+  type Loss,
+  type LossChoice,
+  type LossName,
+  losses,
+  type Reduction,
+  type Task,
+  tripletMargin,
+} from './nn/losses.ts'
+export type { Average, PerClassOptions, ThresholdOptions } from './nn/metrics/classification.ts'
+export { type ClassificationReport, type ClassScores, classificationReport, confusionMatrix } from './nn/metrics/confusion.ts'
+export {
+  type CalibrationCurve,
+  calibrationCurve,
+  type PrecisionRecallCurve,
+  precisionRecallCurve,
+  type RocCurve,
+  rocCurve,
+} from './nn/metrics/curves.ts'
+export type { MetricOptions } from './nn/metrics/metric.ts'
+export type { AreaOptions } from './nn/metrics/probability.ts'
+export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics.ts'
+export { l1, l1l2, l2, orthogonalRegularizer, type Regularizer } from './nn/regularizers.ts'
 export {
   abs,
   add,
@@ -62,6 +160,7 @@ export {
 export { gradients } from './ops/gradients.ts'
 export { gather, oneHot, scatterAdd } from './ops/indexing.ts'
 export { type MatmulOptions, matmul } from './ops/matmul.ts'
+export { randomNormal, randomUniform } from './ops/random.ts'
 export { argmax, max, mean, type ReduceOptions, sum, sumOfSquares, variance } from './ops/reduce.ts'
 export { broadcastTo, concat, flip, onesLike, reshape, slice, transpose, zerosLike } from './ops/shape.ts'
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
@@ -109,7 +208,10 @@ export {
   type PlanOptions,
   type PredictOptions,
   sequential,
+  type Targets,
   type TrainingData,
 } from './train/model.ts'
-export type { EpochValues } from './train/objective.ts'
+export type { EpochValues, ObjectiveOptions, PerOutput } from './train/objective.ts'
+export { type ScoreOptions, score } from './train/score.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
+export type { ClassWeights } from './train/weights.ts'

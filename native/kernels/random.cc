@@ -13,56 +13,83 @@ namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
 
-// bernoulli: y[i] = `value` with the given probability, else 0.
+// Both ops have the operands
 //
 //   seed int32[2], step int32[] -> y float32, any shape; i counts its elements.
-//   Elements come in groups of 128, the bits of sixteen counters. With
-//     group = i >> 7, r = i & 127, half = r >> 6, word = (r >> 4) & 3, lane = r & 15
-//   element i looks at
-//     out = philox(counter, key),  counter = (low32(16 group + lane), high32(16 group + lane), step, stream),
-//                                  key = (seed[0], seed[1])
-//     drawn = half ? out[word] >> 16 : out[word] & 0xffff
-//   and is kept if drawn < round(65536 probability), rounding halves up. Lane l of a vector is lane l of the
-//   counters, so no element ever changes lanes.
-constexpr int64_t kGroup = 128;
+//
+// Elements come in groups: what sixteen counters give. Lane l of a group has
+//   out = philox(counter, key),  counter = (low32(16 group + l), high32(16 group + l), step, stream),
+//                                key = (seed[0], seed[1])
+// and lane l of a vector is lane l of the counters, so no element ever changes lanes.
 
-struct Bernoulli {
+// What is drawn, and how it is shared out.
+struct Draw {
   int64_t groups, groupsPerChunk;
-  int32_t threshold;  // 0 … 65536
   int32_t stream;
-  float value;  // of a kept element
 };
 
-bool prepareBernoulli(Preparation* preparation) {
+// bernoulli: y[i] = `value` with the given probability, else 0.
+//
+//   Sixteen bits an element. With group = i >> 7, r = i & 127, half = r >> 6, word = (r >> 4) & 3, lane = r & 15
+//     drawn = half ? out[word] >> 16 : out[word] & 0xffff
+//   and the element is kept if drawn < round(65536 probability), rounding halves up.
+struct Bernoulli {
+  static constexpr int64_t kGroup = 128;
+  Draw draw;
+  int32_t threshold;  // 0 … 65536
+  float value;        // of a kept element
+};
+
+// uniform: y[i] = an odd multiple of 2^-24 within 0 … 1.
+//
+//   32 bits an element. With group = i >> 6, r = i & 63, word = r >> 4, lane = r & 15
+//     y[i] = (out[word] >> 8 | 1) 2^-24
+struct Uniform {
+  static constexpr int64_t kGroup = 64;
+  Draw draw;
+};
+
+bool prepareDraw(Preparation* preparation, const char* name, int64_t groupSize, double nanosecondsPerGroup, Draw* draw) {
   Instruction* instruction = preparation->instruction;
-  Bernoulli* b = (Bernoulli*)instruction->parameters;
   if (instruction->inputCount != 2 || instruction->outputCount != 1)
-    return fail(preparation, "bernoulli", "expected seed and step as inputs, and one output");
+    return fail(preparation, name, "expected seed and step as inputs, and one output");
   const Operand& seed = instruction->inputs[0];
   const Operand& step = instruction->inputs[1];
   const Operand& y = instruction->outputs[0];
   if (seed.dtype != Dtype::int32 || seed.size != 2 || step.dtype != Dtype::int32 || step.size != 1)
-    return fail(preparation, "bernoulli", "expected an int32 seed of two elements and an int32 step of one");
-  if (y.dtype != Dtype::float32) return fail(preparation, "bernoulli", "expected a float32 output");
-  double probability = attributeNumber(preparation->attributes, "probability", 0.5);
+    return fail(preparation, name, "expected an int32 seed of two elements and an int32 step of one");
+  if (y.dtype != Dtype::float32) return fail(preparation, name, "expected a float32 output");
   double stream = attributeNumber(preparation->attributes, "stream", 0);
-  b->value = (float)attributeNumber(preparation->attributes, "value", 1);
+  if (!(stream >= 0 && stream <= 4294967295.0)) {
+    snprintf(preparation->error, sizeof preparation->error, "%s: expected a stream from 0 to 2^32 - 1, got %g", name, stream);
+    return false;
+  }
+  draw->stream = (int32_t)(uint32_t)stream;
+  draw->groups = quotientUp(y.size, groupSize);
+  int64_t groups = draw->groups / (4 * preparation->threads);
+  draw->groupsPerChunk = groups < 64 ? 64 : groups > 512 ? 512 : groups;
+  instruction->chunks = quotientUp(draw->groups, draw->groupsPerChunk);
+  preparation->nanoseconds = 30 + (double)y.size / (double)groupSize * nanosecondsPerGroup;
+  return true;
+}
+
+constexpr double kNanosecondsPerGroup = 128 * (kWidth == 1 ? 1.3 : kWidth == 4 ? 0.9 : kWidth == 8 ? 0.4 : 0.22);
+
+bool prepareBernoulli(Preparation* preparation) {
+  Bernoulli* b = (Bernoulli*)preparation->instruction->parameters;
+  double probability = attributeNumber(preparation->attributes, "probability", 0.5);
   if (!(probability >= 0 && probability <= 1)) {
     snprintf(preparation->error, sizeof preparation->error, "bernoulli: expected a probability from 0 to 1, got %g", probability);
     return false;
   }
-  if (!(stream >= 0 && stream <= 4294967295.0)) {
-    snprintf(preparation->error, sizeof preparation->error, "bernoulli: expected a stream from 0 to 2^32 - 1, got %g", stream);
-    return false;
-  }
+  b->value = (float)attributeNumber(preparation->attributes, "value", 1);
   b->threshold = (int32_t)(probability * 65536 + 0.5);
-  b->stream = (int32_t)(uint32_t)stream;
-  b->groups = (y.size + kGroup - 1) / kGroup;
-  int64_t groups = b->groups / (4 * preparation->threads);
-  b->groupsPerChunk = groups < 64 ? 64 : groups > 512 ? 512 : groups;
-  instruction->chunks = (b->groups + b->groupsPerChunk - 1) / b->groupsPerChunk;
-  preparation->nanoseconds = 30 + (double)y.size * (kWidth == 1 ? 1.3 : kWidth == 4 ? 0.9 : kWidth == 8 ? 0.4 : 0.22);
-  return true;
+  return prepareDraw(preparation, "bernoulli", Bernoulli::kGroup, kNanosecondsPerGroup, &b->draw);
+}
+
+bool prepareUniform(Preparation* preparation) {
+  Uniform* u = (Uniform*)preparation->instruction->parameters;
+  return prepareDraw(preparation, "uniform", Uniform::kGroup, kNanosecondsPerGroup, &u->draw);
 }
 
 struct Counter {
@@ -138,52 +165,58 @@ THALWEG_INLINE Counter philox(Counter c, const Keys& keys) {
   return c;
 }
 
-THALWEG_INLINE Float keptBelow(Int drawn, Int threshold, Float value) {
-  return select(lessInt(drawn, threshold), value, splat(0.0f));
+// What one vector of each of the four words becomes; `lane` is that of its first element.
+THALWEG_INLINE void storeDrawn(float* y, int lane, const Counter& out, const Bernoulli& b) {
+  Int threshold = splatInt(b.threshold);
+  Float value = splat(b.value), zero = splat(0.0f);
+  for (int word = 0; word < 4; word++) {
+    store(y + word * 16 + lane, select(lessInt(out.word[word] & splatInt(0xffff), threshold), value, zero));
+    store(y + 64 + word * 16 + lane, select(lessInt(shiftRightLogical<16>(out.word[word]), threshold), value, zero));
+  }
 }
 
-// The 128 elements of one group.
-THALWEG_INLINE void fillGroup(float* y, uint64_t group, const Keys& keys, int32_t step, const Bernoulli& b) {
+THALWEG_INLINE void storeDrawn(float* y, int lane, const Counter& out, const Uniform&) {
+  for (int word = 0; word < 4; word++)
+    store(y + word * 16 + lane, toFloat(shiftRightLogical<8>(out.word[word]) | splatInt(1)) * splat(1.0f / 16777216.0f));
+}
+
+// The elements of one group.
+template <typename Op> THALWEG_INLINE void fillGroup(float* y, uint64_t group, const Keys& keys, int32_t step, const Op& op) {
   alignas(64) static const int32_t lanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   uint64_t first = 16 * group;
-  Int threshold = splatInt(b.threshold);
-  Float value = splat(b.value);
   for (int lane = 0; lane < 16; lane += kWidth) {
     // Sixteen counters never straddle a multiple of 2^32, so the lane adds to the low word alone.
     Int low = splatInt((int32_t)(uint32_t)first) + loadInt(lanes + lane);
     Int high = splatInt((int32_t)(uint32_t)(first >> 32));
-    Counter out = philox({{low, high, splatInt(step), splatInt(b.stream)}}, keys);
-    for (int word = 0; word < 4; word++) {
-      store(y + word * 16 + lane, keptBelow(out.word[word] & splatInt(0xffff), threshold, value));
-      store(y + 64 + word * 16 + lane, keptBelow(shiftRightLogical<16>(out.word[word]), threshold, value));
-    }
+    storeDrawn(y, lane, philox({{low, high, splatInt(step), splatInt(op.draw.stream)}}, keys), op);
   }
 }
 
-void runBernoulli(const Instruction* instruction, int64_t chunk, void*) {
-  const Bernoulli& b = *(const Bernoulli*)instruction->parameters;
+template <typename Op> void runDraw(const Instruction* instruction, int64_t chunk, void*) {
+  const Op& op = *(const Op*)instruction->parameters;
   const int32_t* seed = (const int32_t*)instruction->inputs[0].data;
   int32_t step = *(const int32_t*)instruction->inputs[1].data;
   const Operand& output = instruction->outputs[0];
   float* y = (float*)output.data;
   Keys keys;
   expandKeys(&keys, (uint32_t)seed[0], (uint32_t)seed[1]);
-  int64_t from = chunk * b.groupsPerChunk, to = lesser(from + b.groupsPerChunk, b.groups);
+  int64_t from = chunk * op.draw.groupsPerChunk, to = lesser(from + op.draw.groupsPerChunk, op.draw.groups);
   for (int64_t group = from; group < to; group++) {
-    int64_t n = output.size - group * kGroup;
-    if (n >= kGroup) {
-      fillGroup(y + group * kGroup, (uint64_t)group, keys, step, b);
+    int64_t n = output.size - group * Op::kGroup;
+    if (n >= Op::kGroup) {
+      fillGroup(y + group * Op::kGroup, (uint64_t)group, keys, step, op);
     } else {
-      alignas(64) float whole[kGroup];
-      fillGroup(whole, (uint64_t)group, keys, step, b);
-      memcpy(y + group * kGroup, whole, (size_t)n * sizeof *y);
+      alignas(64) float whole[Op::kGroup];
+      fillGroup(whole, (uint64_t)group, keys, step, op);
+      memcpy(y + group * Op::kGroup, whole, (size_t)n * sizeof *y);
     }
   }
 }
 
 const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
-    {"bernoulli", sizeof(Bernoulli), prepareBernoulli, runBernoulli, nullptr},  // seed step -> y
+    {"bernoulli", sizeof(Bernoulli), prepareBernoulli, runDraw<Bernoulli>, nullptr},  // seed step -> y
+    {"uniform", sizeof(Uniform), prepareUniform, runDraw<Uniform>, nullptr},          // seed step -> y
 };
 
 }  // namespace

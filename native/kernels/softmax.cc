@@ -7,7 +7,7 @@
 //
 // x is [rows, columns]; a y of that size may be x itself. The maximum keeps the exponentials at 1 or below, so nothing
 // overflows, and -inf gives exactly 0. A row that is -inf throughout, or holds +inf or NaN, becomes NaN throughout, and so
-// does one whose label is no column.
+// does one whose label is no column, unless its dy is 0: nobody asks for that row.
 // The maximum and the sum have sixteen lanes: lane l takes the elements l, l + 16, …, and the lanes meet in a fixed tree.
 // A row is the work of one thread. Rows of up to sixteen columns are worked on kWidth at a time: one alone would be a
 // chain of latencies.
@@ -187,7 +187,7 @@ float crossEntropyOfRow(const float* x, int32_t label, int64_t n) {
 // One division a row instead of one an element: the reciprocal of the sum.
 void gradientOfRow(float* y, const float* x, int32_t label, float dy, int64_t n) {
   bool labelled = isColumn(label, n);
-  Float factor = splat(labelled ? dy : NAN);
+  Float factor = splat(labelled || dy == 0.0f ? dy : NAN);
   Float top = splat(maximumOfRow(x, n));
   Float reciprocal = splat(1.0f) / splat(sumOfExponentials<true>(y, x, n, top));
   float atLabel = labelled ? firstLane(fma(splat(y[label]), reciprocal, splat(-1.0f)) * factor) : 0.0f;
@@ -263,7 +263,7 @@ void gradientOfGroup(float* y, const float* x, const int32_t* labels, Float dy, 
   Float reciprocal = splat(1.0f) / sumOfColumns(columns, n);
   Int label = loadIntPartial(labels, rows);
   Mask outside = orMask(lessInt(label, splatInt(0)), lessInt(splatInt(n - 1), label));
-  Float factor = select(outside, splat(NAN), dy);
+  Float factor = select(andMask(outside, notEqual(dy, splat(0.0f))), splat(NAN), dy);
   for (int c = 0; c < n; c++) {
     Float share = select(equalInt(label, splatInt(c)), splat(-1.0f), splat(0.0f));
     columns[c] = fma(columns[c], reciprocal, share) * factor;

@@ -116,6 +116,11 @@ export function flatten(
   }
 }
 
+/** Whether something is given as numbers, and not, say, by name. */
+export function isNumbers(values: unknown): values is NumbersLike {
+  return Array.isArray(values) || ArrayBuffer.isView(values) || values instanceof NdArray
+}
+
 /** A typed array of numbers: not of bigints, and not a DataView. */
 function isTyped(value: unknown): value is Float32Array {
   return ArrayBuffer.isView(value) && !(value instanceof DataView || value instanceof BigInt64Array || value instanceof BigUint64Array)

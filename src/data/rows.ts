@@ -4,8 +4,15 @@ import type { Dtype } from '../graph/tensor.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import { flatten, type NumbersLike } from './ndarray.ts'
 
-/** Which numbers make sense: class numbers of 0 … count-1, probabilities of 0 … 1, or any. */
-export type Range = { readonly kind: 'classes'; readonly count: number } | { readonly kind: 'probabilities' } | { readonly kind: 'any' }
+/**
+ * Which numbers make sense: class numbers of 0 … count-1, probabilities of 0 … 1, signs (1, and 0 or -1), numbers from a minimum on, or any; and
+ * always `except`, which marks what does not count.
+ */
+export type Range = (
+  | { readonly kind: 'classes'; readonly count: number; readonly advice?: string }
+  | { readonly kind: 'probabilities' | 'signs' | 'any' }
+  | { readonly kind: 'atLeast'; readonly minimum: number }
+) & { readonly except?: number }
 
 /** What a plan's input takes: the shape of one row, and which numbers are allowed. */
 export interface RowSpec {
@@ -105,9 +112,12 @@ function check(place: string, values: Float32Array | Float64Array | Int32Array, 
     if (!Number.isFinite(value))
       fail(i, 'finite numbers', ' Remove the row or fill in the value; magnitudes above 3.4e38 do not fit float32.')
     if (dtype === 'int32' && (!Number.isInteger(value) || Math.abs(value) > 0x7fffffff)) fail(i, 'integers')
-    if (range?.kind === 'classes' && (value < 0 || value >= range.count))
-      fail(i, `class numbers of 0 … ${range.count - 1}`, ` The model's output has ${range.count} classes.`)
-    if (range?.kind === 'probabilities' && (value < 0 || value > 1)) fail(i, 'targets of 0 … 1')
+    if (range === undefined || value === range.except) continue
+    if (range.kind === 'classes' && (value < 0 || value >= range.count))
+      fail(i, `class numbers of 0 … ${range.count - 1}`, range.advice === undefined ? '' : ` ${range.advice}`)
+    if (range.kind === 'probabilities' && (value < 0 || value > 1)) fail(i, 'targets of 0 … 1')
+    if (range.kind === 'signs' && value !== 1 && value !== 0 && value !== -1) fail(i, 'targets of 1 and -1, or of 1 and 0')
+    if (range.kind === 'atLeast' && value < range.minimum) fail(i, `numbers of at least ${range.minimum}`)
   }
 }
 

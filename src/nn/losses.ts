@@ -1,131 +1,135 @@
-/**
- * Losses: what a prediction costs, sample by sample. Cross-entropies take logits (the numbers before softmax or
- * sigmoid), because only then can they be computed without overflow or cancellation.
- */
-import type { Range } from '../data/rows.ts'
+/** Losses: what a prediction costs, sample by sample. Each is a factory: `losses.huber({ delta: 2 })`; a name means the factory's defaults. */
 import { describe, type Hints, OptionError, unknownName } from '../errors.ts'
-import { batch, formatShape } from '../graph/shape.ts'
-import { type Spec, Tensor } from '../graph/tensor.ts'
-import { add, cast, equal, greater, multiply, negate, softplus, square, subtract } from '../ops/elementwise.ts'
-import { argmax, mean, sum } from '../ops/reduce.ts'
-import { logSoftmax, softmaxCrossEntropy } from '../ops/softmax.ts'
+import { Tensor } from '../graph/tensor.ts'
+import {
+  binaryCrossentropy,
+  binaryFocalCrossentropy,
+  categoricalCrossentropy,
+  categoricalFocalCrossentropy,
+  categoricalHinge,
+  hinge,
+  klDivergence,
+  sparseCategoricalCrossentropy,
+  sparseCategoricalFocalCrossentropy,
+  squaredHinge,
+} from './losses/classification.ts'
+import { triplet } from './losses/embedding.ts'
+import { anyNumber, type Loss, likePrediction } from './losses/loss.ts'
+import {
+  contrastive,
+  cosineSimilarity,
+  gaussianNegativeLogLikelihood,
+  huber,
+  logCosh,
+  meanAbsoluteError,
+  meanAbsolutePercentageError,
+  meanSquaredError,
+  meanSquaredLogarithmicError,
+  poisson,
+  quantile,
+} from './losses/regression.ts'
 
-/** A loss: how a prediction is judged against a target, sample by sample, with what must be known to check data for it. */
-export interface Loss {
-  readonly name: string
-  /** Shape and dtype of the targets that belong to a prediction. */
-  target(prediction: Tensor): Spec
-  /** The loss of each sample: [batch]. */
-  compute(prediction: Tensor, target: Tensor): Tensor
-  /** 1 for each sample that is classified correctly, else 0: [batch]. Absent where the loss is not for classification. */
-  correct?(prediction: Tensor, target: Tensor): Tensor
-  /** Which targets make sense. */
-  range(prediction: Tensor): Range
-  /** Activations that must not end the model, because the loss includes them. */
-  readonly includes: readonly string[]
-}
-
-function perSample(x: Tensor): Tensor {
-  return x.rank === 1 ? x : mean(x, { axes: x.shape.map((_, i) => i).slice(1) })
-}
-
-function classesOf(prediction: Tensor): number {
-  const count = prediction.shape[prediction.rank - 1]
-  if (prediction.rank !== 2 || typeof count !== 'number' || count < 2) {
-    throw new OptionError(
-      `categorical cross-entropy: the model's output must have shape [batch, classes] with at least 2 classes, got ${formatShape(prediction.shape)}; end it with dense(classes).`,
-    )
-  }
-  return count
-}
-
-/** What a cross-entropy from logits applies itself. */
-const fromLogits = ['sigmoid', 'softmax', 'logSoftmax']
-
-const likePrediction = (prediction: Tensor): Spec => ({ shape: prediction.shape, dtype: 'float32' })
-
-/** (prediction - target)², the mean over the sample's elements. */
-const meanSquaredError: Loss = {
-  name: 'meanSquaredError',
-  target: likePrediction,
-  compute: (prediction, target) => perSample(square(subtract(prediction, target))),
-  range: () => ({ kind: 'any' }),
-  includes: [],
-}
+export { euclideanDistance, tripletMargin } from './losses/embedding.ts'
+export type { Loss, Reduction, Task } from './losses/loss.ts'
 
 /**
- * -t log σ(x) - (1 - t) log(1 - σ(x)) for logits x and targets t of 0 … 1, the mean over the sample's elements.
- * Written as t softplus(-x) + (1 - t) softplus(x): no overflow and no cancellation for any x.
+ * The losses: factories, each with options of its own that may be left out. To get the loss of each sample in a graph of your own, use
+ * `compute` of what they make.
+ *
+ * @example losses.huber({ delta: 2 }).compute(input(3), input(3))
  */
-const binaryCrossentropy: Loss = {
-  name: 'binaryCrossentropy',
-  target: likePrediction,
-  compute: (x, t) => perSample(add(multiply(t, softplus(negate(x))), multiply(subtract(1, t), softplus(x)))),
-  correct: (x, t) => perSample(equal(greater(x, 0), greater(t, 0.5))),
-  range: () => ({ kind: 'probabilities' }),
-  includes: fromLogits,
+export const losses = {
+  meanSquaredError,
+  meanAbsoluteError,
+  huber,
+  logCosh,
+  meanAbsolutePercentageError,
+  meanSquaredLogarithmicError,
+  binaryCrossentropy,
+  categoricalCrossentropy,
+  sparseCategoricalCrossentropy,
+  binaryFocalCrossentropy,
+  categoricalFocalCrossentropy,
+  sparseCategoricalFocalCrossentropy,
+  klDivergence,
+  poisson,
+  gaussianNegativeLogLikelihood,
+  quantile,
+  hinge,
+  squaredHinge,
+  categoricalHinge,
+  cosineSimilarity,
+  triplet,
+  contrastive,
 }
 
-/** -Σ t_i log softmax(x)_i for logits x [batch, classes] and target probabilities t of the same shape. */
-const categoricalCrossentropy: Loss = {
-  name: 'categoricalCrossentropy',
-  target: likePrediction,
-  compute: (x, t) => {
-    classesOf(x) // for its refusal of predictions without classes
-    return negate(sum(multiply(t, logSoftmax(x)), { axes: [-1] }))
-  },
-  correct: (x, t) => equal(cast(argmax(x)), cast(argmax(t))),
-  range: () => ({ kind: 'probabilities' }),
-  includes: fromLogits,
-}
-
-/** -log softmax(x)_t for logits x [batch, classes] and int32 class numbers t [batch]. */
-const sparseCategoricalCrossentropy: Loss = {
-  name: 'sparseCategoricalCrossentropy',
-  target: () => ({ shape: [batch], dtype: 'int32' }),
-  compute: (x, t) => {
-    classesOf(x) // for its refusal of predictions without classes
-    return softmaxCrossEntropy(x, t)
-  },
-  correct: (x, t) => equal(cast(argmax(x)), cast(t)),
-  range: (prediction) => ({ kind: 'classes', count: classesOf(prediction) }),
-  includes: fromLogits,
-}
-
-/** The losses by name. Each one's docstring gives its equation. */
-export const losses = { meanSquaredError, binaryCrossentropy, categoricalCrossentropy, sparseCategoricalCrossentropy }
-
+/** A loss by name: its factory's defaults. */
 export type LossName = keyof typeof losses
 
-/** A loss by name, or a function from prediction and target (of the prediction's shape) to the loss of each sample, [batch]. */
-export type LossChoice = LossName | ((prediction: Tensor, target: Tensor) => Tensor)
+/** A loss of your own: `name` and `compute`, and what else differs from a regression whose targets have the prediction's shape. */
+export type CustomLoss = Pick<Loss, 'name' | 'compute'> & Partial<Loss>
 
-const isMetric = 'for a loss give a function, such as (prediction, target) => mean(abs(subtract(prediction, target)), { axes: [1] }).'
+/** A loss by name, made with options, of your own, or a function from prediction and target (of the prediction's shape) to the loss of each sample, [batch]. */
+export type LossChoice = LossName | CustomLoss | ((prediction: Tensor, target: Tensor) => Tensor)
+
 const hints: Hints = {
   mse: 'did you mean "meanSquaredError"?',
+  mae: 'did you mean "meanAbsoluteError"?',
+  mape: 'did you mean "meanAbsolutePercentageError"?',
+  msle: 'did you mean "meanSquaredLogarithmicError"?',
   bce: 'did you mean "binaryCrossentropy"?',
-  mae: `meanAbsoluteError is a metric; ${isMetric}`,
-  meanAbsoluteError: `it is a metric; ${isMetric}`,
+  smoothL1: 'did you mean "huber"?',
+  crossEntropy: 'for class numbers use "sparseCategoricalCrossentropy", for one-hot or soft targets "categoricalCrossentropy".',
+  kld: 'did you mean "klDivergence"?',
+  nll: 'for class numbers use "sparseCategoricalCrossentropy", which takes logits.',
+  focal: 'did you mean "binaryFocalCrossentropy", "categoricalFocalCrossentropy" or "sparseCategoricalFocalCrossentropy"?',
+  pinball: 'did you mean "quantile"?',
+  accuracy: 'it is a metric; try "sparseCategoricalCrossentropy" for class numbers, or "binaryCrossentropy".',
+  rootMeanSquaredError: 'it is a metric; try "meanSquaredError", which is least where its root is.',
 }
 
+/** The loss that is asked for; `where` begins the error if there is none. */
 export function lossFor(where: string, choice: LossChoice): Loss {
-  if (typeof choice === 'function') {
-    return {
-      name: choice.name === '' ? 'custom' : choice.name,
-      target: likePrediction,
-      compute(prediction, target) {
-        const losses = choice(prediction, target)
-        if (!(losses instanceof Tensor))
-          throw new OptionError(`${where}: the loss function must return a symbolic tensor, got ${describe(losses)}.`)
-        return losses
-      },
-      range: () => ({ kind: 'any' }),
-      includes: [],
-    }
-  }
   if (choice === undefined)
     throw new OptionError(`${where}: option "loss" is required, one of ${Object.keys(losses).join(', ')}, or a function.`)
-  if (typeof choice !== 'string') throw new OptionError(`${where}: loss must be a name or a function, got ${describe(choice)}.`)
+  if (typeof choice === 'function') {
+    const factory = Object.entries(losses).find(([, made]) => (made as unknown) === choice)
+    if (factory !== undefined) throw new OptionError(`${where}: losses.${factory[0]} makes a loss; call it: losses.${factory[0]}().`)
+    return custom(where, { name: choice.name === '' ? 'custom' : choice.name, compute: choice })
+  }
+  if (isLoss(choice)) return custom(where, choice)
+  if (typeof choice !== 'string')
+    throw new OptionError(
+      `${where}: loss must be a name, an object such as losses.huber({ delta: 2 }) or a function, got ${describe(choice)}.`,
+    )
   if (!Object.hasOwn(losses, choice)) throw unknownName('loss', choice, Object.keys(losses), where, hints)
-  return losses[choice]
+  return losses[choice]()
+}
+
+/** Whether something is a loss and not, say, losses by the names of outputs. */
+export function isLoss(choice: unknown): choice is CustomLoss {
+  const { name, compute } = (choice ?? {}) as Partial<Loss>
+  return typeof compute === 'function' && typeof name === 'string'
+}
+
+function custom(where: string, loss: CustomLoss): Loss {
+  const { reduction = 'mean' } = loss
+  if (reduction !== 'mean' && reduction !== 'sum')
+    throw new OptionError(`${where}: the reduction of loss "${loss.name}" must be "mean" or "sum", got ${describe(reduction)}.`)
+  if (!Object.hasOwn(loss, 'compute'))
+    throw new OptionError(`${where}: loss "${loss.name}" must be a plain object, { name, compute, … }; members of a class are not its own.`)
+  return {
+    task: 'regression',
+    reduction: 'mean',
+    target: likePrediction,
+    range: anyNumber,
+    includes: [],
+    ...loss,
+    compute(prediction, target) {
+      const losses = loss.compute(prediction, target)
+      if (!(losses instanceof Tensor))
+        throw new OptionError(`${where}: the loss function must return a symbolic tensor, got ${describe(losses)}.`)
+      return losses
+    },
+  }
 }

@@ -81,7 +81,8 @@ export const softmaxOps = {
     rejects: labelRejects.map(({ operands, message }) => ({ inputs: operands, attributes: {}, message })),
   }),
 
-  // y_i = (p_i - [i = t]) dy, p = softmax(x); dy one a row, or one for all. NaN for a row whose label is no class.
+  // y_i = (p_i - [i = t]) dy, p = softmax(x); dy one a row, or one for all. NaN for a row whose label is no class,
+  // unless its dy is 0: then nobody asks for it, and it is 0 (labels to be ignored).
   // The exponentials are computed again: keeping them costs more (decision 17).
   softmaxCrossEntropyGradient: defineOp({
     name: 'softmaxCrossEntropyGradient',

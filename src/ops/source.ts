@@ -1,5 +1,5 @@
 /** Where values come from: variables, inputs and constants; and the switch between training and inference. None has a kernel. */
-import { describe, GraphError, OptionError, ShapeError } from '../errors.ts'
+import { checkOptions, describe, GraphError, OptionError, ShapeError } from '../errors.ts'
 import { defineOp, spec, uniform } from '../graph/op.ts'
 import { batch, checkExtents, concrete, formatShape, product, type Shape, sameShape, sizeOf } from '../graph/shape.ts'
 import { apply, type Dtype, locate, Tensor } from '../graph/tensor.ts'
@@ -17,7 +17,7 @@ export interface VariableAttributes {
   readonly shape: readonly number[]
   readonly dtype: Dtype
   readonly initialize: Initializer
-  /** A penalty added to the loss while training. */
+  /** A penalty added to the loss: from the parameter to a scalar. */
   readonly regularize?: (parameter: Tensor) => Tensor
   /** What the parameter becomes after each step of the optimizer, to keep within bounds. */
   readonly constrain?: (parameter: Tensor) => Tensor
@@ -93,6 +93,17 @@ export const sourceOps = {
     samples: [],
     rejects: [],
   }),
+
+  // y = x. The second operand, a scalar, is part of the loss: `penalties` (nn/regularizers.ts) finds it there.
+  penalised: defineOp({
+    name: 'penalised',
+    virtual: true,
+    infer: ([x]) => x,
+    gradient: ({ dy }) => [dy, null],
+    lower: ({ inputs }) => inputs[0],
+    samples: [],
+    rejects: [],
+  }),
 }
 
 /**
@@ -125,16 +136,23 @@ export function isVariable(tensor: Tensor): boolean {
  * @param name Its local name such as `kernel`; with the layer that made it, `dense_1.kernel`.
  * @param shape Its extents, none of them open.
  * @param initialize Fills it before the first step.
- * @param regularize A penalty added to the loss while training, a scalar; default none.
- * @example multiply(input(8), parameter('scale', [8], ones))
+ * @param options `regularize`: a penalty that is added to the loss, from the parameter to a scalar; `constrain`: what the parameter is replaced by
+ *   after each update of the optimizer. Default: neither.
+ * @example parameter('scale', [8], ones, { regularize: l2(1e-4), constrain: nonNegative() })
  */
 export function parameter(
   name: string,
   shape: readonly number[],
   initialize: Initializer,
-  regularize?: (parameter: Tensor) => Tensor,
+  options: Pick<VariableAttributes, 'regularize' | 'constrain'> = {},
 ): Tensor {
-  return variable({ name, block: 'parameters', shape, dtype: 'float32', initialize, regularize })
+  const where = locate('parameter')
+  checkOptions(where, options, ['regularize', 'constrain'])
+  const { regularize, constrain } = options
+  for (const [option, given] of Object.entries({ regularize, constrain }))
+    if (given !== undefined && typeof given !== 'function')
+      throw new OptionError(`${where}: ${option} must be a function of the parameter, got ${describe(given)}.`)
+  return variable({ name, block: 'parameters', shape, dtype: 'float32', initialize, regularize, constrain })
 }
 
 /** A float32 scalar, []. @example constant(0.5) */

@@ -10,8 +10,9 @@ import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import { stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
-import { type EpochValues, Objective, type ObjectiveOptions, type Run, type Samples } from './objective.ts'
+import { type EpochValues, hasWeights, Objective, type ObjectiveOptions, type PerOutput, type Run, type Samples } from './objective.ts'
 import { Trainer } from './trainer.ts'
+import type { ClassWeights } from './weights.ts'
 
 export interface EpochOptions extends ObjectiveOptions {
   /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
@@ -24,6 +25,11 @@ export interface EpochOptions extends ObjectiveOptions {
   readonly validationData?: TrainingData
   /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1. */
   readonly validationSplit?: number
+  /**
+   * By what the loss of each training sample of a class is multiplied, besides its own weight: one number a class, or by class number, { 1: 5 }; for several
+   * outputs by output name. Default 1.
+   */
+  readonly classWeights?: PerOutput<ClassWeights>
   /** Whether each epoch goes through the samples in a new order; default true. */
   readonly shuffle?: boolean
   /** Stops the run within one step. */
@@ -52,11 +58,13 @@ const MOST_ROWS_TOGETHER = 1 << 20
 export const epochOptionNames = [
   'loss',
   'metrics',
+  'lossWeights',
   'optimizer',
   'epochs',
   'batchSize',
   'validationData',
   'validationSplit',
+  'classWeights',
   'shuffle',
   'signal',
 ]
@@ -66,6 +74,7 @@ const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRat
 
 /** Options that belong elsewhere. */
 export const epochHints: Hints = {
+  sampleWeights: 'it goes beside the data: { x, y, sampleWeights }.',
   seed: ofModel,
   executor: ofModel,
   threads: ofModel,
@@ -97,7 +106,7 @@ export class Epochs {
   private measured: RunProfile | null = null
 
   constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
-    const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0 } = options
+    const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0, classWeights } = options
     checkCount(where, 'epochs', epochs)
     checkCount(where, 'batchSize', batchSize)
     checkSignal(where, options.signal)
@@ -110,17 +119,19 @@ export class Epochs {
     this.model = model
     this.epochs = epochs
     this.shuffle = shuffle
-    const objective = new Objective(where, model, options)
+    const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
+    const objective = new Objective(where, model, options, weighted)
     this.objective = objective
     this.trainer = trainerFor(where, model, objective, options)
     this.learningRates = this.trainer.learningRates
-    this.samples = objective.toSamples(where, data)
-    const held = splitRows(where, model.seed, this.samples.count, validationSplit)
+    const samples = objective.toSamples(where, data)
+    this.samples = classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)
+    const held = splitRows(where, model.seed, samples.count, validationSplit)
     this.validation =
       validationData !== undefined
         ? objective.toSamples(`${where}: validationData`, validationData)
         : held.validation.length > 0
-          ? pick(this.samples, held.validation)
+          ? pick(samples, held.validation)
           : null
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
@@ -131,7 +142,7 @@ export class Epochs {
 
   /** The names of what an epoch measures. */
   get valueNames(): readonly string[] {
-    const names = ['loss', ...this.objective.metrics.map(({ name }) => name)]
+    const names = this.objective.valueNames
     return this.validation === null ? names : [...names, ...names.map(validationName)]
   }
 
@@ -294,7 +305,7 @@ function splitRows(where: string, seed: number, count: number, split: number): {
 }
 
 /** Copies chosen rows. */
-function pick({ x, y }: Samples, rows: Int32Array): Samples {
+function pick({ x, y, weights }: Samples, rows: Int32Array): Samples {
   const copy = ({ values: from, count }: Rows): Rows => {
     const width = from.length / count
     const bytes = rows.length * width * 4
@@ -303,7 +314,7 @@ function pick({ x, y }: Samples, rows: Int32Array): Samples {
     rows.forEach((row, i) => values.set(from.subarray(row * width, (row + 1) * width), i * width))
     return { values, count: rows.length }
   }
-  return { x: x.map(copy), y: copy(y), count: rows.length }
+  return { x: x.map(copy), y: y.map(copy), weights: weights.map(copy), count: rows.length }
 }
 
 function rateAt(learningRate: LearningRate, epoch: number): number {

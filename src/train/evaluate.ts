@@ -1,7 +1,7 @@
 import { checkCount, checkOptions, checkSignal, OptionError } from '../errors.ts'
 import { EVALUATION_BATCH } from './batches.ts'
 import type { Model, TrainingData } from './model.ts'
-import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
+import { type EpochValues, hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
 
 /** What `Model.evaluate` measures. */
 export interface EvaluateOptions extends ObjectiveOptions {
@@ -13,10 +13,12 @@ export interface EvaluateOptions extends ObjectiveOptions {
 
 export async function evaluate(model: Model, data: TrainingData, options: EvaluateOptions): Promise<EpochValues> {
   if (options === undefined) throw new OptionError('evaluate: options are required, at least { loss }.')
-  checkOptions('evaluate', options, ['loss', 'metrics', 'batchSize', 'signal'])
+  checkOptions('evaluate', options, ['loss', 'lossWeights', 'metrics', 'batchSize', 'signal'], {
+    classWeights: 'it is an option of fit; to weigh an evaluation give sampleWeights beside x and y.',
+  })
   const { batchSize = EVALUATION_BATCH, signal } = options
   checkCount('evaluate', 'batchSize', batchSize)
   checkSignal('evaluate', signal)
-  const objective = new Objective('evaluate', model, options)
+  const objective = new Objective('evaluate', model, options, hasWeights(data))
   return objective.measure(objective.toSamples('evaluate', data), batchSize, signal)
 }

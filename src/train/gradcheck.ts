@@ -6,7 +6,6 @@ import { referenceExecutor } from '../executors/reference/index.ts'
 import { concrete } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { constantOf } from '../nn/initializers.ts'
-import type { LossChoice } from '../nn/losses.ts'
 import { gradients } from '../ops/gradients.ts'
 import { expectScalar, variable } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
@@ -14,12 +13,14 @@ import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { Model, type NamedVariable, type TrainingData } from './model.ts'
-import { Objective } from './objective.ts'
+import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
 
 /** What `gradcheck` checks, and how closely. */
 export interface GradcheckOptions {
   /** For a model: what it is trained for; for a function default none. */
-  readonly loss?: LossChoice
+  readonly loss?: ObjectiveOptions['loss']
+  /** For a model of several outputs: as for `fit`; default 1 each. */
+  readonly lossWeights?: ObjectiveOptions['lossWeights']
   /** Largest allowed error; default 1e-5. */
   readonly tolerance?: number
   /** Step of the central difference; default 1e-5. */
@@ -70,7 +71,7 @@ export function gradcheck(
   sample: TrainingData | readonly NumbersLike[],
   options: GradcheckOptions = {},
 ): GradcheckReport {
-  checkOptions('gradcheck', options, ['loss', 'tolerance', 'step', 'elements'])
+  checkOptions('gradcheck', options, ['loss', 'lossWeights', 'tolerance', 'step', 'elements'])
   const { tolerance = 1e-5, step = 1e-5, elements = 100 } = options
   for (const [name, value] of Object.entries({ tolerance, step })) {
     if (typeof value !== 'number' || !(value > 0))
@@ -124,9 +125,9 @@ interface Checked {
   readonly backward: Loaded
 }
 
-function checkedModel(subject: Model, sample: TrainingData, { loss }: GradcheckOptions): Checked {
+function checkedModel(subject: Model, sample: TrainingData, { loss, lossWeights }: GradcheckOptions): Checked {
   if (loss === undefined) throw new OptionError('gradcheck: for a model, option "loss" is required.')
-  const objective = new Objective('gradcheck', subject, { loss })
+  const objective = new Objective('gradcheck', subject, { loss, lossWeights }, hasWeights(sample))
   const samples = objective.toSamples('gradcheck', sample)
   const feeds = objective.feeds(samples)
   const checked = prepare(objective.total, subject.parameters, subject.variables, objective.inputs(), samples.count, subject)

@@ -1,4 +1,4 @@
-import { NdArray, type NumbersLike } from '../data/ndarray.ts'
+import { isNumbers, NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
 import {
   AbortError,
@@ -31,7 +31,7 @@ import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import { stepOf } from './minimization.ts'
-import { nameInputs, nameLayers, nameVariables } from './names.ts'
+import { nameInputs, nameLayers, nameOutputs, nameVariables } from './names.ts'
 import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
@@ -46,12 +46,20 @@ export interface ModelOptions extends ExecutionOptions {
 /** Features: numbers for the only input, or by input name for several. */
 export type Features = NumbersLike | Readonly<Record<string, NumbersLike>>
 
-/** What a model is trained and evaluated on; `x` and `y` have one entry a sample. */
+/** Targets: numbers for the only output, or by output name for several. */
+export type Targets = NumbersLike | Readonly<Record<string, NumbersLike>>
+
+/** What a model is trained and evaluated on; all have one entry a sample. */
 export interface TrainingData {
   /** What predictions are made from. */
   readonly x: Features
   /** What they should be: of the shape the loss asks for. */
-  readonly y: NumbersLike
+  readonly y: Targets
+  /**
+   * By what the loss of each sample is multiplied, ≥ 0: for all outputs, or by output name (1 for those not named); default 1. A mean still divides by
+   * the number of samples, and metrics do not see the weights.
+   */
+  readonly sampleWeights?: NumbersLike | Readonly<Record<string, NumbersLike>>
 }
 
 /** What `Model.predict` listens to. */
@@ -89,6 +97,8 @@ export class Model {
   readonly seed: number
   /** Names of the inputs, in order. */
   readonly inputNames: readonly string[]
+  /** Names of the outputs, in order: those of the layers they come from. */
+  readonly outputNames: readonly string[]
   /** The names of its layers. */
   readonly layerNames: ReadonlyMap<Scope, string>
   /** All variables with their full names, parameters first in order of creation. */
@@ -119,6 +129,7 @@ export class Model {
     const nodes = ancestors(outputs)
     this.layerNames = nameLayers([...inputs, ...nodes])
     this.inputNames = nameInputs(inputs, this.layerNames)
+    this.outputNames = nameOutputs(outputs, this.layerNames)
     this.variables = nameVariables(nodes, this.layerNames)
     this.layout = new VariableLayout(this.variables)
     this.memory = Arena.allocate(this.layout.blocks)
@@ -416,12 +427,14 @@ export class Model {
 
   /**
    * The plan of a whole training step at a batch size: forward, loss, gradients, update. `printPlan` shows it, `lockstep` checks it.
+   *
+   * @param options `loss`, and if wanted `lossWeights`, `metrics` and `optimizer` (default adam), as for `fit`.
    * @example printPlan(sequential([input(2), dense(1)]).trainingPlan(32, { loss: 'meanSquaredError' }))
    */
   trainingPlan(batchSize: number, options: PlanOptions): Plan {
     checkCount('trainingPlan', 'batchSize', batchSize, 'call trainingPlan(batchSize, { loss })')
     if (options === undefined) throw new OptionError('trainingPlan: options are required, at least { loss }.')
-    checkOptions('trainingPlan', options, ['loss', 'metrics', 'optimizer'])
+    checkOptions('trainingPlan', options, ['loss', 'lossWeights', 'metrics', 'optimizer'])
     const objective = new Objective('trainingPlan', this, options)
     return new Trainer(stepOf(this, objective, optimizerFor('trainingPlan', options.optimizer ?? 'adam'))).plan(batchSize)
   }
@@ -450,7 +463,7 @@ export class Model {
 
   /** Checks and converts features: one block of rows for each input. @internal */
   toInputRows(where: string, x: Features, memory?: RowMemory): { rows: readonly Rows[]; count: number } {
-    const given = this.featuresByName(where, x)
+    const given = numbersByName(where, 'x', 'input', this.inputNames, x)
     const rows = this.inputs.map((tensor, i) => {
       const name = this.inputNames[i]
       const spec = { name: `input "${name}"`, shape: concrete(tensor.shape.slice(1)), dtype: tensor.dtype }
@@ -464,23 +477,6 @@ export class Model {
         )
     })
     return { rows, count }
-  }
-
-  private featuresByName(where: string, x: Features): Readonly<Record<string, NumbersLike>> {
-    const named = typeof x === 'object' && x !== null && !Array.isArray(x) && !ArrayBuffer.isView(x) && !(x instanceof NdArray)
-    if (!named) {
-      if (this.inputs.length > 1)
-        throw new OptionError(
-          `${where}: this model has ${this.inputs.length} inputs; give x as an object with ${this.inputNames.join(', ')}.`,
-        )
-      return { [this.inputNames[0]]: x as NumbersLike }
-    }
-    checkNames(where, 'input', x, this.inputNames)
-    for (const name of this.inputNames) {
-      if (!Object.hasOwn(x, name))
-        throw new OptionError(`${where}: x has no entry for input "${name}", got ${Object.keys(x).join(', ') || 'none'}.`)
-    }
-    return x as Readonly<Record<string, NumbersLike>>
   }
 
   /** Runs one after the other what reads or writes the model's variables: a prediction waits for the epoch in progress. @internal */
@@ -510,6 +506,27 @@ export class Model {
       this.training = false
     }
   }
+}
+
+/** Numbers for each input or output: those given for the only one, or by name. */
+export function numbersByName(
+  where: string,
+  entry: string,
+  kind: 'input' | 'output',
+  names: readonly string[],
+  given: NumbersLike | Readonly<Record<string, NumbersLike>>,
+): Readonly<Record<string, NumbersLike>> {
+  if (typeof given !== 'object' || given === null || isNumbers(given)) {
+    if (names.length > 1)
+      throw new OptionError(`${where}: this model has ${names.length} ${kind}s; give ${entry} as an object with ${names.join(', ')}.`)
+    return { [names[0]]: given as NumbersLike }
+  }
+  checkNames(where, kind, given, names)
+  for (const name of names) {
+    if (!Object.hasOwn(given, name))
+      throw new OptionError(`${where}: ${entry} has no entry for ${kind} "${name}", got ${Object.keys(given).join(', ') || 'none'}.`)
+  }
+  return given
 }
 
 /** A second argument that would be ignored. */

@@ -36,6 +36,16 @@ export function nameInputs(inputs: readonly Tensor[], layerNames: ReadonlyMap<Sc
   )
 }
 
+/** The name of the layer an output comes from; `output_2` if that is none, or an earlier output's. */
+export function nameOutputs(outputs: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): string[] {
+  const names: string[] = []
+  outputs.forEach(({ scope }, i) => {
+    const name = scope === null ? undefined : layerNames.get(scope)
+    names.push(name === undefined || names.includes(name) ? `output_${i + 1}` : name)
+  })
+  return names
+}
+
 export function nameVariables(nodes: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): NamedVariable[] {
   const found = [...nodes.filter(isVariable), seedVariable, stepVariable]
   const taken = new Map<string, number>()

@@ -1,32 +1,59 @@
+import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
 import { type Rows, toRows } from '../data/rows.ts'
-import { AbortError, checkNames, counted, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkNames, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Feed, Records } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
-import { type Tensor, within } from '../graph/tensor.ts'
-import { type Loss, type LossChoice, lossFor } from '../nn/losses.ts'
+import { type Spec, Tensor, within } from '../graph/tensor.ts'
+import { isLoss, type Loss, type LossChoice, lossFor } from '../nn/losses.ts'
 import { type BatchStatistics, type Metric, type MetricName, metricFor } from '../nn/metrics.ts'
-import { add } from '../ops/elementwise.ts'
-import { mean } from '../ops/reduce.ts'
-import { expectScalar, placeholder, type VariableAttributes } from '../ops/source.ts'
+import { penalties, withoutPenalty } from '../nn/regularizers.ts'
+import { add, divide, greater, multiply, where } from '../ops/elementwise.ts'
+import { mean, sum } from '../ops/reduce.ts'
+import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { batches, SessionCache } from './batches.ts'
-import type { Model, TrainingData } from './model.ts'
+import { type Model, numbersByName, type TrainingData } from './model.ts'
+import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './weights.ts'
 
+/** One thing for the only output or for every one; or one for each, in order or by output name. */
+export type PerOutput<T> = T | readonly T[] | Readonly<Record<string, T>>
+
+/** What a model is trained or measured for. */
 export interface ObjectiveOptions {
-  /** What to make small: a name, or a function from prediction and target to the loss of each sample. */
-  readonly loss: LossChoice
-  /** What else to report; default none. */
-  readonly metrics?: readonly (MetricName | Metric)[]
+  /**
+   * What to make small: a name, a loss made with options, or a function from prediction and target to the loss of each sample. For a model of several
+   * outputs one for all of them, or one for each: in order, or by output name. Their losses are added.
+   */
+  readonly loss: PerOutput<LossChoice>
+  /** By what the loss of each output is multiplied before they are added: in order, or by output name; default 1. */
+  readonly lossWeights?: readonly number[] | Readonly<Record<string, number>>
+  /** What else to report, for a model of several outputs of each of them or by output name; default none. */
+  readonly metrics?: MetricNames | Readonly<Record<string, MetricNames>>
 }
 
-/** What data measured: `loss` and each metric; after an epoch, the validation's with `validation` in front. */
+type MetricNames = readonly (MetricName | Metric)[]
+
+/**
+ * What data measured: `loss` and each metric, after an epoch the validation's with `validation` in front; of several outputs `loss` is the total, and each
+ * one's values have its name in front: `classesLoss`, `classesAccuracy`.
+ */
 export type EpochValues = { readonly loss: number } & Readonly<Record<string, number>>
 
 /** Checked samples, ready to be fed. */
 export interface Samples {
   readonly x: readonly Rows[]
-  readonly y: Rows
+  /** The targets of each output. */
+  readonly y: readonly Rows[]
+  /** The sample weights of each output; none if the objective is not weighted. */
+  readonly weights: readonly Rows[]
   readonly count: number
+}
+
+const dataHints: Hints = { classWeights: 'it is an option of fit and train.', lossWeights: 'it is an option, beside loss.' }
+
+/** Whether data weigh their samples. What is no data at all is for `toSamples` to refuse. */
+export function hasWeights(data: TrainingData | undefined): boolean {
+  return data?.sampleWeights !== undefined
 }
 
 /** Steps of one batch size and what they recorded. */
@@ -36,34 +63,79 @@ export interface Run {
   readonly records: Records
 }
 
+/** An input of the plan that is not one of the model. */
+interface Extra {
+  readonly name: string
+  readonly tensor: Tensor
+}
+
+/** One output with its loss. */
+interface Part {
+  readonly output: string
+  readonly prediction: Tensor
+  readonly loss: Loss
+  /** By what its loss is multiplied in the total. */
+  readonly factor: number
+  readonly target: Extra
+  readonly weights: Extra | null
+  /** The loss of each sample, times its weight: [batch]. */
+  readonly losses: Tensor
+  /** What the mean divides by, if not by the number of samples: a scalar. */
+  readonly count: Tensor | null
+}
+
+/** A metric of one output. */
+interface Reported {
+  /** What it is reported as. */
+  readonly name: string
+  readonly metric: Metric
+  readonly part: Part
+}
+
 /** The loss a model is trained for, with its metrics, as part of the graph. */
 export class Objective {
   readonly model: Model
-  readonly target: Tensor
-  /** Among the inputs of a plan: "target", longer if the model has an input of that name. */
-  private readonly targetName: string
-  /** The mean loss of the batch plus all penalties: a scalar. */
+  /** The sum of the outputs' losses plus all penalties: a scalar. */
   readonly total: Tensor
-  readonly metrics: readonly Metric[]
-  private readonly loss: Loss
+  readonly metrics: readonly Reported[]
+  /** What is reported of data, in order. */
+  readonly valueNames: readonly string[]
+  private readonly parts: readonly Part[]
+  /** What else is recorded to join the losses of batches exactly. */
+  private readonly details: Readonly<Record<string, Tensor>>
   private readonly statistics: Readonly<Record<string, Tensor>>
   private readonly sessions: SessionCache
 
-  constructor(where: string, model: Model, { loss, metrics = [] }: ObjectiveOptions) {
-    if (model.outputs.length !== 1)
-      throw new OptionError(`${where}: training needs a model of one output, this one has ${model.outputs.length}.`)
-    const [prediction] = model.outputs
+  /** @param weighted Whether samples have weights. */
+  constructor(where: string, model: Model, options: ObjectiveOptions, weighted = false) {
+    const { loss, lossWeights, metrics = [] } = options
+    const outputs = model.outputNames
     this.model = model
-    this.loss = lossFor(where, loss)
-    if (this.loss.includes.includes(prediction.op.name)) {
-      throw new OptionError(
-        `${where}: loss "${this.loss.name}" expects logits and applies ${prediction.op.name} itself, but the model ends in ${prediction.op.name}; remove that activation.`,
+    const choices = perOutput<LossChoice>(where, 'loss', outputs, loss as Given<LossChoice>, isOneLoss)
+    const factors = perOutput<number>(where, 'lossWeights', outputs, lossWeights, (given) => given === undefined, 1)
+    const isOneList = (given: unknown) => Array.isArray(given) || typeof given !== 'object' || given === null
+    const asked = perOutput(where, 'metrics', outputs, metrics as Given<MetricNames>, isOneList, []).map((list, i) => {
+      if (!Array.isArray(list))
+        throw new OptionError(`${inOutput(where, model, outputs[i])}: metrics must be an array of names, got ${describe(list)}.`)
+      return list.map((choice) => metricFor(where, choice))
+    })
+    const taken = [...model.inputNames]
+    const scope = { kind: 'loss' }
+    const built = within(scope, 'forward', () => {
+      const parts = outputs.map((output, i) =>
+        makePart(where, model, i, lossFor(inOutput(where, model, output), choices[i]), factors[i], weighted, taken),
       )
-    }
-    if (!Array.isArray(metrics)) throw new OptionError(`${where}: metrics must be an array of names, got ${describe(metrics)}.`)
-    this.metrics = metrics.map((metric) => metricFor(where, metric))
-    const names = ['loss', ...this.metrics.map(({ name }) => name)]
-    const twice = names.find((name, i) => names.indexOf(name) !== i)
+      const added = penalties(where, model.outputs)
+      const losses = parts.map(batchLoss)
+      const total = added.reduce((sum, penalty) => add(sum, penalty), weightedSum(losses, factors))
+      return { parts, penalties: added, losses, total }
+    })
+    this.parts = built.parts
+    this.total = built.total
+    this.metrics = this.parts.flatMap((part, i) => asked[i].map((metric) => ({ metric, part, name: this.valueName(part, metric.name) })))
+    const ofOutputs = outputs.length === 1 ? [] : this.parts.map((part) => this.valueName(part, 'loss'))
+    this.valueNames = ['loss', ...ofOutputs, ...this.metrics.map(({ name }) => name)]
+    const twice = this.valueNames.find((name, i) => this.valueNames.indexOf(name) !== i)
     if (twice !== undefined)
       throw new OptionError(
         `${where}: two values would be reported as "${twice}"; list each metric once; one of your own, { name, batch, result }, needs a name that no other has.`,
@@ -74,30 +146,11 @@ export class Objective {
           ? `${where}: the model has no parameters to train; add a layer that has, such as dense(units).`
           : `${where}: all parameters of the model are frozen; call unfreeze() with those to train.`,
       )
-    let targetName = 'target'
-    while (model.inputNames.includes(targetName)) targetName += '_'
-    this.targetName = targetName
-    const scope = { kind: 'loss' }
-    const built = within(scope, 'forward', () => {
-      const spec = this.loss.target(prediction)
-      const target = placeholder(spec.shape.slice(1), { name: 'target', dtype: spec.dtype })
-      const losses = this.loss.compute(prediction, target)
-      if (!sameShape(losses.shape, [batch]))
-        throw new OptionError(
-          `${where}: the loss must give one number a sample, shape [batch], got ${formatShape(losses.shape)}; reduce the other axes with mean(x, { axes: [1] }).`,
-        )
-      const penalties = model.parameters.flatMap(({ variable }) => {
-        const { regularize } = variable.attributes as VariableAttributes
-        return regularize === undefined ? [] : [regularize(variable)]
-      })
-      for (const penalty of penalties) expectScalar(`${where}: kernelRegularizer`, penalty)
-      const total = penalties.reduce((sum, penalty) => add(sum, penalty), mean(losses))
-      const statistics = this.metrics.map((metric) => metric.batch(prediction, target, this.loss))
-      return { target, total, statistics }
-    })
-    this.target = built.target
-    this.total = built.total
-    this.statistics = Object.fromEntries(built.statistics.flatMap((tensors, i) => tensors.map((tensor, j) => [`metric${i}.${j}`, tensor])))
+    const statistics = within(scope, 'forward', () =>
+      this.metrics.map(({ metric, part }) => metric.batch(part.prediction, part.target.tensor, part.loss)),
+    )
+    this.statistics = Object.fromEntries(statistics.flatMap((tensors, i) => tensors.map((tensor, j) => [`metric${i}.${j}`, tensor])))
+    this.details = within(scope, 'forward', () => detailsOf(this.parts, built.losses, built.penalties))
     this.sessions = new SessionCache((batchSize) => {
       const layerNames = model.layerNames
       return model.load(
@@ -108,34 +161,83 @@ export class Objective {
 
   /** Outputs of a plan: the loss and the statistics of all metrics. */
   outputs(): Record<string, Tensor> {
-    return { loss: this.total, ...this.statistics }
+    return { loss: this.total, ...this.details, ...this.statistics }
   }
 
   inputs(): Record<string, Tensor> {
-    return { ...this.model.namedInputs(), [this.targetName]: this.target }
+    return { ...this.model.namedInputs(), ...Object.fromEntries(this.extras.map(({ name, tensor }) => [name, tensor])) }
+  }
+
+  private get extras(): Extra[] {
+    return this.parts.flatMap(({ target, weights }) => (weights === null ? [target] : [target, weights]))
   }
 
   get recorded(): string[] {
     return Object.keys(this.outputs())
   }
 
-  /** Checks and converts features and targets, and that there are as many of one as of the other. */
+  /** Checks and converts features, targets and weights, and that there are as many of one as of the other. */
   toSamples(where: string, data: TrainingData): Samples {
     if (typeof data !== 'object' || data === null || !('x' in data || 'y' in data))
       throw new DataError(`${where}: expected data as { x, y }, got ${describe(data)}.`)
     for (const name of ['x', 'y'])
       if (!(name in data))
         throw new DataError(`${where}: expected data as { x, y }, got { ${Object.keys(data).join(', ')} }: ${name} is missing.`)
-    checkNames(where, 'entry of data', data, ['x', 'y'])
+    checkNames(where, 'entry of data', data, ['x', 'y', 'sampleWeights'], dataHints)
     const { rows, count } = this.model.toInputRows(where, data.x)
-    const shape = concrete(this.target.shape.slice(1))
-    const y = toRows(where, data.y, { name: 'y', shape, dtype: this.target.dtype, range: this.loss.range(this.model.outputs[0]) })
-    if (y.count !== count) throw new DataError(`${where}: x has ${counted(count, 'sample')} and y has ${y.count}; they must be equal.`)
-    return { x: rows, y, count }
+    const targets = numbersByName(where, 'y', 'output', this.model.outputNames, data.y)
+    const complete = (what: string, rows: Rows): Rows => {
+      if (rows.count !== count)
+        throw new DataError(`${where}: x has ${counted(count, 'sample')} and ${what} has ${rows.count}; they must be equal.`)
+      return rows
+    }
+    const y = this.parts.map(({ output, prediction, loss, target: { tensor } }) => {
+      const name = this.parts.length === 1 ? 'y' : `y of output "${output}"`
+      const shape = concrete(tensor.shape.slice(1))
+      return complete(name, toRows(where, targets[output], { name, shape, dtype: tensor.dtype, range: loss.range(prediction) }))
+    })
+    return { x: rows, y, weights: this.toWeights(where, data, count, complete), count }
   }
 
-  feeds({ x, y }: Samples): Feed[] {
-    return [...this.model.inputNames.map((input, i) => ({ input, values: x[i].values })), { input: this.targetName, values: y.values }]
+  private toWeights(where: string, { sampleWeights }: TrainingData, count: number, complete: (what: string, rows: Rows) => Rows): Rows[] {
+    if (this.parts.every(({ weights }) => weights === null)) return []
+    const toUse = (name: string, given: NumbersLike | undefined): Rows => {
+      if (given === undefined) return unitWeights(count)
+      const rows = complete(name, toRows(where, given, { name, shape: [], dtype: 'float32', range: { kind: 'atLeast', minimum: 0 } }))
+      if (rows.values.every((weight) => weight === 0)) throw new DataError(`${where}: ${name} are all 0, so that no sample counts.`)
+      return rows
+    }
+    if (typeof sampleWeights !== 'object' || sampleWeights === null || isNumbers(sampleWeights)) {
+      const shared = toUse('sampleWeights', sampleWeights)
+      return this.parts.map(() => shared)
+    }
+    checkNames(`sampleWeights of ${where}`, 'output', sampleWeights, this.model.outputNames)
+    return this.parts.map(({ output }) => toUse(`sampleWeights of output "${output}"`, sampleWeights[output]))
+  }
+
+  /** Samples with weights that are multiplied by those of their classes. */
+  withClassWeights(where: string, samples: Samples, given: PerOutput<ClassWeights>): Samples {
+    const isOne = () => this.parts.length === 1
+    const classWeights = perOutput<ClassWeights | null>(where, 'classWeights', this.model.outputNames, given, isOne, null)
+    const weights = this.parts.map(({ output, prediction, loss }, i) => {
+      const ofOutput = classWeights[i]
+      if (ofOutput === null) return samples.weights[i]
+      return timesWeights(
+        samples.weights[i],
+        weightsOfClasses(inOutput(where, this.model, output), loss, prediction, samples.y[i], ofOutput),
+      )
+    })
+    return { ...samples, weights }
+  }
+
+  feeds({ x, y, weights }: Samples): Feed[] {
+    return [
+      ...this.model.inputNames.map((input, i) => ({ input, values: x[i].values })),
+      ...this.parts.flatMap(({ target, weights: input }, i) => [
+        { input: target.name, values: y[i].values },
+        ...(input === null ? [] : [{ input: input.name, values: weights[i].values }]),
+      ]),
+    ]
   }
 
   /** The loss and metrics over samples, with dropout off. */
@@ -161,24 +263,163 @@ export class Objective {
           samples: batchSize,
           values: names.map((name) => {
             const size = records[name].length / completed
-            return size === 1 ? [records[name][step]] : Array.from(records[name].subarray(step * size, (step + 1) * size))
+            return size === 1 ? [records[name][step]] : records[name].subarray(step * size, (step + 1) * size)
           }),
         })),
       )
-    const result: { loss: number } & Record<string, number> = { loss: meanLoss(runs) }
-    this.metrics.forEach((metric, i) => {
-      result[metric.name] = metric.result(collect(this.recorded.filter((name) => name.startsWith(`metric${i}.`))))
+    const result: { loss: number } & Record<string, number> = { loss: 0 }
+    if (this.parts.every(isPlain)) result.loss = meanLoss(runs, 'loss')
+    else if ('penalty' in this.details) result.loss = meanLoss(runs, 'penalty')
+    if ('loss0' in this.details)
+      this.parts.forEach((part, i) => {
+        const loss = joinedLoss(runs, part, i)
+        if (this.parts.length > 1) result[this.valueName(part, 'loss')] = loss
+        if (!this.parts.every(isPlain)) result.loss += part.factor * loss
+      })
+    this.metrics.forEach(({ name, metric }, i) => {
+      result[name] = metric.result(collect(this.recorded.filter((record) => record.startsWith(`metric${i}.`))))
     })
     return result
   }
+
+  /** What a value of an output is reported as: `accuracy`, or with several outputs `classesAccuracy`. */
+  private valueName({ output }: { output: string }, name: string): string {
+    return this.model.outputs.length === 1 ? name : `${output}${name[0].toUpperCase()}${name.slice(1)}`
+  }
+}
+
+/** What may be given where there is one thing for each output. */
+type Given<T> = T | readonly T[] | Readonly<Record<string, T>> | undefined
+
+/**
+ * One thing for each output, from what was given for all of them (`isOne` tells), in order, or by name; by name those with an `absent` may be left out.
+ */
+function perOutput<T>(
+  where: string,
+  option: string,
+  outputs: readonly string[],
+  given: Given<T>,
+  isOne: (given: unknown) => boolean,
+  absent?: T,
+): readonly T[] {
+  const several = `${where}: this model has ${counted(outputs.length, 'output')}, ${outputs.join(', ')}`
+  if (isOne(given)) return outputs.map(() => (given === undefined && absent !== undefined ? absent : (given as T)))
+  if (Array.isArray(given)) {
+    if (given.length !== outputs.length)
+      throw new OptionError(`${several}; ${option} has ${given.length}: give one for each, or an object by name.`)
+    return given
+  }
+  if (typeof given !== 'object' || given === null)
+    throw new OptionError(`${several}; give ${option} by output name, got ${describe(given)}.`)
+  checkNames(`${option} of ${where}`, 'output', given, outputs)
+  return outputs.map((output) => {
+    const one = (given as Readonly<Record<string, T>>)[output]
+    if (one === undefined && absent === undefined) throw new OptionError(`${several}; ${option} has no entry for ${output}.`)
+    return one ?? (absent as T)
+  })
+}
+
+/** Whether a loss is given for all outputs. What is neither one nor several is for `lossFor` to refuse. */
+function isOneLoss(given: unknown): boolean {
+  return typeof given !== 'object' || given === null || isLoss(given) || given instanceof Tensor
+}
+
+/** Where an error lies: of several outputs, in which. */
+function inOutput(where: string, model: Model, output: string): string {
+  return model.outputs.length === 1 ? where : `${where} (output "${output}")`
+}
+
+/** The target, the weights and the losses of samples of one output. */
+function makePart(outer: string, model: Model, i: number, loss: Loss, factor: number, weighted: boolean, taken: string[]): Part {
+  const output = model.outputNames[i]
+  const prediction = model.outputs[i]
+  const where = inOutput(outer, model, output)
+  if (typeof factor !== 'number' || !(factor >= 0 && factor < Number.POSITIVE_INFINITY))
+    throw new OptionError(`${where}: lossWeights must be finite numbers of at least 0, got ${describe(factor)}.`)
+  refuseActivation(where, loss, prediction)
+  const extra = (base: string, spec: Spec): Extra => {
+    let name = model.outputs.length === 1 ? base : `${base}/${output}`
+    while (taken.includes(name)) name += '_'
+    taken.push(name)
+    return { name, tensor: placeholder(spec.shape.slice(1), { name: base, dtype: spec.dtype }) }
+  }
+  const target = extra('target', loss.target(prediction))
+  const weights = weighted ? extra('sampleWeights', { shape: [batch], dtype: 'float32' }) : null
+  const unweighted = loss.compute(prediction, target.tensor)
+  if (!sameShape(unweighted.shape, [batch]))
+    throw new OptionError(
+      `${where}: the loss must give one number a sample, shape [batch], got ${formatShape(unweighted.shape)}; reduce the other axes with mean(x, { axes: [1] }).`,
+    )
+  const losses = weights === null ? unweighted : multiply(weights.tensor, unweighted)
+  const count = loss.reduction === 'mean' && loss.counts !== undefined ? sum(loss.counts(prediction, target.tensor)) : null
+  return { output, prediction, loss, factor, target, weights, losses, count }
+}
+
+/** Refuses a model that ends in an activation which the loss applies itself. */
+function refuseActivation(where: string, loss: Loss, prediction: Tensor): void {
+  const end = withoutPenalty(prediction).op.name
+  if (!loss.includes.includes(end)) return
+  const exclusive = loss.task === 'categorical' || loss.task === 'sparse'
+  const advice =
+    end === 'sigmoid' && exclusive
+      ? ', or for labels that do not exclude each other use binaryCrossentropy without it'
+      : end !== 'sigmoid' && !exclusive
+        ? ', or for classes that exclude each other use a categorical loss without it'
+        : ''
+  throw new OptionError(
+    `${where}: loss "${loss.name}" expects logits, the numbers before ${exclusive ? 'softmax' : 'sigmoid'}, but the model ends in ${end}; remove that activation${advice}.`,
+  )
+}
+
+/**
+ * The loss of a batch for one output: Σ w · loss, by what counts when it is a mean. Weights are not in the denominator (Keras' choice): a sample of weight 2
+ * has twice the effect on a step, whoever else is in its batch. PyTorch's class weights are in it. Where nothing counts the loss is 0.
+ */
+function batchLoss({ loss, losses, count }: Part): Tensor {
+  if (loss.reduction === 'sum') return sum(losses)
+  return count === null ? mean(losses) : divide(sum(losses), where(greater(count, 0), count, 1))
+}
+
+/** Whether a part's loss is the mean over samples. */
+const isPlain = ({ loss, count }: Part): boolean => loss.reduction === 'mean' && count === null
+
+/** What must be recorded, besides the total, to join batches exactly and to report each output: nothing for the plain loss of one output. */
+function detailsOf(parts: readonly Part[], losses: readonly Tensor[], penalties: readonly Tensor[]): Record<string, Tensor> {
+  if (parts.length === 1 && isPlain(parts[0])) return {}
+  const details: Record<string, Tensor> = {}
+  parts.forEach(({ count }, i) => {
+    details[`loss${i}`] = losses[i]
+    if (count !== null) details[`count${i}`] = count
+  })
+  if (penalties.length > 0 && !parts.every(isPlain)) details.penalty = penalties.reduce((a, b) => add(a, b))
+  return details
+}
+
+function weightedSum(losses: readonly Tensor[], factors: readonly number[]): Tensor {
+  return losses.map((loss, i) => (factors[i] === 1 ? loss : multiply(factors[i], loss))).reduce((a, b) => add(a, b))
+}
+
+/** The loss of an output over runs of batches: exactly what it would be of one batch of all samples. */
+function joinedLoss(runs: readonly Run[], { loss, count }: Part, i: number): number {
+  if (count === null && loss.reduction === 'mean') return meanLoss(runs, `loss${i}`)
+  let [total, counts] = [0, 0]
+  for (const { completed, records } of runs) {
+    for (let step = 0; step < completed; step++) {
+      const weight = count === null ? 1 : records[`count${i}`][step]
+      total += weight * records[`loss${i}`][step]
+      counts += weight
+    }
+  }
+  return loss.reduction === 'sum' ? total : total / (counts || 1)
 }
 
 /** The mean over samples. A loop of its own: small networks take a million steps a second. */
-function meanLoss(runs: readonly Run[]): number {
+function meanLoss(runs: readonly Run[], name: string): number {
   let total = 0
   let samples = 0
   for (const { batchSize, completed, records } of runs) {
-    for (let step = 0; step < completed; step++) total += batchSize * records.loss[step]
+    const values = records[name]
+    for (let step = 0; step < completed; step++) total += batchSize * values[step]
     samples += batchSize * completed
   }
   return total / samples

@@ -9,6 +9,7 @@ import {
   input,
   type Model,
   mean,
+  metrics,
   model,
   sequential,
   sgd,
@@ -124,7 +125,7 @@ const options: Refusal[] = [
   ['no loss', fitWith({ loss: undefined }), 'ERR_OPTION', 'option "loss" is required', 'meanSquaredError'],
   ['a misspelt loss', fitWith({ loss: 'meanSquareError' }), 'ERR_OPTION', 'loss "meanSquareError"', 'did you mean "meanSquaredError"?'],
   ['a loss by its initials', fitWith({ loss: 'mse' }), 'ERR_OPTION', 'Unknown loss "mse" for fit; did you mean "meanSquaredError"?'],
-  ['a metric for a loss', fitWith({ loss: 'mae' }), 'ERR_OPTION', 'meanAbsoluteError is a metric; for a loss give a function'],
+  ['a metric for a loss', fitWith({ loss: 'rootMeanSquaredError' }), 'ERR_OPTION', 'it is a metric; try "meanSquaredError"'],
   ['a seed for fit', fitWith({ seed: 3 }), 'ERR_OPTION', 'Unknown option "seed" for fit; it is an option of sequential and model.'],
   ['threads for fit', fitWith({ threads: 2 }), 'ERR_OPTION', '"threads"', 'it is an option of sequential and model.'],
   ['an executor for fit', fitWith({ executor: 'native' }), 'ERR_OPTION', '"executor"', 'it is an option of sequential and model.'],
@@ -134,7 +135,12 @@ const options: Refusal[] = [
     'ERR_OPTION',
     'it goes into the optimizer: { optimizer: adam({ learningRate }) }.',
   ],
-  ['a loss that is a number', fitWith({ loss: 3 }), 'ERR_OPTION', 'loss must be a name or a function, got 3'],
+  [
+    'a loss that is a number',
+    fitWith({ loss: 3 }),
+    'ERR_OPTION',
+    'loss must be a name, an object such as losses.huber({ delta: 2 }) or a function, got 3',
+  ],
   ['a loss that gives a number', fitWith({ loss: () => 3 }), 'ERR_OPTION', 'must return a symbolic tensor, got 3'],
   [
     'a loss that gives one number a batch',
@@ -163,7 +169,19 @@ const options: Refusal[] = [
     'or an object of your own, { name, batch, result }; got a',
   ],
   ['a metric by its initials', fitWith({ metrics: ['mae'] }), 'ERR_OPTION', 'metric "mae" for fit; did you mean "meanAbsoluteError"?'],
-  ['a loss for a metric', fitWith({ metrics: ['mse'] }), 'ERR_OPTION', 'meanSquaredError is a loss; try rootMeanSquaredError.'],
+  ['a metric by a name of others', fitWith({ metrics: ['auc'] }), 'ERR_OPTION', 'metric "auc" for fit; did you mean "rocAuc", or "prAuc"?'],
+  [
+    'a metric that was not made',
+    fitWith({ metrics: [metrics.f1] }),
+    'ERR_OPTION',
+    'metrics.f1 makes a metric, got the function itself; try metrics.f1() or "f1".',
+  ],
+  [
+    'a metric of no mode',
+    fitWith({ metrics: [{ name: 'mine', mode: 'up', batch: () => [], result: () => 0 }] }),
+    'ERR_OPTION',
+    'mode of metric "mine" must be "min" or "max", got "up"',
+  ],
   [
     'a metric twice',
     fitWith({ metrics: ['r2Score', 'r2Score'] }),
@@ -352,11 +370,15 @@ describe.each(executors)('on the %s executor, training refuses', (executor) => {
     expect(epochs[19].loss).toBeLessThan(epochs[0].loss)
   })
 
-  it('to train a model of two outputs', async () => {
+  it('numbers for two outputs', async () => {
     const from = input(2)
     const net = model(from, [dense(from, 1), dense(from, 2)], { executor })
     const before = bitsOf(net)
-    await expectRefusal(() => net.fit({ x, y }, meanSquaredError), 'ERR_OPTION', 'training needs a model of one output, this one has 2')
+    await expectRefusal(
+      () => net.fit({ x, y }, meanSquaredError),
+      'ERR_OPTION',
+      'this model has 2 outputs; give y as an object with dense_1, dense_2',
+    )
     await expectRefusal(() => net.predict(x), 'ERR_OPTION', 'this model has 2 outputs', 'predictAll')
     expect(bitsOf(net)).toEqual(before)
     expect((await net.predictAll(x)).map(({ shape }) => shape)).toEqual([

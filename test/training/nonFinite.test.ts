@@ -2,7 +2,6 @@
 import { describe, expect, it } from 'vitest'
 import {
   add,
-  constantOf,
   dense,
   divide,
   type FitOptions,
@@ -123,7 +122,9 @@ describe.each(executors)('on the %s executor', (executor) => {
   })
 
   it('a weight that was not finite to begin with', async () => {
-    const net = sequential([input(3), dense(2, { name: 'broken', kernelInitializer: constantOf(Number.NaN) }), dense(1)], { executor })
+    const net = sequential([input(3), dense(2, { name: 'broken', kernelInitializer: (values) => values.fill(Number.NaN) }), dense(1)], {
+      executor,
+    })
     await failure(net, good, 'NaN began in step 0', 'broken.kernel already held it before the step')
     net.setWeights({ 'broken.kernel': rows(3, 2) })
     const { epochs } = await net.fit(data, { ...good, epochs: 20 })

@@ -4,6 +4,7 @@ import { ThalwegError } from '../../src/errors.ts'
 import { loadAddon } from '../../src/executors/native/addon.ts'
 import { type Model, multiply, type Optimizer, ones, parameter, sum, type Tensor } from '../../src/index.ts'
 import { stepVariable } from '../../src/ops/random.ts'
+import { buildPlan } from '../../src/plan/build.ts'
 import { Purpose, RandomStream } from '../../src/random.ts'
 
 /** What training is tested on. fallback.test.ts makes sure that "native" is missing here for a good reason only. */
@@ -82,6 +83,23 @@ export function scaledError(a: ArrayLike<number>, b: ArrayLike<number>): number 
 export function scaledBy(width: number, start = ones): (x: Tensor) => Tensor {
   const p = parameter('p', [width], start)
   return (x) => multiply(x, p)
+}
+
+/** What the model's only output is while training, in its present step, for these rows of its only input. */
+export function whileTraining(net: Model, x: readonly ArrayLike<number>[]): Float32Array {
+  const plan = buildPlan({
+    inputs: net.namedInputs(),
+    outputs: { y: net.outputs[0] },
+    variables: net.layout,
+    batchSize: x.length,
+    mode: 'training',
+  })
+  const session = net.load(plan)
+  const { arena } = session
+  const fed = plan.tensors[plan.inputs[net.inputNames[0]]]
+  if (fed !== undefined) arena.view(fed).set(x.flatMap((row) => Array.from(row)))
+  session.execute(0, plan.instructions.length)
+  return arena.view(plan.tensors[plan.outputs.y]) as Float32Array
 }
 
 /** The sum of the predictions, whatever the targets. */

@@ -11,10 +11,13 @@ import {
   gradcheck,
   type Initializer,
   type InitializerName,
+  identity,
   input,
   l2,
   type Model,
   model,
+  normalOf,
+  orthogonal,
   relu,
   sequential,
   sgd,
@@ -22,10 +25,13 @@ import {
   type Tensor,
   type TrainingData,
   tanh,
+  truncatedNormal,
+  uniformWithin,
+  varianceScaling,
 } from '../../src/index.ts'
 import { stepVariable } from '../../src/ops/random.ts'
-import { buildPlan } from '../../src/plan/build.ts'
-import { bitsOf, executors, expectRefusal, rows, scaledBy, scaledError, sumLoss } from '../training/support.ts'
+import { Purpose, RandomStream } from '../../src/random.ts'
+import { bitsOf, executors, expectRefusal, rows, scaledBy, scaledError, sumLoss, whileTraining } from '../training/support.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
 const any = (value: unknown): any => value
@@ -53,6 +59,49 @@ const refusals: Refusal[] = [
   ['an activation that is a number', () => activation(any(3)), 'ERR_OPTION', 'Unknown activation 3'],
   ['a misspelt initializer', () => dense(4, any({ kernelInitializer: 'heuniform' })), 'ERR_OPTION', 'did you mean "heUniform"?'],
   ['an unknown initializer', () => dense(4, any({ biasInitializer: 'lecun' })), 'ERR_OPTION', 'initializer "lecun"', 'glorotUniform'],
+  ['an initializer of NaN', () => constantOf(Number.NaN), 'ERR_OPTION', 'constantOf: value must be a finite number, got NaN'],
+  ['bounds in the wrong order', () => uniformWithin(1, -1), 'ERR_OPTION', 'uniformWithin: low must not be above high, got 1 and -1'],
+  ['a negative deviation', () => normalOf(0, -1), 'ERR_OPTION', 'normalOf: stddev must be at least 0, got -1'],
+  [
+    'an infinite deviation',
+    () => truncatedNormal(0, Number.POSITIVE_INFINITY),
+    'ERR_OPTION',
+    'stddev must be a finite number, got Infinity',
+  ],
+  ['a scale of 0', () => varianceScaling({ scale: 0 }), 'ERR_OPTION', 'varianceScaling: scale must be above 0, got 0'],
+  [
+    'an unknown mode',
+    () => varianceScaling(any({ mode: 'fan_in' })),
+    'ERR_OPTION',
+    'mode "fan_in" for varianceScaling',
+    'did you mean "fanIn"?',
+  ],
+  [
+    'an unknown distribution',
+    () => varianceScaling(any({ distribution: 'gauss' })),
+    'ERR_OPTION',
+    'distribution "gauss"',
+    'truncatedNormal',
+  ],
+  [
+    'a factory in place of an initializer',
+    () => sequential([input(3), dense(2, { kernelInitializer: any(orthogonal) })]),
+    'ERR_OPTION',
+    'gain must be a finite number',
+  ],
+  [
+    'an orthogonal bias',
+    () => sequential([input(3), dense(2, { biasInitializer: 'orthogonal' })]),
+    'ERR_SHAPE',
+    'orthogonal: expected a shape of two extents',
+    '[2]',
+  ],
+  [
+    'an identity of rank 1',
+    () => sequential([input(3), dense(2, { biasInitializer: 'identity' })]),
+    'ERR_SHAPE',
+    'identity: expected a matrix, got [2]',
+  ],
   ['a bias that is no boolean', () => dense(4, any({ useBias: 0 })), 'ERR_OPTION', 'useBias must be true or false, got 0'],
   [
     'a regularizer by name',
@@ -222,8 +271,11 @@ describe('initializers', () => {
   it.each([
     ['glorotUniform', Math.sqrt(6 / (fanIn + fanOut)), 2 / (fanIn + fanOut)],
     ['heUniform', Math.sqrt(6 / fanIn), 2 / fanIn],
-  ] as const)('%s stays within its bound, fills it, and has its variance', (name, bound, expected) => {
-    const values = kernel(name)
+    ['leCunUniform', Math.sqrt(3 / fanIn), 1 / fanIn],
+    [varianceScaling({ scale: 0.5, mode: 'fanAverage', distribution: 'uniform' }), Math.sqrt(3 / (fanIn + fanOut)), 1 / (fanIn + fanOut)],
+    [uniformWithin(-0.2, 0.2), 0.2, 0.04 / 3],
+  ] as const)('%s stays within its bound, fills it, and has its variance', (choice, bound, expected) => {
+    const values = kernel(choice)
     const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
     expect(largest).toBeLessThanOrEqual(Math.fround(bound))
     expect(largest).toBeGreaterThan(0.999 * bound)
@@ -236,8 +288,11 @@ describe('initializers', () => {
   it.each([
     ['glorotNormal', 2 / (fanIn + fanOut)],
     ['heNormal', 2 / fanIn],
-  ] as const)('%s is normal with its variance', (name, expected) => {
-    const values = kernel(name)
+    ['leCunNormal', 1 / fanIn],
+    [varianceScaling({ scale: 3, mode: 'fanOut', distribution: 'normal' }), 3 / fanOut],
+    [normalOf(0, 0.3), 0.09],
+  ] as const)('%s is normal with its variance', (choice, expected) => {
+    const values = kernel(choice)
     const { mean, variance } = moments(values)
     // Five standard errors of 60,000 normal numbers: √(variance / n) and variance √(2 / n).
     expect(Math.abs(mean)).toBeLessThan(5 * Math.sqrt(expected / values.length))
@@ -246,6 +301,83 @@ describe('initializers', () => {
     const within = (deviations: number) => values.filter((value) => value ** 2 <= deviations ** 2 * expected).length / values.length
     expect(Math.abs(within(1) - 0.6827)).toBeLessThan(0.01)
     expect(Math.abs(within(3) - 0.9973)).toBeLessThan(0.0011)
+  })
+
+  it.each([
+    ['truncatedNormal', 0.05],
+    [varianceScaling(), Math.sqrt(1 / fanIn) / 0.8796256610342398],
+  ] as const)('%s is normal, cut at two deviations', (choice, deviation) => {
+    const values = kernel(choice)
+    const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+    expect(largest).toBeLessThanOrEqual(Math.fround(2 * deviation))
+    expect(largest).toBeGreaterThan(1.99 * deviation)
+    const { mean, variance } = moments(values)
+    // What is left within ±2 has a variance of 1 - 4 φ(2) / (1 - 2 Φ(-2)) = 0.7737 and a kurtosis of 2.37, so the standard error of the variance is √(1.37 / n).
+    expect(Math.abs(mean)).toBeLessThan((5 * deviation) / Math.sqrt(values.length))
+    expect(Math.abs(variance / (0.773741 * deviation ** 2) - 1)).toBeLessThan(5 * Math.sqrt(1.37 / values.length))
+  })
+
+  it('uniformWithin and normalOf may lie anywhere', () => {
+    const within = kernel(uniformWithin(2, 3))
+    expect(within.every((value) => value >= 2 && value <= 3)).toBe(true)
+    expect(Math.abs(moments(within).mean - 2.5)).toBeLessThan(5 * Math.sqrt(1 / 12 / within.length))
+    expect(Math.abs(moments(kernel(normalOf(-1, 0.5))).mean + 1)).toBeLessThan((5 * 0.5) / Math.sqrt(within.length))
+  })
+
+  /** The largest |Q Qᵀ - gain² I| over the rows of Q. */
+  const fromOrthogonal = (q: (i: number, k: number) => number, rows: number, columns: number, gain: number) => {
+    let worst = 0
+    for (let i = 0; i < rows; i++)
+      for (let j = 0; j <= i; j++) {
+        let product = 0
+        for (let k = 0; k < columns; k++) product += q(i, k) * q(j, k)
+        worst = Math.max(worst, Math.abs(product - (i === j ? gain ** 2 : 0)))
+      }
+    return worst
+  }
+
+  it.each([
+    [5, 5, 1],
+    [7, 3, 2],
+    [3, 7, 1],
+    [1, 4, 1],
+    [4, 1, 0.5],
+    [60, 40, 1],
+  ])('orthogonal makes the rows or columns of a %i x %i matrix orthonormal, times %d', (features, units, gain) => {
+    const net = sequential([input(features), dense(units, { kernelInitializer: orthogonal(gain) })], { seed: 5, executor: 'reference' })
+    const w = net.weights()['dense_1.kernel']
+    const found =
+      features <= units
+        ? fromOrthogonal((i, k) => w.at(i, k), features, units, gain)
+        : fromOrthogonal((i, k) => w.at(k, i), units, features, gain)
+    // Computed in double precision, stored in single: a product of unit vectors is off by about 2^-24.
+    expect(found).toBeLessThan(3e-7 * gain ** 2)
+  })
+
+  it('orthogonal prefers no direction: signs and sizes of the corners are those of random unit vectors', () => {
+    const corners = Float64Array.from({ length: 400 }, (_, seed) => {
+      const values = new Float64Array(9)
+      orthogonal()(values, [3, 3], new RandomStream(seed, Purpose.initialize))
+      return values[0]
+    })
+    // The first coordinate of a random unit vector in three dimensions is uniform in -1 … 1 (Archimedes): mean 0, variance 1/3, kurtosis 9/5.
+    const { mean, variance } = moments(Float32Array.from(corners))
+    expect(Math.abs(mean)).toBeLessThan(4 * Math.sqrt(1 / 3 / 400))
+    expect(Math.abs(variance * 3 - 1)).toBeLessThan(4 * Math.sqrt(0.8 / 400))
+    const last = new Float64Array(9)
+    const signs = Array.from({ length: 400 }, (_, seed) => {
+      orthogonal()(last, [3, 3], new RandomStream(seed, Purpose.initialize))
+      return last[8] > 0
+    })
+    expect(Math.abs(signs.filter((positive) => positive).length - 200)).toBeLessThan(4 * 10)
+  })
+
+  it('identity has its gain on the diagonal, and orthogonal counts extents before the last as one', () => {
+    const eye = sequential([input(2), dense(3, { kernelInitializer: identity(2) })]).weights()['dense_1.kernel']
+    expect([...eye.data]).toEqual([2, 0, 0, 0, 2, 0])
+    const values = new Float64Array(2 * 3 * 4)
+    orthogonal()(values, [2, 3, 4], new RandomStream(0, Purpose.initialize))
+    expect(fromOrthogonal((i, k) => values[k * 4 + i], 4, 6, 1)).toBeLessThan(1e-14)
   })
 
   it('zeros, ones and constantOf fill', () => {
@@ -287,6 +419,8 @@ describe('initializers', () => {
   it.each([
     ['relu', Math.sqrt(6 / fanIn)],
     ['gelu', Math.sqrt(6 / fanIn)],
+    ['swish', Math.sqrt(6 / fanIn)],
+    [relu, Math.sqrt(6 / fanIn)],
     ['tanh', Math.sqrt(6 / (fanIn + fanOut))],
     ['linear', Math.sqrt(6 / (fanIn + fanOut))],
   ] as const)('fit the activation %s by default', (name, bound) => {
@@ -311,24 +445,8 @@ describe.each(executors)('dropout on the %s executor', (executor) => {
   const width = 1000
   const ones = Array.from({ length: 40 }, () => new Float32Array(width).fill(1))
 
-  /** What the layers give while training, in the model's present step. */
-  function whileTraining(net: Model): Float32Array {
-    const plan = buildPlan({
-      inputs: net.namedInputs(),
-      outputs: { y: net.outputs[0] },
-      variables: net.layout,
-      batchSize: ones.length,
-      mode: 'training',
-    })
-    const session = net.load(plan)
-    const { arena } = session
-    arena.view(plan.tensors[plan.inputs[net.inputNames[0]]]).fill(1)
-    session.execute(0, plan.instructions.length)
-    return arena.view(plan.tensors[plan.outputs.y]) as Float32Array
-  }
-
   it.each([0.1, 0.25, 0.5, 0.9])('drops a part of %d and scales the rest', (rate) => {
-    const values = whileTraining(sequential([input(width), dropout(rate)], { executor, seed: 3 }))
+    const values = whileTraining(sequential([input(width), dropout(rate)], { executor, seed: 3 }), ones)
     expect([...new Set(values)].sort((a, b) => a - b)).toEqual([0, Math.fround(1 / (1 - rate))])
     const dropped = values.filter((value) => value === 0).length / values.length
     // Five standard errors of a share of 40,000, and the 1/65536 to which the rate is kept.
@@ -336,13 +454,13 @@ describe.each(executors)('dropout on the %s executor', (executor) => {
   })
 
   it('does nothing at rate 0, nor at inference', async () => {
-    expect([...new Set(whileTraining(sequential([input(width), dropout(0)], { executor })))]).toEqual([1])
+    expect([...new Set(whileTraining(sequential([input(width), dropout(0)], { executor }), ones))]).toEqual([1])
     const { data } = await sequential([input(width), dropout(0.9)], { executor }).predict(ones)
     expect([...new Set(data)]).toEqual([1])
   })
 
   it('drops the same elements for the same seed, and others for another', () => {
-    const mask = (seed: number) => whileTraining(sequential([input(width), dropout(0.5)], { executor, seed }))
+    const mask = (seed: number) => whileTraining(sequential([input(width), dropout(0.5)], { executor, seed }), ones)
     expect(mask(4)).toEqual(mask(4))
     expect(mask(4)).not.toEqual(mask(5))
   })
@@ -367,7 +485,7 @@ describe.each(executors)('dropout on the %s executor', (executor) => {
   it('gives each layer and each step a mask of its own', () => {
     const x = input(width)
     const net = model(x, add(dropout(x, 0.5), dropout(x, 0.5)), { executor, seed: 6 })
-    const first = whileTraining(net)
+    const first = whileTraining(net, ones)
     // Of independent masks a quarter drop both, a half one, a quarter none; 0.0125 is five standard errors.
     for (const [value, share] of [
       [0, 0.25],
@@ -377,7 +495,7 @@ describe.each(executors)('dropout on the %s executor', (executor) => {
       expect(Math.abs(first.filter((element) => element === value).length / first.length - share)).toBeLessThan(0.0125)
     }
     net.values(stepVariable)[0] += 1
-    expect(whileTraining(net)).not.toEqual(first)
+    expect(whileTraining(net, ones)).not.toEqual(first)
   })
 })
 
@@ -430,7 +548,7 @@ describe('l2', () => {
     await expectRefusal(
       () => make((w) => w).fit(data, { loss: 'meanSquaredError' }),
       'ERR_GRAPH',
-      'fit: kernelRegularizer: expected a scalar, got shape [3, 2]',
+      'fit: the penalty on kernel: expected a scalar, got shape [3, 2]',
     )
   })
 

@@ -103,6 +103,23 @@ describe.each(executors)('on %s', (_, executor) => {
     )
   })
 
+  // What is to be ignored has a label that is no class, and no gradient comes in for it.
+  it.each([3, 16, 17])('a label that is no class costs nothing where dy is 0, %i columns', (columns) => {
+    const count = 9
+    const x = holding([count, columns], randomNumbers(count * columns, 3), { name: 'x' })
+    const classes = Array.from({ length: count }, (_, i) => (i % 2 === 0 ? -100 : columns))
+    const labels = holding([count], classes, { dtype: 'int32', name: 'labels' })
+    const dy = holding(
+      [count],
+      classes.map((_, i) => (i < count - 1 ? 0 : 1)),
+      { name: 'dy' },
+    )
+    expectAll(valuesOn(executor, gradientOf(x, labels, constant(0))), new Array(count * columns).fill(0))
+    const slopes = valuesOn(executor, gradientOf(x, labels, dy))
+    expectAll(slopes.slice(0, -columns), new Array((count - 1) * columns).fill(0))
+    expectAll(slopes.slice(-columns), new Array(columns).fill(nan))
+  })
+
   it.each([1, 2, 9, 10, 16, 17])('a row of %i columns has the same bits in any company', (columns) => {
     const count = 23
     const x = randomNumbers(count * columns, columns).map((value) => 20 * value)

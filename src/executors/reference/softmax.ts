@@ -37,12 +37,13 @@ const softmaxCrossEntropy: Kernel = ([x, labels], [y]) => {
   })
 }
 
-/** y_i = (e^(x_i - max) / Σ e^(x - max) - [i = t]) dy, dy one a row or one for all; NaN where the label is no class. */
+/** y_i = (e^(x_i - max) / Σ e^(x - max) - [i = t]) dy, dy one a row or one for all; NaN where the label is no class and dy not 0. */
 const softmaxCrossEntropyGradient: Kernel = ([x, labels, dy], [y]) => {
   forEachRow(x, (start, length, maximum, sum) => {
     const row = start / length
     const label = labels.values[row]
-    const factor = label >= 0 && label < length ? dy.values[dy.shape.length === 0 ? 0 : row] : Number.NaN
+    const incoming = dy.values[dy.shape.length === 0 ? 0 : row]
+    const factor = (label >= 0 && label < length) || incoming === 0 ? incoming : Number.NaN
     for (let i = 0; i < length; i++) {
       const probability = Math.exp(x.values[start + i] - maximum) / sum
       y.values[start + i] = (probability - (i === label ? 1 : 0)) * factor
