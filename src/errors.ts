@@ -102,6 +102,17 @@ export class NativeError extends ThalwegError {
 }
 
 /**
+ * A file that cannot be written; `cause` is the system's error.
+ *
+ * @example await sequential([input(1), dense(1)]).fit({ x: [1], y: [1] }, { loss: 'meanSquaredError', callbacks: [callbacks.csvLog('/no/such/folder/log.csv')] }).catch((error) => { if (!(error instanceof FileError)) throw error })
+ */
+export class FileError extends ThalwegError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_FILE', message, options)
+  }
+}
+
+/**
  * A model asked to do two things at once that exclude each other.
  *
  * @example const net = sequential([input(1), dense(1)]); const run = () => net.fit({ x: [1], y: [1] }, { loss: 'meanSquaredError' }); await Promise.all([run(), run()]).catch((error) => { if (!(error instanceof BusyError)) throw error })

@@ -7,6 +7,7 @@ export {
   BusyError,
   DataError,
   DtypeError,
+  FileError,
   GraphError,
   MemoryError,
   NativeError,
@@ -171,7 +172,6 @@ export { type ParameterGroup, perGroup } from './optim/groups.ts'
 export { type LbfgsOptions, lbfgs } from './optim/lbfgs.ts'
 export {
   type Counter,
-  type LearningRate,
   type Optimizer,
   type ParameterFilter,
   type ParameterInfo,
@@ -182,6 +182,26 @@ export {
   type Updates,
 } from './optim/optimizer.ts'
 export { type AdamOptions, type AdamWOptions, adam, adamW, type OptimizerName, type SgdOptions, sgd } from './optim/optimizers.ts'
+export type { Duration, RateOptions, Schedule, ScheduleRun } from './optim/schedule.ts'
+export {
+  type CosineOptions,
+  type CosineRestartsOptions,
+  type CyclicOptions,
+  type ExponentialOptions,
+  type InverseSquareRootOptions,
+  type InverseTimeOptions,
+  type LearningRate,
+  type LinearWarmupOptions,
+  type MultiStepOptions,
+  type NoamOptions,
+  type OneCycleOptions,
+  type PiecewiseConstantOptions,
+  type PolynomialOptions,
+  type ScheduleName,
+  type SequencePart,
+  type StepDecayOptions,
+  schedules,
+} from './optim/schedules.ts'
 export {
   type AccumulationOptions,
   type AveragingOptions,
@@ -196,9 +216,24 @@ export {
 } from './optim/wrappers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
+export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/bestWeights.ts'
+export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
+export { callbacks } from './train/callbacks/index.ts'
+export type { LogOptions } from './train/callbacks/logs.ts'
+export type { MonitorOptions } from './train/callbacks/monitor.ts'
+export type { ReduceOnPlateauOptions } from './train/callbacks/reduceOnPlateau.ts'
+export type { TensorBoardOptions } from './train/callbacks/tensorBoard.ts'
+export {
+  type CrossValidateOptions,
+  type CrossValidation,
+  crossValidate,
+  type Fold,
+  type KFoldOptions,
+  kFold,
+} from './train/crossValidation.ts'
 export type { EpochOptions, Progress } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
-export type { EarlyStopping, FitOptions, History } from './train/fit.ts'
+export type { FitOptions, History } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
 export {
   type Features,

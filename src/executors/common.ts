@@ -3,7 +3,7 @@ import { sizeOf } from '../graph/shape.ts'
 import { allocateShared } from '../memory.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Arena } from './arena.ts'
-import type { RunProfile } from './executor.ts'
+import type { Feed, RunProfile } from './executor.ts'
 
 /** A profiled run keeps the times of so many steps one by one: enough to look at, whatever the length of the run. */
 const MARKED_STEPS = 10
@@ -11,6 +11,11 @@ const MARKED_STEPS = 10
 /** Writes the plan's constants into its workspace: once, when it is loaded. */
 export function fillConstants(plan: Plan, arena: Arena): void {
   for (const { tensor, value } of plan.constants) arena.view(plan.tensors[tensor])[0] = value
+}
+
+/** The tensor that a feed fills. */
+export function fedTensor(plan: Plan, { input }: Feed): number {
+  return typeof input === 'number' ? input : plan.inputs[input]
 }
 
 /** Elements of each recorded output per step. */

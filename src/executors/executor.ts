@@ -1,12 +1,17 @@
 import type { Plan } from '../plan/plan.ts'
 import type { Arena } from './arena.ts'
 
-/** Rows for one input: the batch of each step is copied from here. */
+/** What a tensor holds in each step is copied from here. */
 export interface Feed {
-  /** The name of an input of the plan. */
-  readonly input: string
-  /** Rows of the input's shape, one after the other. Must stay unchanged during the run. */
+  /** An input of the plan by name, or any of its tensors by number. */
+  readonly input: string | number
+  /** Pieces of the tensor's shape (of a row of it, for pace "row"), one after the other. Must stay unchanged during the run. */
   readonly values: Float32Array | Int32Array
+  /**
+   * How the values are used up; default "row". "row": the tensor's first axis is the batch, and each step takes that many rows, in
+   * order. "step": each step takes the next piece. "run": the only piece is copied once, before the first step.
+   */
+  readonly pace?: 'row' | 'step' | 'run'
 }
 
 export interface RunRequest {

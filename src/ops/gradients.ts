@@ -7,8 +7,7 @@ import { onesLike, zerosLike } from './shape.ts'
 /**
  * The gradient of `loss` with respect to each of `wrt`, as new tensors of the same graph (reverse-mode
  * differentiation: Griewank and Walther, "Evaluating derivatives", 2008, chapter 3). The result can be
- * differentiated again. What an update makes of a variable (`assignAll`, a step of an optimizer) counts as a variable: no gradient goes into how it
- * was made.
+ * differentiated again.
  *
  * @param loss A scalar; or any shape together with `seed`, the gradient that comes in from outside.
  * @param wrt Tensors to differentiate by: parameters, inputs, or anything in between.
@@ -31,7 +30,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
 
   for (const output of nodes.reverse()) {
     const dy = found.get(output)
-    if (dy === undefined || output.op.writes !== undefined || !output.inputs.some((input) => needed.has(input))) continue
+    if (dy === undefined || !output.inputs.some((input) => needed.has(input))) continue
     const { op, inputs, attributes, scope } = output
     if (op.gradient === undefined) {
       throw new GraphError(`gradients: op ${op.name} has no gradient rule; wrap its operand in stopGradient(x) if none should flow.`)
@@ -57,8 +56,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
 function dependents(nodes: readonly Tensor[], sources: ReadonlySet<Tensor>): Set<Tensor> {
   const result = new Set<Tensor>()
   for (const node of nodes) {
-    const depends = node.op.writes === undefined && node.inputs.some((input) => result.has(input))
-    if (node.dtype === 'float32' && (sources.has(node) || depends)) result.add(node)
+    if (node.dtype === 'float32' && (sources.has(node) || node.inputs.some((input) => result.has(input)))) result.add(node)
   }
   return result
 }

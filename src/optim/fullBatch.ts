@@ -1,5 +1,5 @@
 /** Optimizers whose every step looks at all data, perhaps several times: what they are given, and what they give. */
-import type { LearningRate } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 /** All trained parameters, one after the other. */
 export type Vector = Float32Array | Float64Array

@@ -1,7 +1,8 @@
 import { checkCount, checkOptions, type Hints, unknownName } from '../errors.ts'
 import { Pace } from '../pace.ts'
 import type { Evaluation, FullBatchOptimizer, Minimizer, Vector } from './fullBatch.ts'
-import { checkNumber, checkRate, type LearningRate } from './optimizer.ts'
+import { checkNumber, checkRate } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 /** Options of `lbfgs`. */
 export interface LbfgsOptions {

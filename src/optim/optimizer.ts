@@ -1,9 +1,7 @@
 /** What an optimizer is: what it keeps for each parameter, and how a step changes the parameters, as part of the graph. */
 import { describe, OptionError } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
-
-/** The learning rate of a run: a number, or a function of the epoch (0, 1, 2, …). */
-export type LearningRate = number | ((epoch: number) => number)
+import { type LearningRate, scheduleFor } from './schedules.ts'
 
 /** A parameter as an optimizer is told of it. */
 export interface ParameterInfo {
@@ -148,5 +146,6 @@ export function checkNumber(where: string, name: string, value: unknown, minimum
 }
 
 export function checkRate(where: string, rate: unknown): void {
-  if (typeof rate !== 'function') checkNumber(where, 'learningRate', rate, 0, MAX_FLOAT)
+  if (typeof rate === 'number' || typeof rate === 'undefined') checkNumber(where, 'learningRate', rate, 0, MAX_FLOAT)
+  else scheduleFor(where, rate as LearningRate)
 }

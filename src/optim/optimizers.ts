@@ -2,7 +2,9 @@
 import { checkOptions, describe, type Hints, OptionError, unknownName } from '../errors.ts'
 import { apply } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
-import { checkNumber, checkRate, type LearningRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import type { FullBatchOptimizer } from './fullBatch.ts'
+import { checkNumber, checkRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
+import type { LearningRate } from './schedules.ts'
 
 const hints: Hints = { lr: 'did you mean "learningRate"?' }
 
@@ -80,8 +82,17 @@ const named = { sgd, adam, adamW }
 
 export type OptimizerName = keyof typeof named
 
+/** Whether an optimizer takes each step from all data. */
+export function isFullBatch(choice: unknown): choice is FullBatchOptimizer {
+  return typeof choice === 'object' && choice !== null && 'begin' in choice && typeof choice.begin === 'function'
+}
+
 /** An optimizer by name with its defaults, or one made with options. */
 export function optimizerFor(where: string, choice: OptimizerName | Optimizer): Optimizer {
+  if (isFullBatch(choice))
+    throw new OptionError(
+      `${where}: ${choice.name} takes each step from all data at once, so nothing can be around it or beside it; give it to fit or train as it is.`,
+    )
   if (typeof choice === 'object' && choice !== null) {
     if (typeof choice.update === 'function' && Array.isArray(choice.learningRates)) return choice
     throw new OptionError(

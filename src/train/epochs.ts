@@ -3,37 +3,61 @@ import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, O
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
-import type { LearningRate, Optimizer } from '../optim/optimizer.ts'
-import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
+import { isFullBatch, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
+import { checkedRate, scheduleFor } from '../optim/schedules.ts'
 import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
+import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
+import { FullBatchTrainer } from './fullBatch.ts'
 import { stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
-import { type EpochValues, hasWeights, Objective, type ObjectiveOptions, type PerOutput, type Run, type Samples } from './objective.ts'
+import {
+  type EpochValues,
+  hasWeights,
+  type Measures,
+  Objective,
+  type ObjectiveOptions,
+  type PerOutput,
+  type Run,
+  type Samples,
+} from './objective.ts'
 import { Trainer } from './trainer.ts'
 import type { ClassWeights } from './weights.ts'
 
-export interface EpochOptions extends ObjectiveOptions {
-  /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
-  readonly optimizer?: Optimizer | OptimizerName
-  /** Times through the data; default 1. */
+/** How epochs go, whatever is trained. */
+export interface RunOptions<Data = TrainingData> {
+  /** Times through the data, those before `initialEpoch` included; default 1. */
   readonly epochs?: number
-  /** Samples a step; default 32. The last batch of an epoch may be smaller. */
+  /**
+   * The number of the first epoch, to go on with a run of before: epochs are numbered from here on, and schedules and the order of samples are those of the
+   * epochs that come now; default 0.
+   */
+  readonly initialEpoch?: number
+  /** Samples a step; default 32. The last batch of an epoch may be smaller. For `lbfgs`, how many are measured at a time; default 256. */
   readonly batchSize?: number
   /** Measured after each epoch. */
-  readonly validationData?: TrainingData
+  readonly validationData?: Data
   /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1. */
   readonly validationSplit?: number
+  /** Whether each epoch goes through the samples in a new order; default true. */
+  readonly shuffle?: boolean
+  /** Stops the run within one step. */
+  readonly signal?: AbortSignal
+}
+
+/** Options of training one model for one objective. */
+export interface EpochOptions extends ObjectiveOptions, RunOptions {
+  /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
+  readonly optimizer?: Optimizer | FullBatchOptimizer | OptimizerName
   /**
    * By what the loss of each training sample of a class is multiplied, besides its own weight: one number a class, or by class number, { 1: 5 }; for several
    * outputs by output name. Default 1.
    */
   readonly classWeights?: PerOutput<ClassWeights>
-  /** Whether each epoch goes through the samples in a new order; default true. */
-  readonly shuffle?: boolean
-  /** Stops the run within one step. */
-  readonly signal?: AbortSignal
 }
 
 export interface Progress {
@@ -47,27 +71,16 @@ export interface Progress {
   readonly loss: number
 }
 
-/** Steps of an epoch that have just been completed: the first of them and the loss of each. */
-export type OnSteps = (epoch: number, firstStep: number, losses: Float32Array) => void
+type OnSteps = (steps: StepGroup) => void
 
 /** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
 const MILLISECONDS_TOGETHER = 10
 /** Of the orders of epochs that are run together. */
 const MOST_ROWS_TOGETHER = 1 << 20
 
-export const epochOptionNames = [
-  'loss',
-  'metrics',
-  'lossWeights',
-  'optimizer',
-  'epochs',
-  'batchSize',
-  'validationData',
-  'validationSplit',
-  'classWeights',
-  'shuffle',
-  'signal',
-]
+export const runOptionNames = ['epochs', 'initialEpoch', 'batchSize', 'validationData', 'validationSplit', 'shuffle', 'signal']
+
+export const epochOptionNames = ['loss', 'metrics', 'lossWeights', 'optimizer', 'classWeights', ...runOptionNames]
 
 const ofModel = 'it is an option of sequential and model.'
 const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
@@ -82,18 +95,62 @@ export const epochHints: Hints = {
   lr: ofOptimizer,
 }
 
-/** The trainer of each model's last run, and which weights it belongs to. */
-const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly generation: number }>()
+/** What epochs are made of: data that become samples, steps over them, and what these measure. */
+export interface Training<Data = TrainingData> {
+  /** Held while steps run. The seed of the first decides the order of samples. */
+  readonly models: readonly Model[]
+  readonly measures: Measures<Data>
+  readonly trainer: Trainer | FullBatchTrainer
+  /** What samples of training data are made; default: as they are. */
+  adjust?(samples: Samples): Samples
+  /** Called when everything has been checked, and the run begins. */
+  begin?(): void
+}
 
-/** A training run, an epoch at a time. `fit` and `train` are both made from it. */
-export class Epochs {
+/** The trainer of each model's last run, and which weights it belongs to. */
+const trainers = new WeakMap<Model, { readonly trainer: Trainer | FullBatchTrainer; readonly generation: number }>()
+
+/** One model and its objective. If the model was last trained with the same optimizer object, its moments carry on. */
+export function trainingOf(where: string, model: Model, data: TrainingData, options: EpochOptions): Training {
+  const { optimizer: choice = 'adam', classWeights, validationData } = options
+  const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
+  const optimizer = isFullBatch(choice) ? choice : optimizerFor(where, choice)
+  const objective = new Objective(where, model, options, weighted)
+  const last = trainers.get(model)
+  const previous = last?.generation === model.generation ? last.trainer : undefined
+  const trainer = isFullBatch(optimizer)
+    ? new FullBatchTrainer(where, model, objective, optimizer, previous instanceof FullBatchTrainer ? previous : undefined)
+    : new Trainer(stepOf(model, objective, optimizer), previous instanceof Trainer ? previous : undefined)
+  return {
+    models: [model],
+    measures: objective,
+    trainer,
+    adjust: (samples) => (classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)),
+    // A call that is refused does not cost the optimizer of the run before its moments.
+    begin: () => trainers.set(model, { trainer, generation: model.generation }),
+  }
+}
+
+/** Which rows to train on, and which to hold out: both ascending. */
+export interface RowSplit {
+  readonly training: Int32Array
+  readonly validation: Int32Array
+}
+
+/** A training run, an epoch at a time. `fit`, `train` and custom training are all made from it. */
+export class Epochs<Data = TrainingData> implements TrainingRun {
+  readonly models: readonly Model[]
   readonly epochs: number
-  private readonly objective: Objective
-  private readonly trainer: Trainer
+  readonly initialEpoch: number
   readonly stepsPerEpoch: number
-  private readonly model: Model
+  private readonly training: Training<Data>
   private readonly batchSize: number
-  private readonly learningRates: readonly LearningRate[]
+  private readonly schedules: readonly Schedule[]
+  private readonly extent: ScheduleRun
+  /** Whether each rate is one number for all steps. */
+  private readonly constantRates: boolean
+  private scale = 1
+  private latestStep: number
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
@@ -104,10 +161,26 @@ export class Epochs {
   /** What the last epochs took, each. */
   private millisecondsEach = Number.POSITIVE_INFINITY
   private measured: RunProfile | null = null
+  /** Why the run is to end after the epoch in progress: somebody has asked for it ("stop"), or another would be of no use ("converged"). */
+  stopped: 'stop' | 'converged' | null = null
 
-  constructor(where: string, model: Model, data: TrainingData, options: EpochOptions) {
-    const { epochs = 1, batchSize = 32, shuffle = true, validationData, validationSplit = 0, classWeights } = options
+  /** @param split In place of a part that the options hold out. */
+  constructor(where: string, training: Training<Data>, data: Data, options: RunOptions<Data>, split?: RowSplit) {
+    const { trainer, measures, models } = training
+    const fullBatch = trainer instanceof FullBatchTrainer
+    const {
+      epochs = 1,
+      initialEpoch = 0,
+      batchSize = fullBatch ? EVALUATION_BATCH : 32,
+      shuffle = true,
+      validationData,
+      validationSplit = 0,
+    } = options
     checkCount(where, 'epochs', epochs)
+    if (!Number.isSafeInteger(initialEpoch) || initialEpoch < 0 || initialEpoch >= epochs)
+      throw new OptionError(
+        `${where}: initialEpoch must be an integer of 0 … ${epochs - 1}, below epochs, which counts the epochs before it too; got ${describe(initialEpoch)}.`,
+      )
     checkCount(where, 'batchSize', batchSize)
     checkSignal(where, options.signal)
     if (typeof shuffle !== 'boolean') throw new OptionError(`${where}: shuffle must be true or false, got ${describe(shuffle)}.`)
@@ -116,42 +189,78 @@ export class Epochs {
     }
     if (validationData !== undefined && validationSplit > 0)
       throw new OptionError(`${where}: give validationData or validationSplit, not both.`)
-    this.model = model
+    this.training = training
+    this.models = models
     this.epochs = epochs
+    this.initialEpoch = initialEpoch
     this.shuffle = shuffle
-    const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
-    const objective = new Objective(where, model, options, weighted)
-    this.objective = objective
-    this.trainer = trainerFor(where, model, objective, options)
-    this.learningRates = this.trainer.learningRates
-    const samples = objective.toSamples(where, data)
-    this.samples = classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)
-    const held = splitRows(where, model.seed, samples.count, validationSplit)
+    this.constantRates = trainer.learningRates.every((rate) => typeof rate === 'number')
+    this.schedules = trainer.learningRates.map((rate) => scheduleFor(where, rate))
+    const samples = measures.toSamples(where, data)
+    this.samples = training.adjust?.(samples) ?? samples
+    const held = split ?? splitRows(where, models[0].seed, samples.count, validationSplit)
     this.validation =
       validationData !== undefined
-        ? objective.toSamples(`${where}: validationData`, validationData)
+        ? measures.toSamples(`${where}: validationData`, validationData)
         : held.validation.length > 0
           ? pick(samples, held.validation)
           : null
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
-    this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
-    // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
-    trainers.set(model, { trainer: this.trainer, generation: model.generation })
+    this.stepsPerEpoch = fullBatch ? 1 : Math.ceil(this.rows.length / this.batchSize)
+    this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
+    this.latestStep = initialEpoch * this.stepsPerEpoch
+    training.begin?.()
   }
 
   /** The names of what an epoch measures. */
   get valueNames(): readonly string[] {
-    const names = this.objective.valueNames
+    const names = this.training.measures.valueNames
     return this.validation === null ? names : [...names, ...names.map(validationName)]
+  }
+
+  get model(): Model {
+    return this.models[0]
+  }
+
+  get learningRate(): number {
+    return this.rateOf(this.schedules[0], this.latestStep)
+  }
+
+  get learningRateScale(): number {
+    return this.scale
+  }
+
+  set learningRateScale(scale: number) {
+    if (typeof scale !== 'number' || !(scale >= 0 && Number.isFinite(Math.fround(scale))))
+      throw new OptionError(`learningRateScale must be a finite number of at least 0, got ${describe(scale)}.`)
+    this.scale = scale
+  }
+
+  stop(): void {
+    this.stopped = 'stop'
+  }
+
+  modeOf(value: string): 'min' | 'max' {
+    const { measures } = this.training
+    return measures.modeOf(measures.valueNames.find((name) => value === validationName(name)) ?? value)
+  }
+
+  parameters(): Record<string, Float32Array> {
+    return this.training.trainer.parameters()
+  }
+
+  latestGradients(): Record<string, Float32Array> {
+    return this.training.trainer.latestGradients()
   }
 
   /** Where the time of full batches went, in the epochs that were profiled; null if none was. */
   get profile(): Profile | null {
-    if (this.measured === null) return null
+    const { trainer } = this.training
+    if (this.measured === null || trainer instanceof FullBatchTrainer) return null
     const { length } = this.rows
     const epochs = this.measured.steps / Math.floor(length / this.batchSize)
-    return new Profile(this.trainer.session(this.batchSize).plan, this.measured, length % this.batchSize === 0 ? 0 : epochs)
+    return new Profile(trainer.session(this.batchSize).plan, this.measured, length % this.batchSize === 0 ? 0 : epochs)
   }
 
   /**
@@ -160,7 +269,7 @@ export class Epochs {
    */
   together(epoch: number): number {
     const divisible = this.rows.length % this.batchSize === 0
-    if (!divisible || this.validation !== null || this.learningRates.some((rate) => typeof rate !== 'number')) return 1
+    if (!divisible || this.validation !== null || this.training.trainer instanceof FullBatchTrainer) return 1
     const most = Math.min(this.epochs - epoch, MOST_ROWS_TOGETHER / this.rows.length, MILLISECONDS_TOGETHER / this.millisecondsEach)
     return Math.max(1, Math.floor(most))
   }
@@ -171,27 +280,31 @@ export class Epochs {
    * @returns The values of the epochs that ran: at least one.
    */
   async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
+    const { trainer, measures } = this.training
+    if (trainer instanceof FullBatchTrainer) return [await this.iterate(trainer, epoch, signal, onSteps)]
     const begun = performance.now()
-    this.trainer.setLearningRates(this.learningRates.map((rate) => rateAt(rate, epoch)))
     const { order, count } = await this.orderOf(epoch, most)
-    const { objective } = this
-    const feeds = objective.feeds(this.samples)
+    const rates = await this.ratesOf(trainer, epoch, count)
+    const firstStep = epoch * this.stepsPerEpoch
+    const feeds = measures.feeds(this.samples)
     const runs: Run[] = []
     let before = 0
     for (const { batchSize, steps, firstRow } of batches(order.length, this.batchSize)) {
-      const session = this.trainer.session(batchSize)
+      const session = trainer.session(batchSize)
       const stepsBefore = before
       let reported = 0
+      const stepRates = rates?.map((each) => each.subarray(stepsBefore, stepsBefore + steps))
+      const rateFeeds = stepRates === undefined ? [] : trainer.feedLearningRates(session.plan, stepRates)
       const report = (first: number, losses: Float32Array) => {
         if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
       }
-      const result = await this.model.exclusive(() => {
-        const running = this.trainer.run(session, {
+      const result = await exclusively(this.models, () => {
+        const running = trainer.run(session, {
           steps,
-          feeds,
+          feeds: [...feeds, ...rateFeeds],
           order: order.subarray(firstRow, firstRow + steps * batchSize),
-          record: objective.recorded,
+          record: measures.recorded,
           signal,
           // A smaller last batch has another plan; its time would not be that of a step.
           profile: profile && batchSize === this.batchSize,
@@ -202,7 +315,8 @@ export class Epochs {
       })
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
-      if (result.stopped === 'nonFinite') throw this.trainer.nonFinite(session, epoch * this.stepsPerEpoch + before)
+      this.latestStep = firstStep + Math.max(0, before - 1)
+      if (result.stopped === 'nonFinite') throw trainer.nonFinite(session, firstStep + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
           `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
@@ -213,19 +327,65 @@ export class Epochs {
     }
     const values = await this.valuesOf(runs, count)
     this.millisecondsEach = (performance.now() - begun) / count
-    if (this.validation === null) return values
-    const measured = await objective.measure(this.validation, EVALUATION_BATCH, signal)
-    return [{ ...values[0], ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }]
+    return this.validation === null ? values : [await this.withValidation(values[0], signal)]
+  }
+
+  /** An epoch that is one step by all data. */
+  private async iterate(trainer: FullBatchTrainer, epoch: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues> {
+    const { measures } = this.training
+    const request = { feeds: measures.feeds(this.samples), rows: this.rows, batchSize: this.batchSize, signal }
+    const rate = this.rateOf(this.schedules[0], epoch)
+    const { runs, converged } = await exclusively(this.models, () => trainer.run(epoch, rate, request))
+    this.latestStep = epoch
+    if (converged) this.stopped ??= 'converged'
+    const values = measures.report(runs)
+    onSteps?.({ epoch, firstStep: 0, losses: Float32Array.of(values.loss) })
+    return this.withValidation(values, signal)
+  }
+
+  private async withValidation(values: EpochValues, signal?: AbortSignal): Promise<EpochValues> {
+    const measured = Object.entries((await this.validate(signal)) ?? {})
+    return { ...values, ...Object.fromEntries(measured.map(([name, value]) => [validationName(name), value])) }
+  }
+
+  /** The loss and metrics over what is held out, as the model is now; null if nothing is. */
+  async validate(signal?: AbortSignal): Promise<EpochValues | null> {
+    return this.validation === null ? null : this.training.measures.measure(this.validation, EVALUATION_BATCH, signal)
+  }
+
+  /** For each learning rate that of each step of `count` epochs; null if all are one number, which has then been set. */
+  private async ratesOf(trainer: Trainer, epoch: number, count: number): Promise<readonly Float32Array[] | null> {
+    const first = epoch * this.stepsPerEpoch
+    if (this.constantRates) {
+      trainer.setLearningRates(this.schedules.map((schedule) => this.rateOf(schedule, first)))
+      return null
+    }
+    const rates = this.schedules.map(() => new Float32Array(count * this.stepsPerEpoch))
+    const pace = new Pace()
+    for (const [k, schedule] of this.schedules.entries()) {
+      for (let i = 0; i < rates[k].length; i++) {
+        rates[k][i] = this.rateOf(schedule, first + i)
+        if (i % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
+      }
+    }
+    return rates
+  }
+
+  private rateOf(schedule: Schedule, step: number): number {
+    const rate = this.scale * checkedRate(schedule, step, this.extent)
+    if (!Number.isFinite(Math.fround(rate)))
+      throw new OptionError(`learningRateScale: ${this.scale} times the learning rate of step ${step} is more than float32 holds.`)
+    return rate
   }
 
   /** What each of `count` epochs measured. */
   private async valuesOf(runs: readonly Run[], count: number): Promise<EpochValues[]> {
-    const { objective } = this
-    if (count === 1) return [objective.report(runs)]
+    const { measures } = this.training
+    if (count === 1) return [measures.report(runs)]
     const pace = new Pace()
     const values: EpochValues[] = []
     for (let i = 0; i < count; i++) {
-      values.push(objective.report([partOf(runs[0], i, count)]))
+      values.push(measures.report([partOf(runs[0], i, count)]))
       if (pace.isTooLong()) await pace.giveWay()
     }
     return values
@@ -236,7 +396,7 @@ export class Epochs {
     const last = first + losses.length - 1
     const firstOfEpoch = last - (last % this.stepsPerEpoch)
     const from = Math.max(first, firstOfEpoch)
-    onSteps(epoch + firstOfEpoch / this.stepsPerEpoch, from - firstOfEpoch, losses.subarray(from - first))
+    onSteps({ epoch: epoch + firstOfEpoch / this.stepsPerEpoch, firstStep: from - firstOfEpoch, losses: losses.subarray(from - first) })
   }
 
   /** The rows of up to `most` epochs in the order in which they are trained on: for each a function of seed and epoch alone. */
@@ -268,11 +428,16 @@ export class Epochs {
       const part = order.subarray(i * length, (i + 1) * length)
       part.set(this.rows)
       if (!this.shuffle) continue
-      for (const _ of new RandomStream(this.model.seed, Purpose.shuffle, first + i).shuffleInSlices(part)) await pace.giveWay()
+      for (const _ of new RandomStream(this.models[0].seed, Purpose.shuffle, first + i).shuffleInSlices(part)) await pace.giveWay()
       if (pace.isTooLong()) await pace.giveWay()
     }
     return order
   }
+}
+
+/** Runs work when nothing else reads or writes the variables of the models. */
+export function exclusively<T>(models: readonly Model[], work: () => Promise<T>): Promise<T> {
+  return models.reduceRight((inner, model) => () => model.exclusive(inner), work)()
 }
 
 /** The `i`-th of `count` epochs that ran in one. */
@@ -287,14 +452,7 @@ export function validationName(name: string): string {
   return `validation${name[0].toUpperCase()}${name.slice(1)}`
 }
 
-/** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
-function trainerFor(where: string, model: Model, objective: Objective, options: EpochOptions): Trainer {
-  const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
-  const last = trainers.get(model)
-  return new Trainer(stepOf(model, objective, optimizer), last?.generation === model.generation ? last.trainer : undefined)
-}
-
-function splitRows(where: string, seed: number, count: number, split: number): { training: Int32Array; validation: Int32Array } {
+function splitRows(where: string, seed: number, count: number, split: number): RowSplit {
   const rows = Int32Array.from({ length: count }, (_, i) => i)
   const held = Math.round(count * split)
   if (split === 0) return { training: rows, validation: rows.subarray(0, 0) }
@@ -315,11 +473,4 @@ function pick({ x, y, weights }: Samples, rows: Int32Array): Samples {
     return { values, count: rows.length }
   }
   return { x: x.map(copy), y: y.map(copy), weights: weights.map(copy), count: rows.length }
-}
-
-function rateAt(learningRate: LearningRate, epoch: number): number {
-  const rate = typeof learningRate === 'number' ? learningRate : learningRate(epoch)
-  if (typeof rate !== 'number' || !(rate >= 0 && Number.isFinite(Math.fround(rate))))
-    throw new OptionError(`learningRate must give a finite number of at least 0, got ${describe(rate)} for epoch ${epoch}.`)
-  return rate
 }

@@ -9,6 +9,7 @@ import { stepVariable } from '../ops/random.ts'
 import { elementCount, type VariableAttributes, variable } from '../ops/source.ts'
 import { assignAll, checkFinite } from '../ops/update.ts'
 import type { Evaluation, FullBatchOptimizer, Minimizer, Vector } from '../optim/fullBatch.ts'
+import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
 import { batches, SessionCache } from './batches.ts'
@@ -38,7 +39,7 @@ interface Measurement extends Evaluation {
 export class FullBatchTrainer {
   readonly optimizer: FullBatchOptimizer
   private readonly objective: Objective
-  private readonly parameters: readonly NamedVariable[]
+  private readonly trained: readonly NamedVariable[]
   /** For each parameter the sum of its gradient over samples. */
   private readonly sums: readonly Tensor[]
   private readonly layout: VariableLayout
@@ -51,13 +52,13 @@ export class FullBatchTrainer {
   constructor(where: string, model: Model, objective: Objective, optimizer: FullBatchOptimizer, previous?: FullBatchTrainer) {
     this.objective = objective
     this.optimizer = optimizer
-    this.parameters = model.trainableParameters
-    checkDeterministic(where, optimizer, objective.total, this.parameters)
-    const own = this.parameters.map(({ variable: { attributes }, name }) => sumOf(name, attributes))
+    this.trained = model.trainableParameters
+    checkDeterministic(where, optimizer, objective.total, this.trained)
+    const own = this.trained.map(({ variable: { attributes }, name }) => sumOf(name, attributes))
     this.sums = own.map(({ variable: sum }) => sum)
     this.layout = new VariableLayout(own, [['', model.layout]])
     this.memory = Arena.allocate(this.layout.blocks, { lender: model.memory })
-    const carriesOn = previous?.optimizer === optimizer && sameNames(previous.parameters, this.parameters)
+    const carriesOn = previous?.optimizer === optimizer && sameNames(previous.trained, this.trained)
     this.minimizer = carriesOn ? previous.minimizer : optimizer.begin()
     const updates = this.updates()
     this.sessions = new SessionCache((batchSize) => {
@@ -76,7 +77,7 @@ export class FullBatchTrainer {
    * @throws NonFiniteError or AbortError; the parameters are then those before it.
    */
   async run(step: number, learningRate: number, request: MeasureRequest): Promise<{ runs: readonly Run[]; converged: boolean }> {
-    const before = this.read(this.parameters.map(({ variable: parameter }) => parameter))
+    const before = this.read(this.trained.map(({ variable: parameter }) => parameter))
     const evaluate = (at: Vector) => this.measure(at, request)
     let from = this.latest
     this.latest = null
@@ -95,12 +96,26 @@ export class FullBatchTrainer {
     }
   }
 
+  get learningRates(): readonly LearningRate[] {
+    return this.optimizer.learningRates
+  }
+
+  /** The parameters that are trained, by name: the memory itself, not a copy. */
+  parameters(): Record<string, Float32Array> {
+    return Object.fromEntries(this.trained.map(({ name, variable: parameter }) => [name, this.values(parameter)]))
+  }
+
+  /** For each parameter the sum of its gradient over all samples where it was measured last, by the parameter's name: the memory itself. */
+  latestGradients(): Record<string, Float32Array> {
+    return Object.fromEntries(this.trained.map(({ name }, i) => [name, this.values(this.sums[i])]))
+  }
+
   /** checkFinite → sum += gradient · samples of the batch. */
   private updates(): readonly Tensor[] {
     const { total } = this.objective
     const found = gradients(
       total,
-      this.parameters.map(({ variable: parameter }) => parameter),
+      this.trained.map(({ variable: parameter }) => parameter),
     )
     return within(null, 'update', () => {
       const check = checkFinite([total, ...found])
@@ -152,7 +167,7 @@ export class FullBatchTrainer {
 
   /** Sets all parameters. */
   private place(at: Vector): void {
-    this.parameters.reduce((start, { variable: parameter }) => {
+    this.trained.reduce((start, { variable: parameter }) => {
       const values = this.values(parameter)
       values.set(at.subarray(start, start + values.length))
       return start + values.length

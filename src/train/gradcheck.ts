@@ -132,7 +132,7 @@ function checkedModel(subject: Model, sample: TrainingData, { loss, lossWeights 
   const feeds = objective.feeds(samples)
   const checked = prepare(objective.total, subject.parameters, subject.variables, objective.inputs(), samples.count, subject)
   for (const { session } of [checked.forward, checked.backward]) {
-    for (const { input, values } of feeds) session.arena.view(session.plan.tensors[session.plan.inputs[input]]).set(values)
+    for (const { input, values } of feeds) session.arena.view(session.plan.tensors[session.plan.inputs[input as string]]).set(values)
   }
   for (const { variable: source } of subject.variables) checked.values(source).set(subject.values(source))
   return checked

@@ -2,7 +2,7 @@ import { concrete } from '../graph/shape.ts'
 import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
-import { type VariableAttributes, variable } from '../ops/source.ts'
+import { isVariable, stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
 import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
 import type { Optimizer, ParameterInfo, Slot, TrainedParameter } from '../optim/optimizer.ts'
 import { Purpose, RandomStream } from '../random.ts'
@@ -81,13 +81,14 @@ export class Minimization {
    * gradients → flat gradient block → checkFinite → the optimizer's updates (joined by the planner) → constraints → steps + 1.
    *
    * @param total What to make small: a scalar.
-   * @param updated Variables that earlier updates of the step have changed, with the results of these, which `total` is made of; those of this one are added.
+   * @param updated Variables that earlier updates of the step have changed, with what `total` reads in their place: the results of these updates, through
+   *   which no gradient goes. Those of this one are added.
    * @param afterCheck Makes what else happens as soon as the gradients are known to be finite.
    */
   updates(total: Tensor, updated: Map<Tensor, Tensor>, afterCheck: () => readonly Tensor[]): readonly Tensor[] {
     const { own } = this
-    const values = this.parameters.map(({ variable: parameter }) => updated.get(parameter) ?? parameter)
-    const found = gradients(total, values)
+    const read = this.parameters.map(({ variable: parameter }) => updated.get(parameter) ?? parameter)
+    const found = gradients(total, read)
     return within(null, 'update', () => {
       const stored = found.map((gradient, i) => assign(own.gradients[i].variable, gradient))
       const checks = [checkFinite([total, ...stored])]
@@ -111,7 +112,7 @@ export class Minimization {
         }
         return {
           ...info,
-          value: values[i],
+          value: isVariable(read[i]) ? read[i] : read[i].inputs[0],
           gradient: stored[i],
           slots: Object.fromEntries(slots),
           store,
@@ -126,7 +127,7 @@ export class Minimization {
         gradientsAt: (moved: readonly Tensor[]) => {
           // What the step has changed already stays as it is.
           const fixed = [...updated.values()].map((result): [Tensor, Tensor] => [result, result])
-          const [there] = substitute([total], new Map([...fixed, ...values.map((value, i): [Tensor, Tensor] => [value, moved[i]])]))
+          const [there] = substitute([total], new Map([...fixed, ...read.map((tensor, i): [Tensor, Tensor] => [tensor, moved[i]])]))
           const found = gradients(there, moved)
           checks.push(checkFinite(found))
           return found
@@ -135,7 +136,7 @@ export class Minimization {
       const { parameters: results, others = [] } = this.optimizer.update(call)
       const constrained = results.map((result, i) => bound(this.parameters[i].variable, result))
       this.parameters.forEach(({ variable: parameter }, i) => {
-        updated.set(parameter, constrained[i])
+        updated.set(parameter, stopGradient(constrained[i]))
       })
       return [...stored, ...checks, ...between, ...others, ...constrained, increment(own.steps.variable)]
     })

@@ -1,4 +1,4 @@
-import { isNumbers, NdArray, type NumbersLike } from '../data/ndarray.ts'
+import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
 import {
   AbortError,
@@ -31,7 +31,7 @@ import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import { stepOf } from './minimization.ts'
-import { nameInputs, nameLayers, nameOutputs, nameVariables } from './names.ts'
+import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
@@ -506,27 +506,6 @@ export class Model {
       this.training = false
     }
   }
-}
-
-/** Numbers for each input or output: those given for the only one, or by name. */
-export function numbersByName(
-  where: string,
-  entry: string,
-  kind: 'input' | 'output',
-  names: readonly string[],
-  given: NumbersLike | Readonly<Record<string, NumbersLike>>,
-): Readonly<Record<string, NumbersLike>> {
-  if (typeof given !== 'object' || given === null || isNumbers(given)) {
-    if (names.length > 1)
-      throw new OptionError(`${where}: this model has ${names.length} ${kind}s; give ${entry} as an object with ${names.join(', ')}.`)
-    return { [names[0]]: given as NumbersLike }
-  }
-  checkNames(where, kind, given, names)
-  for (const name of names) {
-    if (!Object.hasOwn(given, name))
-      throw new OptionError(`${where}: ${entry} has no entry for ${kind} "${name}", got ${Object.keys(given).join(', ') || 'none'}.`)
-  }
-  return given
 }
 
 /** A second argument that would be ignored. */

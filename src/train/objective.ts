@@ -12,7 +12,8 @@ import { mean, sum } from '../ops/reduce.ts'
 import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { batches, SessionCache } from './batches.ts'
-import { type Model, numbersByName, type TrainingData } from './model.ts'
+import type { Model, TrainingData } from './model.ts'
+import { numbersByName } from './names.ts'
 import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './weights.ts'
 
 /** One thing for the only output or for every one; or one for each, in order or by output name. */
@@ -92,8 +93,25 @@ interface Reported {
   readonly part: Part
 }
 
+/** What steps record of samples, and what is made of that. */
+export interface Measures<Data> {
+  /** Outputs of the plan. */
+  readonly recorded: readonly string[]
+  /** What is reported of data, in order; "loss" among them. */
+  readonly valueNames: readonly string[]
+  /** Whether less or more of a value is better. */
+  modeOf(value: string): 'min' | 'max'
+  /** Checks and converts data. */
+  toSamples(where: string, data: Data): Samples
+  feeds(samples: Samples): Feed[]
+  /** The values over samples, with dropout off. */
+  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues>
+  /** The values over runs of batches. */
+  report(runs: readonly Run[]): EpochValues
+}
+
 /** The loss a model is trained for, with its metrics, as part of the graph. */
-export class Objective {
+export class Objective implements Measures<TrainingData> {
   readonly model: Model
   /** The sum of the outputs' losses plus all penalties: a scalar. */
   readonly total: Tensor
@@ -170,6 +188,10 @@ export class Objective {
 
   private get extras(): Extra[] {
     return this.parts.flatMap(({ target, weights }) => (weights === null ? [target] : [target, weights]))
+  }
+
+  modeOf(value: string): 'min' | 'max' {
+    return this.metrics.find(({ name }) => name === value)?.metric.mode ?? 'min'
   }
 
   get recorded(): string[] {

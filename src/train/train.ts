@@ -1,5 +1,6 @@
 import { checkOptions, checkSignal, type Hints, OptionError } from '../errors.ts'
-import { type EpochOptions, Epochs, epochHints, epochOptionNames } from './epochs.ts'
+import type { StepGroup } from './callbacks/callback.ts'
+import { type EpochOptions, Epochs, epochHints, epochOptionNames, trainingOf } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
 
@@ -28,6 +29,7 @@ export type TrainEvent = StepEvent | EpochEvent
 const hints: Hints = {
   ...epochHints,
   earlyStopping: 'it is an option of fit; in a train() loop use break.',
+  callbacks: 'it is an option of fit; a train() loop is its own callback.',
   onProgress: 'it is an option of fit; a train() loop has events of type "step".',
   onEpochEnd: 'it is an option of fit; a train() loop has events of type "epoch", and break stops it.',
   profile: 'it is an option of fit.',
@@ -45,14 +47,14 @@ export async function* train(model: Model, data: TrainingData, options: TrainOpt
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const endTraining = model.beginTraining()
   try {
-    const run = new Epochs('train', model, data, options)
-    for (let epoch = 0; epoch < run.epochs; epoch++) {
-      const groups: { first: number; losses: Float32Array }[] = []
+    const run = new Epochs('train', trainingOf('train', model, data, options), data, options)
+    for (let epoch = run.initialEpoch; epoch < run.epochs && run.stopped === null; epoch++) {
+      const groups: StepGroup[] = []
       let wake = () => {}
       let over = false
       const finished = run
-        .run(epoch, 1, signal, (_, first, losses) => {
-          groups.push({ first, losses })
+        .run(epoch, 1, signal, (group) => {
+          groups.push(group)
           wake()
         })
         .finally(() => {
@@ -65,7 +67,7 @@ export async function* train(model: Model, data: TrainingData, options: TrainOpt
         for (;;) {
           const group = groups.shift()
           if (group !== undefined) {
-            for (const [i, loss] of group.losses.entries()) yield { type: 'step', epoch, step: group.first + i, loss }
+            for (const [i, loss] of group.losses.entries()) yield { type: 'step', epoch, step: group.firstStep + i, loss }
           } else if (over) break
           else
             await new Promise<void>((resolve) => {

@@ -1,9 +1,9 @@
 import { NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
-import type { RunRequest, RunResult, Session } from '../executors/executor.ts'
+import type { Feed, RunRequest, RunResult, Session } from '../executors/executor.ts'
 import type { Scope, Tensor } from '../graph/tensor.ts'
 import type { VariableAttributes } from '../ops/source.ts'
-import type { LearningRate } from '../optim/optimizer.ts'
+import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
@@ -77,11 +77,36 @@ export class Trainer {
 
   /** Sets all learning rates. */
   setLearningRates(rates: readonly number[]): void {
-    this.step.minimizations
-      .flatMap(({ learningRates }) => learningRates)
-      .forEach((variable, i) => {
-        this.values(variable)[0] = rates[i]
-      })
+    this.rateVariables.forEach((variable, i) => {
+      this.values(variable)[0] = rates[i]
+    })
+  }
+
+  /** The rates of each step, for a run of them: for each learning rate that the plan reads. */
+  feedLearningRates(plan: Plan, rates: readonly Float32Array[]): Feed[] {
+    return this.rateVariables.flatMap((variable, i) => {
+      const place = this.layout.place(variable)
+      const input = plan.tensors.findIndex(({ block, offset }) => block === place?.block && offset === place.offset)
+      return input < 0 ? [] : [{ input, values: rates[i], pace: 'step' as const }]
+    })
+  }
+
+  /** The parameters that are trained, by name: the memory itself, not a copy. */
+  parameters(): Record<string, Float32Array> {
+    return Object.fromEntries(
+      this.step.minimizations.flatMap(({ parameters }) => parameters.map(({ name, variable }) => [name, this.values(variable)])),
+    )
+  }
+
+  /** The latest step's gradient of each parameter, by the parameter's name: the memory itself, not a copy. */
+  latestGradients(): Record<string, Float32Array> {
+    return Object.fromEntries(
+      this.step.minimizations.flatMap(({ parameters, gradients }) => parameters.map(({ name }, i) => [name, this.values(gradients[i])])),
+    )
+  }
+
+  private get rateVariables(): readonly Tensor[] {
+    return this.step.minimizations.flatMap(({ learningRates }) => learningRates)
   }
 
   /** Runs steps. Whenever none run, the slots that stand in for parameters are in their place: for all who read the models. */

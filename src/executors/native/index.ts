@@ -3,7 +3,7 @@ import { BusyError, MemoryError, NativeError } from '../../errors.ts'
 import { allocateShared, formatBytes } from '../../memory.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena } from '../arena.ts'
-import { fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
+import { fedTensor, fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
 import type { Executor, Records, RunRequest, RunResult, Session } from '../executor.ts'
 import type { Addon, AddonAttribute, AddonPlan, AddonRunRequest, AddonSession } from './addon.ts'
 
@@ -96,7 +96,7 @@ class NativeSession implements Session {
     const { steps, feeds, order, firstRow } = request
     return {
       steps,
-      feeds: feeds.map(({ input, values }) => ({ tensor: this.plan.inputs[input], source: values, each: 'row' })),
+      feeds: feeds.map((feed) => ({ tensor: fedTensor(this.plan, feed), source: feed.values, each: feed.pace ?? 'row' })),
       order,
       firstRow,
       records: { tensors: request.record.map((name) => this.plan.outputs[name]), into: recorder.memory },

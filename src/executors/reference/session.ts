@@ -4,7 +4,7 @@ import { assert, BusyError } from '../../errors.ts'
 import { sizeOf } from '../../graph/shape.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena, Values } from '../arena.ts'
-import { fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
+import { fedTensor, fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
 import type { Records, RunRequest, RunResult, Session } from '../executor.ts'
 import type { Kernel, Outcome, View } from './kernel.ts'
 
@@ -160,8 +160,14 @@ class Steps {
 
   private feed(): void {
     const { feeds, order, firstRow = 0 } = this.request
-    for (const { input, values } of feeds) {
-      const target = this.views[this.plan.inputs[input]]
+    for (const feed of feeds) {
+      const { values, pace = 'row' } = feed
+      const target = this.views[fedTensor(this.plan, feed)]
+      if (pace !== 'row') {
+        const { length } = target.values
+        if (pace === 'step' || this.completed === 0) copyRow(values, this.completed * length, target.values, 0, length)
+        continue
+      }
       const rows = target.shape[0]
       const width = sizeOf(target.shape.slice(1))
       for (let i = 0; i < rows; i++) {

@@ -1,0 +1,69 @@
+import { describe, OptionError } from '../../errors.ts'
+import { type Callback, forOneRun, type TrainingRun } from './callback.ts'
+import { checkPatience, Monitor, type MonitorOptions } from './monitor.ts'
+
+/** Options of `callbacks.bestWeights`. */
+export type BestWeightsOptions = MonitorOptions
+
+/** Options of `callbacks.earlyStopping`, and what the option of that name takes. */
+export interface EarlyStopping extends MonitorOptions {
+  /** Epochs without improvement before the run stops; default 5. */
+  readonly patience?: number
+  /** Put the weights of the best epoch back at the end, also when the run ends otherwise; default true. */
+  readonly restoreBestWeights?: boolean
+}
+
+/**
+ * Puts the weights of the best epoch back when the run ends, also when an error ends it.
+ *
+ * @param options `monitor` "validationLoss" with validation, else "loss"; `mode` the metric's own; `minDelta` 0.
+ * @example callbacks.bestWeights({ monitor: 'validationLoss' })
+ */
+export function bestWeights(options: BestWeightsOptions = {}): Callback {
+  return watch('bestWeights', new Monitor('bestWeights', options, []), Number.POSITIVE_INFINITY, true)
+}
+
+/**
+ * Ends the run when a value has not become better for some epochs, and puts the weights of the best epoch back.
+ *
+ * @param options `monitor` "validationLoss" with validation, else "loss"; `mode` the metric's own; `minDelta` 0; `patience` 5; `restoreBestWeights` true.
+ * @example callbacks.earlyStopping({ patience: 3 })
+ */
+export function earlyStopping(options: EarlyStopping = {}): Callback {
+  const monitor = new Monitor('earlyStopping', options, ['patience', 'restoreBestWeights'])
+  const { patience = 5, restoreBestWeights = true } = options
+  checkPatience('earlyStopping', patience)
+  if (typeof restoreBestWeights !== 'boolean')
+    throw new OptionError(`earlyStopping: restoreBestWeights must be true or false, got ${describe(restoreBestWeights)}.`)
+  return watch('earlyStopping', monitor, patience, restoreBestWeights)
+}
+
+function watch(name: string, monitor: Monitor, patience: number, restore: boolean): Callback {
+  let bestEpoch: number | null = null
+  let weights: readonly Uint8Array[] | null = null
+  return forOneRun({
+    name,
+    get bestEpoch() {
+      return bestEpoch
+    },
+    onTrainBegin(run) {
+      monitor.begin(run)
+      bestEpoch = null
+      weights = null
+    },
+    onEpochEnd(epoch, values, { models }) {
+      if (monitor.isBetter(values) || bestEpoch === null) {
+        bestEpoch = epoch
+        if (restore) weights = models.map((model) => model.copyOfParameters())
+        return true
+      }
+      return epoch - bestEpoch < patience
+    },
+    async onTrainEnd(_, { models }: TrainingRun) {
+      const best = weights
+      weights = null
+      if (best === null) return
+      for (const [i, model] of models.entries()) await model.exclusive(async () => model.restoreParameters(best[i]))
+    },
+  })
+}

@@ -1,0 +1,54 @@
+import { describe, OptionError } from '../../errors.ts'
+import { type Callback, forOneRun } from './callback.ts'
+import { checkPatience, Monitor, type MonitorOptions } from './monitor.ts'
+
+/** Options of `callbacks.reduceOnPlateau`. */
+export interface ReduceOnPlateauOptions extends MonitorOptions {
+  /** What the learning rate is multiplied by: above 0, below 1; default 0.1. */
+  readonly factor?: number
+  /** Epochs without improvement before that; default 10. */
+  readonly patience?: number
+  /** Epochs after that in which nothing is counted; default 0. */
+  readonly cooldown?: number
+  /** The rate that it does not go below; default 0. */
+  readonly floor?: number
+}
+
+/**
+ * Lowers the learning rate when a value has not become better for some epochs (as Keras' ReduceLROnPlateau). With a schedule, all its
+ * rates are lowered.
+ *
+ * @param options `factor` 0.1; `patience` 10; `cooldown` 0; `floor` 0; `monitor` "validationLoss" with validation, else "loss"; `mode` the metric's own; `minDelta` 0.0001.
+ * @example callbacks.reduceOnPlateau({ factor: 0.5, patience: 3 })
+ */
+export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Callback {
+  const monitor = new Monitor('reduceOnPlateau', options, ['factor', 'patience', 'cooldown', 'floor'], 1e-4)
+  const { factor = 0.1, patience = 10, cooldown = 0, floor = 0 } = options
+  if (typeof factor !== 'number' || !(factor > 0 && factor < 1))
+    throw new OptionError(`reduceOnPlateau: factor must be above 0 and below 1, got ${describe(factor)}.`)
+  checkPatience('reduceOnPlateau', patience)
+  checkPatience('reduceOnPlateau', cooldown, 'cooldown')
+  if (typeof floor !== 'number' || !(floor >= 0 && floor < Number.POSITIVE_INFINITY))
+    throw new OptionError(`reduceOnPlateau: floor must be a finite number of at least 0, got ${describe(floor)}.`)
+  let [waited, cooling] = [0, 0]
+  return forOneRun({
+    name: 'reduceOnPlateau',
+    onTrainBegin(run) {
+      monitor.begin(run)
+      waited = 0
+      cooling = 0
+    },
+    onEpochEnd(_, values, run) {
+      const better = monitor.isBetter(values)
+      if (cooling > 0) {
+        cooling -= 1
+        waited = 0
+      } else if (better) waited = 0
+      else if (++waited >= patience && run.learningRate > floor) {
+        run.learningRateScale *= Math.max(factor, floor / run.learningRate)
+        cooling = cooldown
+        waited = 0
+      }
+    },
+  })
+}
