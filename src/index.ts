@@ -231,9 +231,17 @@ export {
   type KFoldOptions,
   kFold,
 } from './train/crossValidation.ts'
-export type { EpochOptions, Progress } from './train/epochs.ts'
+export {
+  type CustomData,
+  type CustomFitOptions,
+  CustomTraining,
+  type CustomTrainingOptions,
+  customTraining,
+  type MinimizeOptions,
+} from './train/custom.ts'
+export type { EpochOptions, Progress, RunOptions } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
-export type { FitOptions, History } from './train/fit.ts'
+export type { FitOptions, History, Listeners } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
 export {
   type Features,

@@ -10,7 +10,7 @@ import { type Place, VariableLayout } from '../plan/variables.ts'
 import { SessionCache } from './batches.ts'
 import { findNonFinite } from './diagnosis.ts'
 import type { Minimization } from './minimization.ts'
-import type { Model } from './model.ts'
+import type { Model, NamedVariable } from './model.ts'
 
 /** A training step as part of the graph. */
 export interface Step {
@@ -21,6 +21,8 @@ export interface Step {
   readonly outputs: Readonly<Record<string, Tensor>>
   readonly minimizations: readonly Minimization[]
   readonly updates: readonly Tensor[]
+  /** What needs memory besides; default nothing. */
+  readonly variables?: readonly NamedVariable[]
 }
 
 /**
@@ -38,9 +40,9 @@ export class Trainer {
 
   /** @param previous The trainer of the models' last run; with the same optimizer objects their slots carry on, if they had all these parameters. */
   constructor(step: Step, previous?: Trainer) {
-    const { models, minimizations } = step
+    const { models, minimizations, variables = [] } = step
     this.step = step
-    const own = minimizations.flatMap(({ variables }) => variables)
+    const own = [...minimizations.flatMap((each) => each.variables), ...variables]
     this.layout = new VariableLayout(
       own,
       [...models].map(([prefix, { layout }]) => [prefix, layout]),
@@ -49,14 +51,21 @@ export class Trainer {
     const carriesOn = before?.length === minimizations.length && minimizations.every((each, i) => each.continues(before[i]))
     const known = carriesOn ? previous : undefined
     const isSame = minimizations.every(({ parameters }, i) => parameters.length === before?.[i]?.parameters.length)
-    const lender = isSame && known !== undefined ? known.memory : Arena.join([...models].map(([prefix, { memory }]) => [prefix, memory]))
+    const lender = isSame && known !== undefined ? known.memory : joinedMemory(models)
     this.memory = Arena.allocate(this.layout.blocks, { lender })
-    if (known === undefined) for (const each of minimizations) each.initialize((variable) => this.values(variable))
-    else if (!isSame) this.copyFrom(known)
     this.aside = known?.aside ?? new Map()
+    if (known === undefined) this.initialize()
+    else if (!isSame) this.copyFrom(known)
     this.standIns = minimizations.flatMap(({ standIns }) => standIns)
     const [first] = models.values()
     this.sessions = new SessionCache((batchSize) => first.load(this.plan(batchSize), this.memory))
+  }
+
+  /** Forgets what the optimizers remember. */
+  initialize(): void {
+    for (const each of this.step.minimizations) each.initialize((variable) => this.values(variable))
+    for (const { variable } of this.step.variables ?? []) this.values(variable).fill(0)
+    this.aside.clear()
   }
 
   /** The whole training step for one batch size. */
@@ -161,6 +170,11 @@ export class Trainer {
 function sameBits(a: Float32Array, b: Float32Array): boolean {
   const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)
   return Buffer.compare(bytes(a), bytes(b)) === 0
+}
+
+/** The memory of several models under one name each. */
+export function joinedMemory(models: ReadonlyMap<string, Model>): Arena {
+  return Arena.join([...models].map(([prefix, { memory }]) => [prefix, memory]))
 }
 
 /** The names of the layers of several models. */
