@@ -281,7 +281,11 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
    */
   async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
     const { trainer, measures } = this.training
-    if (trainer instanceof FullBatchTrainer) return [await this.iterate(trainer, epoch, signal, onSteps)]
+    if (trainer instanceof FullBatchTrainer) {
+      if (profile)
+        throw new OptionError(`profile: ${trainer.optimizer.name} takes no steps whose time could be measured; leave profile out.`)
+      return [await this.iterate(trainer, epoch, signal, onSteps)]
+    }
     const begun = performance.now()
     const { order, count } = await this.orderOf(epoch, most)
     const rates = await this.ratesOf(trainer, epoch, count)
