@@ -31,7 +31,7 @@ const searches = ['strongWolfe', 'none']
  * fulfils the strong Wolfe conditions (equation 3.7 with c1 = 1e-4 and c2 = 0.9; algorithms 3.5 and 3.6). Pairs without curvature, s · y ≤ 2^-52 y · y, are left out
  * (Byrd, Lu, Nocedal and Zhu 1995, equation 3.9). The first step, along -g, has the length min(1, 1 / Σ|g|) · learningRate.
  *
- * In `fit` an epoch is one iteration over all samples, `batchSize` (default 256) only bounds how many are measured at a time, and the reported values are those
+ * In `fit` an epoch is one iteration over all samples, `batchSize` (default 256; with masks or a loss that is a sum, all of them) only bounds how many are measured at a time, and the reported values are those
  * of the parameters the iteration ends with. Models with dropout or other noise are refused: their loss changes from one look to the next.
  *
  * @param options All have defaults.

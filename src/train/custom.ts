@@ -188,6 +188,7 @@ function checkEnds(i: number, count: number, { optimizer }: Minimization, update
 
 /** Scalars over samples: the mean of each batch's, weighted by its size. */
 class Reports implements Measures<CustomData> {
+  readonly isMean = true
   readonly valueNames: readonly string[]
   readonly recorded: readonly string[]
   private readonly inputs: Readonly<Record<string, Tensor>>

@@ -37,7 +37,7 @@ export interface RunOptions<Data = TrainingData> {
    * epochs that come now; default 0.
    */
   readonly initialEpoch?: number
-  /** Samples a step; default 32. The last batch of an epoch may be smaller. For `lbfgs`, how many are measured at a time; default 256. */
+  /** Samples a step; default 32. The last batch of an epoch may be smaller. For `lbfgs` how many are measured at a time; default 256, or all where masks or a sum ask for it. */
   readonly batchSize?: number
   /** Measured after each epoch. */
   readonly validationData?: Data
@@ -206,7 +206,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
           ? pick(samples, held.validation)
           : null
     this.rows = held.training
-    this.batchSize = Math.min(batchSize, this.rows.length)
+    this.batchSize = fullBatch ? batchOf(where, trainer, measures.isMean, this.rows.length, options) : Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = fullBatch ? 1 : Math.ceil(this.rows.length / this.batchSize)
     this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
     this.latestStep = initialEpoch * this.stepsPerEpoch
@@ -442,6 +442,22 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
 /** Runs work when nothing else reads or writes the variables of the models. */
 export function exclusively<T>(models: readonly Model[], work: () => Promise<T>): Promise<T> {
   return models.reduceRight((inner, model) => () => model.exclusive(inner), work)()
+}
+
+/** How many samples are measured at a time where a step needs them all. */
+function batchOf(
+  where: string,
+  { optimizer }: FullBatchTrainer,
+  isMean: boolean,
+  count: number,
+  { batchSize }: RunOptions<unknown>,
+): number {
+  if (isMean) return Math.min(batchSize ?? EVALUATION_BATCH, count)
+  if ((batchSize ?? count) < count)
+    throw new OptionError(
+      `${where}: with masks or a loss that is a sum ${optimizer.name} needs all ${count} samples in one batch, got batchSize ${batchSize}; leave it out.`,
+    )
+  return count
 }
 
 /** The `i`-th of `count` epochs that ran in one. */

@@ -99,6 +99,8 @@ export interface Measures<Data> {
   readonly recorded: readonly string[]
   /** What is reported of data, in order; "loss" among them. */
   readonly valueNames: readonly string[]
+  /** Whether the loss of all samples is the mean of the batches' losses, weighted by their numbers of samples. */
+  readonly isMean: boolean
   /** Whether less or more of a value is better. */
   modeOf(value: string): 'min' | 'max'
   /** Checks and converts data. */
@@ -188,6 +190,10 @@ export class Objective implements Measures<TrainingData> {
 
   private get extras(): Extra[] {
     return this.parts.flatMap(({ target, weights }) => (weights === null ? [target] : [target, weights]))
+  }
+
+  get isMean(): boolean {
+    return this.parts.every(isPlain)
   }
 
   modeOf(value: string): 'min' | 'max' {
@@ -290,7 +296,7 @@ export class Objective implements Measures<TrainingData> {
         })),
       )
     const result: { loss: number } & Record<string, number> = { loss: 0 }
-    if (this.parts.every(isPlain)) result.loss = meanLoss(runs, 'loss')
+    if (this.isMean) result.loss = meanLoss(runs, 'loss')
     else if ('penalty' in this.details) result.loss = meanLoss(runs, 'penalty')
     if ('loss0' in this.details)
       this.parts.forEach((part, i) => {

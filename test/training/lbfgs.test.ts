@@ -11,6 +11,7 @@ import {
   input,
   l2,
   lbfgs,
+  losses,
   mean,
   multiply,
   perGroup,
@@ -131,14 +132,29 @@ describe.each(executors)('on the %s executor, lbfgs', (executor) => {
     const before = bitsOf(net)
     const x = rows(9, 2)
     const y = x.map(([a]) => [a * a])
-    const sampleWeights = x.map((_, i) => 1 + (i % 3))
-    const options = { loss, epochs: 4, batchSize: 3 } as const
+    const sampleWeights = x.map((_, i) => i * i)
+    const options = { loss, epochs: 4 } as const
     const { epochs } = await net.fit({ x, y, sampleWeights }, { ...options, optimizer: lbfgs() })
     expect(bitsOf(net)['dense_1.bias']).toEqual(before['dense_1.bias'])
     expect(bitsOf(net)['dense_1.kernel']).not.toEqual(before['dense_1.kernel'])
     const { loss: measured } = await net.evaluate({ x, y, sampleWeights }, { loss })
     expect(epochs[3].loss).toBeCloseTo(measured, 5)
     for (let i = 1; i < 4; i++) expect(epochs[i].loss).toBeLessThanOrEqual(epochs[i - 1].loss)
+    // In batches of other weights it is the same problem.
+    const [whole, parts] = [3, 9].map(() => sequential([input(2), dense(1)], { executor }))
+    await whole.fit({ x, y, sampleWeights }, { ...options, optimizer: lbfgs() })
+    await parts.fit({ x, y, sampleWeights }, { ...options, optimizer: lbfgs(), batchSize: 2 })
+    expect(scaledError(parts.weights()['dense_1.kernel'].data, whole.weights()['dense_1.kernel'].data)).toBeLessThan(1e-4)
+  })
+
+  it('takes losses that are sums from one batch', async () => {
+    const net = network(executor)
+    const sumOfSquares = losses.meanSquaredError({ reduction: 'sum' })
+    const { epochs } = await net.fit(data, { loss: sumOfSquares, optimizer: lbfgs(), epochs: 3 })
+    expect(epochs[2].loss).toBeLessThan(epochs[0].loss)
+    expect(epochs[2].loss).toBeCloseTo((await net.evaluate(data, { loss: sumOfSquares })).loss, 4)
+    const small = () => net.fit(data, { loss: sumOfSquares, optimizer: lbfgs(), batchSize: 3 })
+    await expectRefusal(small, 'ERR_OPTION', 'needs all 24 samples in one batch, got batchSize 3')
   })
 
   it('remembers from one fit to the next what the same object has learned of the curvature', async () => {
