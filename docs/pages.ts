@@ -3,7 +3,8 @@ import { type Entry, literalValue, type Member } from './api.ts'
 
 /** The page of a source file; `*` stands for the name of the file (or folder) itself. The first that fits counts. */
 const areas: readonly (readonly [RegExp, string])[] = [
-  [/^src\/optim\/optimizer/, 'optimizers'],
+  [/^src\/optim\/schedule/, 'schedules'],
+  [/^src\/optim\//, 'optimizers'],
   [/^src\/(?:nn|optim)\/([^/.]+)/, '*'],
   [/^src\/ops\/elementwise\.ts$/, 'elementwise ops'],
   [/^src\/(ops|graph)\//, 'ops and tensors'],

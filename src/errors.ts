@@ -104,7 +104,7 @@ export class NativeError extends ThalwegError {
 /**
  * A file that cannot be written; `cause` is the system's error.
  *
- * @example await sequential([input(1), dense(1)]).fit({ x: [1], y: [1] }, { loss: 'meanSquaredError', callbacks: [callbacks.csvLog('/no/such/folder/log.csv')] }).catch((error) => { if (!(error instanceof FileError)) throw error })
+ * @example await sequential([input(1), dense(1)]).fit({ x: [1], y: [1] }, { loss: 'meanSquaredError', callbacks: [callbacks.csvLog('/dev/null/log.csv')] }).catch((error) => { if (!(error instanceof FileError)) throw error })
  */
 export class FileError extends ThalwegError {
   constructor(message: string, options?: ErrorOptions) {

@@ -125,6 +125,7 @@ export {
 export type { MetricOptions } from './nn/metrics/metric.ts'
 export type { AreaOptions } from './nn/metrics/probability.ts'
 export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics.ts'
+export type { MixupOptions } from './nn/mixup.ts'
 export { l1, l1l2, l2, orthogonalRegularizer, type Regularizer } from './nn/regularizers.ts'
 export {
   abs,
@@ -167,8 +168,21 @@ export { broadcastTo, concat, flip, onesLike, reshape, slice, transpose, zerosLi
 export { logSoftmax, softmax, softmaxCrossEntropy } from './ops/softmax.ts'
 export { constant, elementCount, type Initializer, type Operand, parameter, stopGradient, whenTraining } from './ops/source.ts'
 export { assign, assignAll, continueIf } from './ops/update.ts'
-export type { FullBatchOptimizer } from './optim/fullBatch.ts'
+export { type AdamOptions, adam, adamax, adamW, type MomentOptions, type NadamOptions, nadam, radam } from './optim/adam.ts'
+export {
+  type AdadeltaOptions,
+  type AdagradOptions,
+  adadelta,
+  adagrad,
+  type FtrlOptions,
+  ftrl,
+  type RmspropOptions,
+  rmsprop,
+} from './optim/adaptive.ts'
+export type { WeightDecay } from './optim/formulas.ts'
+export type { Evaluation, FullBatchOptimizer, Minimizer, Vector } from './optim/fullBatch.ts'
 export { type ParameterGroup, perGroup } from './optim/groups.ts'
+export { type AdafactorOptions, adafactor, lamb } from './optim/layerwise.ts'
 export { type LbfgsOptions, lbfgs } from './optim/lbfgs.ts'
 export {
   type Counter,
@@ -181,7 +195,7 @@ export {
   type UpdateCall,
   type Updates,
 } from './optim/optimizer.ts'
-export { type AdamOptions, type AdamWOptions, adam, adamW, type OptimizerName, type SgdOptions, sgd } from './optim/optimizers.ts'
+export type { OptimizerName } from './optim/optimizers.ts'
 export type { Duration, RateOptions, Schedule, ScheduleRun } from './optim/schedule.ts'
 export {
   type CosineOptions,
@@ -202,6 +216,8 @@ export {
   type StepDecayOptions,
   schedules,
 } from './optim/schedules.ts'
+export { type SgdOptions, sgd } from './optim/sgd.ts'
+export { type LionOptions, lion, type RpropOptions, rprop } from './optim/signs.ts'
 export {
   type AccumulationOptions,
   type AveragingOptions,

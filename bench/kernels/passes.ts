@@ -6,6 +6,26 @@
  */
 import { cpus } from 'node:os'
 import type { AddonAttribute } from '../../src/executors/native/addon.ts'
+import {
+  adadelta,
+  adagrad,
+  adam,
+  adamax,
+  adamW,
+  dense,
+  ftrl,
+  input,
+  lamb,
+  lion,
+  nadam,
+  type Optimizer,
+  radam,
+  rmsprop,
+  rprop,
+  sequential,
+  sgd,
+} from '../../src/index.ts'
+import type { Instruction } from '../../src/plan/plan.ts'
 import { type Spread, spread } from '../statistics.ts'
 import { drawTable, threadsOf } from '../tables.ts'
 import { type Options, runCommand } from './command.ts'
@@ -72,17 +92,32 @@ const sum = (axis: number, columns?: number): Pass => ({
   operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape: shape.toSpliced(axis, 1) }] }),
 })
 
-/** p, g and so many slots, which begin with 0. */
-const optimizer = (op: string, slots: number, attributes: Readonly<Record<string, number>> = {}): Pass => ({
-  op,
-  traffic: { read: 1, update: 1 + slots },
-  attributes,
-  operands: (shape) => {
-    const variables = [{ shape }, ...Array.from({ length: slots }, () => ({ shape, value: 0 }))]
-    const counters = op === 'adam' ? [scalar(0, 'int32')] : []
-    return { inputs: [variables[0], { shape }, ...variables.slice(1), scalar(1e-3), ...counters], outputs: variables }
-  },
-})
+/**
+ * The pass of an optimizer over all parameters, as the planner makes it: the instruction that writes the parameters, or, where each has an
+ * update of its own (LAMB), the one that comes before it.
+ */
+function optimizer(choice: Optimizer): Pass {
+  const net = sequential([input(40), dense(30)])
+  const { tensors, instructions, constants } = net.trainingPlan(1, { loss: 'meanSquaredError', optimizer: choice })
+  const { op, inputs, outputs, attributes } = instructions.find(({ op }) => ['sgd', 'adam', 'update'].includes(op)) as Instruction
+  const isArray = (tensor: number) => tensors[tensor].shape.length > 0
+  const place = (tensor: number) => `${tensors[tensor].block} ${tensors[tensor].offset}`
+  const targets = outputs.map((output) => inputs.findIndex((operand) => place(operand) === place(output)))
+  return {
+    op,
+    traffic: { read: inputs.filter(isArray).length - targets.length, update: targets.length },
+    attributes: attributes as Readonly<Record<string, AddonAttribute>>,
+    operands: (shape) => {
+      const operands = inputs.map((tensor): Operand => {
+        const { block, dtype } = tensors[tensor]
+        if (isArray(tensor)) return block.startsWith('slots/') ? { shape, value: 0 } : { shape }
+        const known = constants.find((each) => each.tensor === tensor)?.value ?? (block === 'schedule' ? 1e-3 : 1)
+        return scalar(dtype === 'int32' ? 0 : known, dtype)
+      })
+      return { inputs: operands, outputs: targets.map((target) => operands[target]) }
+    },
+  }
+}
 
 const passes: Readonly<Record<string, Pass>> = {
   relu: chain(['relu 0']),
@@ -119,10 +154,22 @@ const passes: Readonly<Record<string, Pass>> = {
     traffic: { read: 1 },
     operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape: [], dtype: 'int32' }] }),
   },
-  sgd: optimizer('sgd', 0),
-  momentum: optimizer('sgd', 1, { momentum: 0.9 }),
-  adam: optimizer('adam', 2),
-  adamw: optimizer('adam', 2, { weightDecay: 0.01 }),
+  sgd: optimizer(sgd()),
+  momentum: optimizer(sgd({ momentum: 0.9 })),
+  adam: optimizer(adam()),
+  adamw: optimizer(adamW()),
+  amsgrad: optimizer(adam({ amsgrad: true })),
+  adamax: optimizer(adamax()),
+  nadam: optimizer(nadam()),
+  radam: optimizer(radam()),
+  'lamb: direction': optimizer(lamb()),
+  adagrad: optimizer(adagrad()),
+  adadelta: optimizer(adadelta()),
+  rmsprop: optimizer(rmsprop()),
+  'rmsprop, centered, momentum': optimizer(rmsprop({ centered: true, momentum: 0.9 })),
+  ftrl: optimizer(ftrl()),
+  lion: optimizer(lion()),
+  rprop: optimizer(rprop()),
 }
 
 export const passNames = Object.keys(passes)

@@ -135,13 +135,15 @@ void runSgd(const Instruction* instruction, int64_t chunk, void*) {
 //   p = p - (lr weightDecay) p                    (left out when weightDecay is 0)
 //   m = m + (1 - beta1) (g - m)
 //   v = v + (1 - beta2) (g g - v)
-//   p = p - (rate m) / (sqrt(v correction) + epsilon),  rate = lr / (1 - beta1^t), correction = 1 / (1 - beta2^t)
+//   p = p - (rate m) / (sqrt(v correction) + epsilon),  rate = lr / (1 - beta1^t), correction = 1 / (1 - beta2^t);
+//   with epsilonHat rate = lr sqrt(1 - beta2^t) / (1 - beta1^t), correction = 1
 // 1 - beta, rate and correction are computed in double and rounded to float once.
 // Kingma and Ba, "Adam", 2015, algorithm 1; the decay is Loshchilov and Hutter's (AdamW, 2019).
 struct Adam {
   int64_t chunk;  // elements
   double beta1, beta2;
   float epsilon, weightDecay;
+  bool epsilonHat;
 };
 
 bool prepareAdam(Preparation* preparation) {
@@ -160,6 +162,7 @@ bool prepareAdam(Preparation* preparation) {
   if (step.dtype != Dtype::int32 || step.size != 1) return fail(preparation, "adam", "expected an int32 step of one element");
   a->epsilon = (float)epsilon;
   a->weightDecay = (float)weightDecay;
+  a->epsilonHat = attributeNumber(attributes, "epsilonHat", 0) != 0;
   preparation->nanoseconds = 60 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 1.8 : kWidth == 4 ? 1.0 : 0.6);
   return true;
 }
@@ -219,11 +222,12 @@ void runAdam(const Instruction* instruction, int64_t chunk, void*) {
   float* v = (float*)inputs[3].data + from;
   float learningRate = *(const float*)inputs[4].data;
   int64_t t = (int64_t)*(const int32_t*)inputs[5].data + 1;
+  const double correction1 = 1 - integerPower(a.beta1, t), correction2 = 1 - integerPower(a.beta2, t);
   AdamScalars s = {splat(learningRate * a.weightDecay),
                    splat((float)(1 - a.beta1)),
                    splat((float)(1 - a.beta2)),
-                   splat((float)(learningRate / (1 - integerPower(a.beta1, t)))),
-                   splat((float)(1 / (1 - integerPower(a.beta2, t)))),
+                   splat((float)(learningRate / correction1 * (a.epsilonHat ? __builtin_sqrt(correction2) : 1))),
+                   splat(a.epsilonHat ? 1.0f : (float)(1 / correction2)),
                    splat(a.epsilon)};
   if (a.weightDecay != 0.0f)
     updateAdam<true>(p, g, m, v, s, n);

@@ -279,6 +279,7 @@ const named = {
   swiglu,
 }
 
+/** The activations that go by name, with the defaults of the functions of the same name. */
 export type ActivationName = keyof typeof named
 
 /** An activation by name, or any function of one symbolic tensor. */

@@ -277,6 +277,7 @@ const named = {
   identity: identity(),
 }
 
+/** The initializers that go by name: those that need no option. */
 export type InitializerName = keyof typeof named
 
 /** An initializer by name, or a function of your own that fills the values it is given. */

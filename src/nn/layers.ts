@@ -63,8 +63,9 @@ function overload<Arguments extends unknown[]>(make: (...rest: Arguments) => Lay
 /**
  * A symbolic input.
  *
- * @param shape Shape of one sample: a number or an array; the batch dimension is added in front.
- * @param options `name`; `dtype`: "float32" (default), or "int32" for indices.
+ * @param shape Shape of one sample: a number or an array; the batch dimension is added in front. Default: one number a sample.
+ * @param options `name`: what data are given by when there are several inputs; default: `input_1`, `input_2`, … in order. `dtype`: "float32" (default), or
+ *   "int32" for indices.
  * @example input([28, 28], { name: 'image' })
  */
 export function input(shape: number | readonly number[] = [], options: { name?: string; dtype?: Dtype } = {}): Tensor {

@@ -16,6 +16,8 @@ export interface AdamAttributes {
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
+  /** Whether epsilon is added to √v before its bias is corrected. */
+  readonly epsilonHat: boolean
   /** Decoupled decay (AdamW): the parameter shrinks by learningRate · weightDecay. */
   readonly weightDecay: number
 }
@@ -48,9 +50,9 @@ const sgdSample = (size: number[], momentum: number, nesterov = false, weightDec
   inputs: momentum === 0 ? [uniform(size), uniform(size), rate] : [uniform(size), uniform(size), uniform(size), rate],
   attributes: { momentum, nesterov, weightDecay },
 })
-const adamSample = (size: number[], weightDecay = 0): Sample<AdamAttributes> => ({
+const adamSample = (size: number[], weightDecay = 0, epsilonHat = false): Sample<AdamAttributes> => ({
   inputs: [uniform(size), uniform(size), uniform(size), uniform(size, { low: 0, high: 1 }), rate, integers([], 30)],
-  attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay },
+  attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, epsilonHat, weightDecay },
 })
 
 const updateSample = (sizes: number[][], targets: number, steps: string[], results: number[]): Sample<UpdateAttributes> => ({
@@ -133,7 +135,7 @@ export const updateOps = {
   // Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2).
   // t = step + 1; p -= rate weightDecay p; m += (1 - β1)(g - m); v += (1 - β2)(g² - v);
   // m and v below 2^-110 become 0;
-  // p -= rate m/(1 - β1^t) / (√(v/(1 - β2^t)) + ε).   [p g m v rate step]
+  // p -= rate m/(1 - β1^t) / (√(v/(1 - β2^t)) + ε), or with epsilonHat p -= rate √(1 - β2^t)/(1 - β1^t) m / (√v + ε).   [p g m v rate step]
   adam: defineOp<AdamAttributes>({
     name: 'adam',
     writes: () => [0, 2, 3],
@@ -146,16 +148,16 @@ export const updateOps = {
       scalar(where, 'step', inputs[5], 'int32')
       return inputs[0]
     },
-    samples: [adamSample([7]), adamSample([3, 5], 0.01), adamSample([1031], 0.1), adamSample([0])],
+    samples: [adamSample([7]), adamSample([3, 5], 0.01), adamSample([1031], 0.1), adamSample([1031], 0.1, true), adamSample([0])],
     rejects: [
       {
         inputs: [spec([3]), spec([3]), spec([3]), spec([4]), spec([]), spec([], 'int32')],
-        attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 },
+        attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, epsilonHat: false, weightDecay: 0 },
         message: /one shape/,
       },
       {
         inputs: [spec([3]), spec([3]), spec([3]), spec([3]), spec([]), spec([])],
-        attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, weightDecay: 0 },
+        attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, epsilonHat: false, weightDecay: 0 },
         message: /step must be int32/,
       },
     ],

@@ -25,10 +25,11 @@ export function perGroup(groups: readonly ParameterGroup[]): Optimizer {
     throw new OptionError(
       `perGroup: expected an array of groups, such as [{ parameters: 'bias', optimizer: 'sgd' }, { optimizer: 'adam' }], got ${describe(groups)}.`,
     )
-  const filters = groups.map(({ parameters = /(?:)/ }: ParameterGroup) => parameters)
+  const filters: ParameterFilter[] = []
   const optimizers = groups.map((group, i) => {
     const where = `perGroup: group ${i + 1}`
-    checkOptions(where, group, ['parameters', 'optimizer'])
+    checkOptions(where, group ?? null, ['parameters', 'optimizer'], { params: 'did you mean "parameters"?' })
+    filters.push(group.parameters ?? /(?:)/)
     checkFilter(where, 'parameters', filters[i])
     return optimizerFor(where, group.optimizer)
   })

@@ -146,6 +146,6 @@ export function checkNumber(where: string, name: string, value: unknown, minimum
 }
 
 export function checkRate(where: string, rate: unknown): void {
-  if (typeof rate === 'number' || typeof rate === 'undefined') checkNumber(where, 'learningRate', rate, 0, MAX_FLOAT)
-  else scheduleFor(where, rate as LearningRate)
+  if (typeof rate === 'object' || typeof rate === 'function' || typeof rate === 'string') scheduleFor(where, rate as LearningRate)
+  else checkNumber(where, 'learningRate', rate, 0, MAX_FLOAT)
 }

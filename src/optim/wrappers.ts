@@ -76,11 +76,11 @@ export function joined<T extends { readonly name: string }>(some: readonly T[], 
 
 /** By what gradients are clipped: one of these. */
 export interface ClippingOptions {
-  /** The largest |g| of each element. */
+  /** The largest |g| of each element; default any. */
   readonly value?: number
-  /** The largest L2 norm of the gradient of each parameter. */
+  /** The largest L2 norm of the gradient of each parameter; default any. */
   readonly norm?: number
-  /** The largest L2 norm of the gradients of all parameters together. */
+  /** The largest L2 norm of the gradients of all parameters together; default any. */
   readonly globalNorm?: number
 }
 
@@ -130,6 +130,7 @@ export function clipGradients(optimizer: Optimizer | OptimizerName, options: Cli
   )
 }
 
+/** How many batches make a step. */
 export interface AccumulationOptions {
   /** Batches a step of the optimizer. */
   readonly steps: number
@@ -171,6 +172,7 @@ export function accumulateGradients(optimizer: Optimizer | OptimizerName, option
   })
 }
 
+/** How weights are averaged. */
 export interface AveragingOptions {
   /** How much of the average is kept in each step, 0 … 1; default 0.999. At 1 all steps count alike. */
   readonly decay?: number
@@ -183,8 +185,8 @@ export interface AveragingOptions {
  * 1992; Izmailov et al. 2018, arXiv:1803.05407, SWA).
  *
  * The averages are the model's weights whenever no steps run: for validation, callbacks, early stopping and predictions, and after training. Training
- * itself goes on with its own weights, also in a later `fit` with the same optimizer; but from weights that have been set meanwhile. Another optimizer
- * begins with the averages. Constrained weights are averaged after they have been constrained. It keeps one number for each of a parameter's, and one
+ * itself goes on with its own weights, also in a later `fit` with the same optimizer; but from weights that have been set meanwhile, by `setWeights` or by
+ * early stopping. Another optimizer begins with the averages. Constrained weights are averaged after they have been constrained. It keeps one number for each of a parameter's, and one
  * more while no steps run.
  *
  * @param optimizer What steps: an optimizer or its name.
@@ -209,6 +211,7 @@ export function averageWeights(optimizer: Optimizer | OptimizerName, options: Av
   })
 }
 
+/** How often and how far the slow weights follow the fast ones. */
 export interface LookaheadOptions {
   /** Steps between two updates of the slow weights; default 5. */
   readonly steps?: number
@@ -246,6 +249,7 @@ export function lookahead(optimizer: Optimizer | OptimizerName, options: Lookahe
   })
 }
 
+/** The neighbourhood of the weights. */
 export interface SharpnessOptions {
   /** How far from the weights their neighbourhood goes, ρ; default 0.05. */
   readonly radius?: number
@@ -253,14 +257,14 @@ export interface SharpnessOptions {
   readonly adaptive?: boolean
 }
 
-/** Added to |w| where the neighbourhood goes by it, so that a weight of 0 has one too (Kwon et al. 2021, section 4). */
+/** Added to |w| where the neighbourhood goes by it, so that a weight of 0 has one too: η of Kwon et al. */
 const ADAPTIVE_OFFSET = 0.01
 /** Gradients of less than this joint norm perturb the weights by less than the radius. */
 const SMALLEST_NORM = 1e-12
 
 /**
  * Looks for flat minima: the optimizer inside steps by the gradient at the worst point near the weights, w + e with e = ρ · g / ‖g‖ (Foret et al. 2021,
- * arXiv:2010.01412, equation 2); with `adaptive` e = ρ · T²g / ‖T g‖ where T = |w| + 0.01 (Kwon et al. 2021, arXiv:2102.11600, equation 5; a radius
+ * arXiv:2010.01412, equation 2); with `adaptive` e = ρ · T²g / ‖T g‖ where T = |w| + 0.01 (Kwon et al. 2021, arXiv:2102.11600, algorithm 1; a radius
  * ten times as large is usual). The norm is that of all parameters together. Each step goes through the network twice, with the same dropout; loss and
  * metrics are those of the weights themselves. It keeps two numbers for each of a parameter's.
  *

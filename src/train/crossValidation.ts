@@ -1,9 +1,10 @@
 import { checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
-import { epochHints, type RowSplit } from './epochs.ts'
-import { type FitOptions, fitOptionNames, fitRows, type History } from './fit.ts'
+import type { RowSplit } from './epochs.ts'
+import { type FitOptions, fitRows, type History } from './fit.ts'
 import { Model, type TrainingData } from './model.ts'
-import { type EpochValues, hasWeights, Objective, type Samples } from './objective.ts'
+import { type EpochValues, Objective, type Samples } from './objective.ts'
+import { epochHints, fitOptionNames } from './options.ts'
 
 /** Options of `kFold`. */
 export interface KFoldOptions {
@@ -144,8 +145,7 @@ export async function crossValidate(
     return model
   }
   let model = next(0)
-  const objective = new Objective(where, model, fitOptions, hasWeights(data))
-  const samples = objective.toSamples(where, data)
+  const samples = new Objective(where, model, fitOptions).toSamples(where, data)
   const splits = foldsOf(where, stratified ? labelsOf(where, samples) : samples.count, { folds, repeats, seed })
   const results: { values: EpochValues; history: History }[] = []
   for (const [fold, split] of splits.entries()) {
@@ -162,7 +162,10 @@ export async function crossValidate(
 
 /** The class of each sample: its target, or for targets of several numbers the largest. */
 function labelsOf(where: string, { y, count }: Samples): number[] {
-  if (y.length > 1) throw new OptionError(`${where}: stratified needs a model of one output, this one has ${y.length}.`)
+  if (y.length > 1)
+    throw new OptionError(
+      `${where}: stratified needs a model of one output, this one has ${y.length}; leave it out, or use kFold with labels.`,
+    )
   const [{ values }] = y
   const width = values.length / count
   return Array.from({ length: count }, (_, i) => {

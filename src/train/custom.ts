@@ -14,12 +14,13 @@ import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
 import { batches, SessionCache } from './batches.ts'
-import { Epochs, exclusively, type RunOptions, runOptionNames, type Training } from './epochs.ts'
-import { type History, type Listeners, listenerNames, runEpochs } from './fit.ts'
+import { Epochs, type RunOptions, type Training } from './epochs.ts'
+import { type History, type Listeners, runEpochs } from './fit.ts'
 import { Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
 import type { EpochValues, Measures, Run, Samples } from './objective.ts'
-import { joinedMemory, namesOfLayers, Trainer } from './trainer.ts'
+import { listenerNames, runOptionNames } from './options.ts'
+import { exclusively, joinedMemory, namesOfLayers, Trainer } from './trainer.ts'
 
 /** A loss, and the parameters that are changed to make it small. */
 export interface MinimizeOptions {

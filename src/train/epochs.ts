@@ -1,8 +1,9 @@
 import type { Rows } from '../data/rows.ts'
-import { AbortError, checkCount, checkSignal, DataError, describe, type Hints, OptionError } from '../errors.ts'
+import { AbortError, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
+import type { MixupOptions } from '../nn/mixup.ts'
 import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import { isFullBatch, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
@@ -15,6 +16,7 @@ import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import { FullBatchTrainer } from './fullBatch.ts'
 import { stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
+import { validationName } from './names.ts'
 import {
   type EpochValues,
   hasWeights,
@@ -25,7 +27,7 @@ import {
   type Run,
   type Samples,
 } from './objective.ts'
-import { Trainer } from './trainer.ts'
+import { exclusively, Trainer } from './trainer.ts'
 import type { ClassWeights } from './weights.ts'
 
 /** How epochs go, whatever is trained. */
@@ -41,7 +43,7 @@ export interface RunOptions<Data = TrainingData> {
   readonly batchSize?: number
   /** Measured after each epoch. */
   readonly validationData?: Data
-  /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1. */
+  /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1, default 0. */
   readonly validationSplit?: number
   /** Whether each epoch goes through the samples in a new order; default true. */
   readonly shuffle?: boolean
@@ -58,8 +60,11 @@ export interface EpochOptions extends ObjectiveOptions, RunOptions {
    * outputs by output name. Default 1.
    */
   readonly classWeights?: PerOutput<ClassWeights>
+  /** Trains on weighted means of two samples of a batch, with their targets' losses weighted alike; metrics of training are of the mixed inputs. Default: none. */
+  readonly mixup?: MixupOptions
 }
 
+/** How far a run is. */
 export interface Progress {
   /** From 0. */
   readonly epoch: number
@@ -78,23 +83,6 @@ const MILLISECONDS_TOGETHER = 10
 /** Of the orders of epochs that are run together. */
 const MOST_ROWS_TOGETHER = 1 << 20
 
-export const runOptionNames = ['epochs', 'initialEpoch', 'batchSize', 'validationData', 'validationSplit', 'shuffle', 'signal']
-
-export const epochOptionNames = ['loss', 'metrics', 'lossWeights', 'optimizer', 'classWeights', ...runOptionNames]
-
-const ofModel = 'it is an option of sequential and model.'
-const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
-
-/** Options that belong elsewhere. */
-export const epochHints: Hints = {
-  sampleWeights: 'it goes beside the data: { x, y, sampleWeights }.',
-  seed: ofModel,
-  executor: ofModel,
-  threads: ofModel,
-  learningRate: ofOptimizer,
-  lr: ofOptimizer,
-}
-
 /** What epochs are made of: data that become samples, steps over them, and what these measure. */
 export interface Training<Data = TrainingData> {
   /** Held while steps run. The seed of the first decides the order of samples. */
@@ -112,10 +100,10 @@ const trainers = new WeakMap<Model, { readonly trainer: Trainer | FullBatchTrain
 
 /** One model and its objective. If the model was last trained with the same optimizer object, its moments carry on. */
 export function trainingOf(where: string, model: Model, data: TrainingData, options: EpochOptions): Training {
-  const { optimizer: choice = 'adam', classWeights, validationData } = options
+  const { optimizer: choice = 'adam', classWeights, mixup, validationData } = options
   const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
   const optimizer = isFullBatch(choice) ? choice : optimizerFor(where, choice)
-  const objective = new Objective(where, model, options, weighted)
+  const objective = new Objective(where, model, options, { weighted, mixup })
   const last = trainers.get(model)
   const previous = last?.generation === model.generation ? last.trainer : undefined
   const trainer = isFullBatch(optimizer)
@@ -145,10 +133,10 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   readonly stepsPerEpoch: number
   private readonly training: Training<Data>
   private readonly batchSize: number
+  /** Of each learning rate of the optimizers, and whether it is the same number in all steps. */
   private readonly schedules: readonly Schedule[]
   private readonly extent: ScheduleRun
-  /** Whether each rate is one number for all steps. */
-  private readonly constantRates: boolean
+  private readonly constantRates: readonly boolean[]
   private scale = 1
   private latestStep: number
   private readonly shuffle: boolean
@@ -194,7 +182,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     this.epochs = epochs
     this.initialEpoch = initialEpoch
     this.shuffle = shuffle
-    this.constantRates = trainer.learningRates.every((rate) => typeof rate === 'number')
+    this.constantRates = trainer.learningRates.map((rate) => typeof rate === 'number')
     this.schedules = trainer.learningRates.map((rate) => scheduleFor(where, rate))
     const samples = measures.toSamples(where, data)
     this.samples = training.adjust?.(samples) ?? samples
@@ -297,8 +285,10 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       const session = trainer.session(batchSize)
       const stepsBefore = before
       let reported = 0
-      const stepRates = rates?.map((each) => each.subarray(stepsBefore, stepsBefore + steps))
-      const rateFeeds = stepRates === undefined ? [] : trainer.feedLearningRates(session.plan, stepRates)
+      const rateFeeds = trainer.feedLearningRates(
+        session.plan,
+        rates.map((each) => each?.subarray(stepsBefore, stepsBefore + steps) ?? null),
+      )
       const report = (first: number, losses: Float32Array) => {
         if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
@@ -320,7 +310,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
       this.latestStep = firstStep + Math.max(0, before - 1)
-      if (result.stopped === 'nonFinite') throw trainer.nonFinite(session, firstStep + before)
+      if (result.stopped === 'nonFinite') throw await trainer.nonFinite(session, firstStep + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
           `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
@@ -357,19 +347,18 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     return this.validation === null ? null : this.training.measures.measure(this.validation, EVALUATION_BATCH, signal)
   }
 
-  /** For each learning rate that of each step of `count` epochs; null if all are one number, which has then been set. */
-  private async ratesOf(trainer: Trainer, epoch: number, count: number): Promise<readonly Float32Array[] | null> {
+  /** Sets the learning rates of `count` epochs; for one that changes, gives the rate of each step. */
+  private async ratesOf(trainer: Trainer, epoch: number, count: number): Promise<readonly (Float32Array | null)[]> {
     const first = epoch * this.stepsPerEpoch
-    if (this.constantRates) {
-      trainer.setLearningRates(this.schedules.map((schedule) => this.rateOf(schedule, first)))
-      return null
-    }
-    const rates = this.schedules.map(() => new Float32Array(count * this.stepsPerEpoch))
+    trainer.setLearningRates(this.schedules.map((schedule) => this.rateOf(schedule, first)))
     const pace = new Pace()
-    for (const [k, schedule] of this.schedules.entries()) {
-      for (let i = 0; i < rates[k].length; i++) {
-        rates[k][i] = this.rateOf(schedule, first + i)
-        if (i % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
+    const rates: (Float32Array | null)[] = []
+    for (const [i, schedule] of this.schedules.entries()) {
+      const each = this.constantRates[i] ? null : new Float32Array(count * this.stepsPerEpoch)
+      rates.push(each)
+      for (let step = 0; each !== null && step < each.length; step++) {
+        each[step] = this.rateOf(schedule, first + step)
+        if (step % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
       }
     }
     return rates
@@ -439,11 +428,6 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   }
 }
 
-/** Runs work when nothing else reads or writes the variables of the models. */
-export function exclusively<T>(models: readonly Model[], work: () => Promise<T>): Promise<T> {
-  return models.reduceRight((inner, model) => () => model.exclusive(inner), work)()
-}
-
 /** How many samples are measured at a time where a step needs them all. */
 function batchOf(
   where: string,
@@ -465,11 +449,6 @@ function partOf({ batchSize, completed, records }: Run, i: number, count: number
   const part = (values: Records[string]) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)
   const parts = Object.fromEntries(Object.entries(records).map(([name, values]) => [name, part(values)]))
   return { batchSize, completed: completed / count, records: parts }
-}
-
-/** `loss` gives `validationLoss`. */
-export function validationName(name: string): string {
-  return `validation${name[0].toUpperCase()}${name.slice(1)}`
 }
 
 function splitRows(where: string, seed: number, count: number, split: number): RowSplit {

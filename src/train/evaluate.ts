@@ -19,6 +19,6 @@ export async function evaluate(model: Model, data: TrainingData, options: Evalua
   const { batchSize = EVALUATION_BATCH, signal } = options
   checkCount('evaluate', 'batchSize', batchSize)
   checkSignal('evaluate', signal)
-  const objective = new Objective('evaluate', model, options, hasWeights(data))
+  const objective = new Objective('evaluate', model, options, { weighted: hasWeights(data) })
   return objective.measure(objective.toSamples('evaluate', data), batchSize, signal)
 }

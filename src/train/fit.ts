@@ -2,18 +2,10 @@ import { checkOptions, describe, OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
 import { type EarlyStopping, earlyStopping } from './callbacks/bestWeights.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
-import {
-  type EpochOptions,
-  Epochs,
-  epochHints,
-  epochOptionNames,
-  type Progress,
-  type RowSplit,
-  type RunOptions,
-  trainingOf,
-} from './epochs.ts'
+import { type EpochOptions, Epochs, type Progress, type RowSplit, type RunOptions, trainingOf } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
+import { epochHints, fitOptionNames } from './options.ts'
 
 /** Options of `fit`. */
 export interface FitOptions extends EpochOptions, Listeners {}
@@ -46,10 +38,6 @@ export interface History {
   /** With `profile`: where the time of a step went. Of full batches, without a smaller last one and without validation. */
   readonly profile?: Profile
 }
-
-export const listenerNames = ['earlyStopping', 'callbacks', 'profile', 'onProgress', 'onEpochEnd']
-
-export const fitOptionNames = [...epochOptionNames, ...listenerNames]
 
 export async function fit(model: Model, data: TrainingData, options: FitOptions): Promise<History> {
   if (options === undefined) throw new OptionError('fit: options are required, at least { loss }.')

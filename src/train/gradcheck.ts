@@ -127,7 +127,7 @@ interface Checked {
 
 function checkedModel(subject: Model, sample: TrainingData, { loss, lossWeights }: GradcheckOptions): Checked {
   if (loss === undefined) throw new OptionError('gradcheck: for a model, option "loss" is required.')
-  const objective = new Objective('gradcheck', subject, { loss, lossWeights }, hasWeights(sample))
+  const objective = new Objective('gradcheck', subject, { loss, lossWeights }, { weighted: hasWeights(sample) })
   const samples = objective.toSamples('gradcheck', sample)
   const feeds = objective.feeds(samples)
   const checked = prepare(objective.total, subject.parameters, subject.variables, objective.inputs(), samples.count, subject)

@@ -125,10 +125,12 @@ export class Minimization {
         step: own.steps.variable,
         counters: Object.fromEntries(own.counters.map(({ variable: counter, name }) => [name, counter])),
         gradientsAt: (moved: readonly Tensor[]) => {
+          // What the values are made of depends on the parameters too, and is no part of the loss there.
+          const values = moved.map(stopGradient)
           // What the step has changed already stays as it is.
           const fixed = [...updated.values()].map((result): [Tensor, Tensor] => [result, result])
-          const [there] = substitute([total], new Map([...fixed, ...read.map((tensor, i): [Tensor, Tensor] => [tensor, moved[i]])]))
-          const found = gradients(there, moved)
+          const [there] = substitute([total], new Map([...fixed, ...read.map((tensor, i): [Tensor, Tensor] => [tensor, values[i]])]))
+          const found = gradients(there, values)
           checks.push(checkFinite(found))
           return found
         },

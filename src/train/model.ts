@@ -229,7 +229,8 @@ export class Model {
   }
 
   /**
-   * Keeps parameters as they are in the training runs that follow: no gradient is computed for them, and no optimizer touches them.
+   * Keeps parameters as they are in the training runs that follow: no gradient is computed for them, and no optimizer touches them. What an
+   * optimizer remembers for the others carries on; it begins anew when parameters it did not train in the last run are trained again.
    *
    * @param filter A layer's name, a parameter's, a pattern, a function of { name, shape }, or several of these; default all.
    * @throws OptionError when no parameter is chosen.

@@ -80,3 +80,8 @@ export function numbersByName(
   }
   return given
 }
+
+/** `loss` gives `validationLoss`. */
+export function validationName(name: string): string {
+  return `validation${name[0].toUpperCase()}${name.slice(1)}`
+}

@@ -6,9 +6,11 @@ import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Spec, Tensor, within } from '../graph/tensor.ts'
 import { isLoss, type Loss, type LossChoice, lossFor } from '../nn/losses.ts'
 import { type BatchStatistics, type Metric, type MetricName, metricFor } from '../nn/metrics.ts'
+import { type Mixture, type MixupOptions, mixture } from '../nn/mixup.ts'
 import { penalties, withoutPenalty } from '../nn/regularizers.ts'
 import { add, divide, greater, multiply, where } from '../ops/elementwise.ts'
 import { mean, sum } from '../ops/reduce.ts'
+import { flip } from '../ops/shape.ts'
 import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { batches, SessionCache } from './batches.ts'
@@ -30,6 +32,13 @@ export interface ObjectiveOptions {
   readonly lossWeights?: readonly number[] | Readonly<Record<string, number>>
   /** What else to report, for a model of several outputs of each of them or by output name; default none. */
   readonly metrics?: MetricNames | Readonly<Record<string, MetricNames>>
+}
+
+/** How samples are treated while training. */
+export interface SampleTreatment {
+  /** Whether samples have weights. */
+  readonly weighted?: boolean
+  readonly mixup?: MixupOptions
 }
 
 type MetricNames = readonly (MetricName | Metric)[]
@@ -126,8 +135,7 @@ export class Objective implements Measures<TrainingData> {
   private readonly statistics: Readonly<Record<string, Tensor>>
   private readonly sessions: SessionCache
 
-  /** @param weighted Whether samples have weights. */
-  constructor(where: string, model: Model, options: ObjectiveOptions, weighted = false) {
+  constructor(where: string, model: Model, options: ObjectiveOptions, { weighted = false, mixup }: SampleTreatment = {}) {
     const { loss, lossWeights, metrics = [] } = options
     const outputs = model.outputNames
     this.model = model
@@ -142,10 +150,11 @@ export class Objective implements Measures<TrainingData> {
     const taken = [...model.inputNames]
     const scope = { kind: 'loss' }
     const built = within(scope, 'forward', () => {
+      const mixed = mixup === undefined ? null : mixture(where, mixup, model.inputs, model.outputs)
       const parts = outputs.map((output, i) =>
-        makePart(where, model, i, lossFor(inOutput(where, model, output), choices[i]), factors[i], weighted, taken),
+        makePart(where, model, i, lossFor(inOutput(where, model, output), choices[i]), factors[i], { weighted, taken, mixed }),
       )
-      const added = penalties(where, model.outputs)
+      const added = penalties(where, mixed?.outputs ?? model.outputs)
       const losses = parts.map(batchLoss)
       const total = added.reduce((sum, penalty) => add(sum, penalty), weightedSum(losses, factors))
       return { parts, penalties: added, losses, total }
@@ -358,9 +367,16 @@ function inOutput(where: string, model: Model, output: string): string {
 }
 
 /** The target, the weights and the losses of samples of one output. */
-function makePart(outer: string, model: Model, i: number, loss: Loss, factor: number, weighted: boolean, taken: string[]): Part {
+function makePart(
+  outer: string,
+  model: Model,
+  i: number,
+  loss: Loss,
+  factor: number,
+  { weighted, taken, mixed }: { readonly weighted: boolean; readonly taken: string[]; readonly mixed: Mixture | null },
+): Part {
   const output = model.outputNames[i]
-  const prediction = model.outputs[i]
+  const prediction = (mixed?.outputs ?? model.outputs)[i]
   const where = inOutput(outer, model, output)
   if (typeof factor !== 'number' || !(factor >= 0 && factor < Number.POSITIVE_INFINITY))
     throw new OptionError(`${where}: lossWeights must be finite numbers of at least 0, got ${describe(factor)}.`)
@@ -373,14 +389,22 @@ function makePart(outer: string, model: Model, i: number, loss: Loss, factor: nu
   }
   const target = extra('target', loss.target(prediction))
   const weights = weighted ? extra('sampleWeights', { shape: [batch], dtype: 'float32' }) : null
-  const unweighted = loss.compute(prediction, target.tensor)
-  if (!sameShape(unweighted.shape, [batch]))
-    throw new OptionError(
-      `${where}: the loss must give one number a sample, shape [batch], got ${formatShape(unweighted.shape)}; reduce the other axes with mean(x, { axes: [1] }).`,
-    )
-  const losses = weights === null ? unweighted : multiply(weights.tensor, unweighted)
-  const count = loss.reduction === 'mean' && loss.counts !== undefined ? sum(loss.counts(prediction, target.tensor)) : null
-  return { output, prediction, loss, factor, target, weights, losses, count }
+  const judged = (target: Tensor, weights: Tensor | undefined) => {
+    const unweighted = loss.compute(prediction, target)
+    if (!sameShape(unweighted.shape, [batch]))
+      throw new OptionError(
+        `${where}: the loss must give one number a sample, shape [batch], got ${formatShape(unweighted.shape)}; reduce the other axes with mean(x, { axes: [1] }).`,
+      )
+    const losses = weights === undefined ? unweighted : multiply(weights, unweighted)
+    return { losses, counts: loss.reduction === 'mean' ? loss.counts?.(prediction, target) : undefined }
+  }
+  let { losses, counts } = judged(target.tensor, weights?.tensor)
+  if (mixed !== null) {
+    const partners = judged(flip(target.tensor, [0]), weights === null ? undefined : flip(weights.tensor, [0]))
+    losses = mixed.blend(losses, partners.losses)
+    if (counts !== undefined) counts = mixed.blend(counts, partners.counts as Tensor)
+  }
+  return { output, prediction, loss, factor, target, weights, losses, count: counts === undefined ? null : sum(counts) }
 }
 
 /** Refuses a model that ends in an activation which the loss applies itself. */

@@ -91,12 +91,12 @@ export class Trainer {
     })
   }
 
-  /** The rates of each step, for a run of them: for each learning rate that the plan reads. */
-  feedLearningRates(plan: Plan, rates: readonly Float32Array[]): Feed[] {
-    return this.rateVariables.flatMap((variable, i) => {
-      const place = this.layout.place(variable)
+  /** Feeds each learning rate whose steps are given, unless the plan does not read it. */
+  feedLearningRates(plan: Plan, rates: readonly (Float32Array | null)[]): Feed[] {
+    return rates.flatMap((values, i): Feed[] => {
+      const place = this.layout.place(this.rateVariables[i])
       const input = plan.tensors.findIndex(({ block, offset }) => block === place?.block && offset === place.offset)
-      return input < 0 ? [] : [{ input, values: rates[i], pace: 'step' as const }]
+      return values === null || input < 0 ? [] : [{ input, values, pace: 'step' }]
     })
   }
 
@@ -159,12 +159,22 @@ export class Trainer {
   }
 
   /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
-  nonFinite(session: Session, step: number): NonFiniteError {
-    this.takePlaces()
-    const error = nonFiniteError(session, step)
-    this.standIn()
-    return error
+  nonFinite(session: Session, step: number): Promise<NonFiniteError> {
+    return exclusively([...this.step.models.values()], async () => {
+      this.takePlaces()
+      try {
+        const several = this.step.minimizations.length > 1
+        return nonFiniteError(session, step, several ? 'What the minimizations before it did in this step is done' : undefined)
+      } finally {
+        this.standIn()
+      }
+    })
   }
+}
+
+/** Runs work when nothing else reads or writes the variables of the models. */
+export function exclusively<T>(models: readonly Model[], work: () => Promise<T>): Promise<T> {
+  return models.reduceRight((inner, model) => () => model.exclusive(inner), work)()
 }
 
 function sameBits(a: Float32Array, b: Float32Array): boolean {
@@ -183,12 +193,12 @@ export function namesOfLayers(models: ReadonlyMap<string, Model>): ReadonlyMap<S
 }
 
 /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
-export function nonFiniteError(session: Session, step: number): NonFiniteError {
+export function nonFiniteError(session: Session, step: number, kept = 'The parameters are those before this step'): NonFiniteError {
   const origin = findNonFinite(session, step)
   const where = origin.layer === null ? '' : ` of layer "${origin.layer}"`
   const begin =
     origin.instruction === null
       ? `The training step ${step} met ${origin.value}, which could not be traced`
       : `${origin.value} began in step ${step} at instruction${where}: ${origin.instruction}`
-  return new NonFiniteError(`${begin}. The parameters are those before this step. Try a lower learning rate, or scale the data.`, origin)
+  return new NonFiniteError(`${begin}. ${kept}. Try a lower learning rate, or scale the data.`, origin)
 }

@@ -2,6 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import {
   adam,
+  add,
+  assignAll,
   type Callback,
   callbacks,
   constantOf,
@@ -11,10 +13,13 @@ import {
   input,
   type LearningRate,
   type Model,
+  multiply,
+  type Optimizer,
   type StepGroup,
   schedules,
   sequential,
   sgd,
+  subtract,
   type TrainEnd,
   type TrainingRun,
 } from '../../src/index.ts'
@@ -92,6 +97,19 @@ describe.each(executors)('on the %s executor', (executor) => {
           schedules.perStep((step) => powers[step]),
         ),
       ).toEqual([1, 0.5])
+    })
+
+    it('may be several, each with its own schedule', async () => {
+      const net = line()
+      const both: Optimizer = {
+        name: 'both',
+        learningRates: [8, schedules.perStep((step) => powers[step])],
+        update: ({ parameters, learningRates: [a, b] }) => ({
+          parameters: parameters.map(({ value, gradient }) => assignAll([value], [subtract(value, multiply(add(a, b), gradient))])),
+        }),
+      }
+      await net.fit(ones(3), { loss: sumLoss, optimizer: both, batchSize: 1 })
+      expect(net.weights().p.data[0]).toBe(-(3 * 8 + 1 + 0.5 + 0.25))
     })
 
     it('is told callbacks: that of the latest step', async () => {

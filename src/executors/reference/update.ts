@@ -34,16 +34,18 @@ const sgd: Kernel<SgdAttributes> = (inputs, [parameter], { momentum, nesterov, w
 }
 
 /** See ops/update.ts for the equations. */
-const adam: Kernel<AdamAttributes> = ([parameter, gradient, mean, square, rateView, step], _, { beta1, beta2, epsilon, weightDecay }) => {
+const adam: Kernel<AdamAttributes> = ([parameter, gradient, mean, square, rateView, step], _, attributes) => {
+  const { beta1, beta2, epsilon, epsilonHat, weightDecay } = attributes
   const [p, g, m, v] = [parameter.values, gradient.values, mean.values, square.values]
   const rate = rateView.values[0]
   const t = step.values[0] + 1
   const correction1 = 1 - beta1 ** t
   const correction2 = 1 - beta2 ** t
+  const addend = epsilonHat ? epsilon / Math.sqrt(correction2) : epsilon
   for (let i = 0; i < p.length; i++) {
     m[i] = withoutRemnant(m[i] + (1 - beta1) * (g[i] - m[i]))
     v[i] = withoutRemnant(v[i] + (1 - beta2) * (g[i] * g[i] - v[i]))
-    p[i] -= rate * weightDecay * p[i] + (rate * (m[i] / correction1)) / (Math.sqrt(v[i] / correction2) + epsilon)
+    p[i] -= rate * weightDecay * p[i] + (rate * (m[i] / correction1)) / (Math.sqrt(v[i] / correction2) + addend)
   }
 }
 

@@ -15,15 +15,15 @@ export interface TrainingRun {
   readonly stepsPerEpoch: number
   /** The names of what an epoch measures: `loss`, the metrics, and with validation `validationLoss` and so on. */
   readonly valueNames: readonly string[]
-  /** The learning rate of the latest step (before the first: of that), the scale included. */
+  /** The learning rate of the latest step (before the first: of that), the scale included; the first if the optimizer has several. */
   readonly learningRate: number
-  /** What the learning rate of every step to come is multiplied by: 1 at the beginning. May be set; while steps run, it is for the epoch after. */
+  /** What the learning rates of every step to come are multiplied by: 1 at the beginning. May be set; while steps run, it is for the epoch after. */
   learningRateScale: number
   /** Whether less or more of a value is better: the `mode` of its metric, else "min". */
   modeOf(value: string): 'min' | 'max'
   /** The parameters that are trained, by name: the memory itself, to be read between epochs. */
   parameters(): Record<string, Float32Array>
-  /** The latest step's gradient of each parameter, by the parameter's name: the memory itself, to be read between epochs. */
+  /** The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, to be read between epochs. */
   latestGradients(): Record<string, Float32Array>
   /** Ends the run after the epoch in progress. */
   stop(): void

@@ -1,6 +1,6 @@
 import { checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
 import { metricNames } from '../../nn/metrics.ts'
-import { validationName } from '../epochs.ts'
+import { validationName } from '../names.ts'
 import type { EpochValues } from '../objective.ts'
 import type { TrainingRun } from './callback.ts'
 

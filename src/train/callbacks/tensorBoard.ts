@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { checkOptions, describe, OptionError } from '../../errors.ts'
-import { validationName } from '../epochs.ts'
+import { validationName } from '../names.ts'
 import { type Callback, forOneRun, type TrainingRun } from './callback.ts'
 import type { EventFile, SummaryValue } from './events.ts'
 import { checkPath } from './logFile.ts'

@@ -1,0 +1,23 @@
+/** The names of options, and hints at those that belong elsewhere. Apart from what uses them, because those files import each other in a circle. */
+import type { Hints } from '../errors.ts'
+
+export const runOptionNames = ['epochs', 'initialEpoch', 'batchSize', 'validationData', 'validationSplit', 'shuffle', 'signal']
+
+export const epochOptionNames = ['loss', 'metrics', 'lossWeights', 'optimizer', 'classWeights', 'mixup', ...runOptionNames]
+
+export const listenerNames = ['earlyStopping', 'callbacks', 'profile', 'onProgress', 'onEpochEnd']
+
+const ofModel = 'it is an option of sequential and model.'
+const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
+
+/** Options that belong elsewhere. */
+export const epochHints: Hints = {
+  sampleWeights: 'it goes beside the data: { x, y, sampleWeights }.',
+  seed: ofModel,
+  executor: ofModel,
+  threads: ofModel,
+  learningRate: ofOptimizer,
+  lr: ofOptimizer,
+}
+
+export const fitOptionNames = [...epochOptionNames, ...listenerNames]
