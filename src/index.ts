@@ -180,8 +180,10 @@ export {
   rmsprop,
 } from './optim/adaptive.ts'
 export type { WeightDecay } from './optim/formulas.ts'
+export type { Evaluation, FullBatchOptimizer, Minimizer, Vector } from './optim/fullBatch.ts'
 export { type ParameterGroup, perGroup } from './optim/groups.ts'
 export { type AdafactorOptions, adafactor, lamb } from './optim/layerwise.ts'
+export { type LbfgsOptions, lbfgs } from './optim/lbfgs.ts'
 export {
   type Counter,
   type Optimizer,
@@ -245,9 +247,17 @@ export {
   type KFoldOptions,
   kFold,
 } from './train/crossValidation.ts'
-export type { EpochOptions, Progress } from './train/epochs.ts'
+export {
+  type CustomData,
+  type CustomFitOptions,
+  CustomTraining,
+  type CustomTrainingOptions,
+  customTraining,
+  type MinimizeOptions,
+} from './train/custom.ts'
+export type { EpochOptions, Progress, RunOptions } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
-export type { FitOptions, History } from './train/fit.ts'
+export type { FitOptions, History, Listeners } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
 export {
   type Features,

@@ -51,6 +51,18 @@ export class Arena {
     return new Arena(precision, regions)
   }
 
+  /** The blocks of several arenas, each with what stands in front of its name. They are shared, not copied. */
+  static join(arenas: Iterable<readonly [prefix: string, arena: Arena]>): Arena {
+    const parts = [...arenas]
+    const regions = parts.flatMap(([prefix, { regions }]) => [...regions].map(([name, region]) => [prefix + name, region] as const))
+    const [[, { precision }]] = parts
+    assert(
+      parts.every(([, arena]) => arena.precision === precision) && new Set(regions.map(([name]) => name)).size === regions.length,
+      'Arenas that are joined must have one precision and blocks of different names.',
+    )
+    return new Arena(precision, new Map(regions))
+  }
+
   has(block: string): boolean {
     return this.regions.has(block)
   }

@@ -2,6 +2,7 @@
 import { OptionError, unknownName } from '../errors.ts'
 import { adam, adamax, adamW, nadam, radam } from './adam.ts'
 import { adadelta, adagrad, ftrl, rmsprop } from './adaptive.ts'
+import type { FullBatchOptimizer } from './fullBatch.ts'
 import { adafactor, lamb } from './layerwise.ts'
 import type { Optimizer } from './optimizer.ts'
 import { sgd } from './sgd.ts'
@@ -12,8 +13,17 @@ const named = { adadelta, adafactor, adagrad, adam, adamax, adamW, ftrl, lamb, l
 /** The name of an optimizer, which stands for it with its defaults. */
 export type OptimizerName = keyof typeof named
 
+/** Whether an optimizer takes each step from all data. */
+export function isFullBatch(choice: unknown): choice is FullBatchOptimizer {
+  return typeof choice === 'object' && choice !== null && 'begin' in choice && typeof choice.begin === 'function'
+}
+
 /** An optimizer by name with its defaults, or one made with options. */
 export function optimizerFor(where: string, choice: OptimizerName | Optimizer): Optimizer {
+  if (isFullBatch(choice))
+    throw new OptionError(
+      `${where}: ${choice.name} takes each step from all data at once, so nothing can be around it or beside it; give it to fit or train as it is.`,
+    )
   if (typeof choice === 'object' && choice !== null) {
     if (typeof choice.update === 'function' && Array.isArray(choice.learningRates)) return choice
     throw new OptionError(

@@ -18,9 +18,21 @@ export class VariableLayout {
   private readonly places = new Map<Tensor, Place>()
   readonly blocks: Readonly<Record<string, number>>
 
-  /** @param variables In order; with the full names (`dense_1.kernel`). */
-  constructor(variables: readonly { readonly variable: Tensor; readonly name: string }[]) {
+  /**
+   * @param variables In order; with the full names (`dense_1.kernel`).
+   * @param around Layouts to be part of this one, with what stands in front of their blocks and names. Of a variable that lies in several of them
+   *   the first place counts.
+   */
+  constructor(
+    variables: readonly { readonly variable: Tensor; readonly name: string }[],
+    around: Iterable<readonly [prefix: string, layout: VariableLayout]> = [],
+  ) {
     const blocks: Record<string, number> = {}
+    for (const [prefix, layout] of around) {
+      for (const [variable, { block, offset, name }] of layout.places)
+        if (!this.places.has(variable)) this.places.set(variable, { block: prefix + block, offset, name: prefix + name })
+      for (const [block, bytes] of Object.entries(layout.blocks)) blocks[prefix + block] = bytes
+    }
     for (const { variable, name } of variables) {
       if (this.places.has(variable)) continue
       const { block, shape } = variable.attributes as VariableAttributes

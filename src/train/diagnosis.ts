@@ -1,6 +1,7 @@
 import type { NonFiniteOrigin } from '../errors.ts'
 import type { Values } from '../executors/arena.ts'
 import type { Session } from '../executors/executor.ts'
+import { type PlanTensor, WORKSPACE } from '../plan/plan.ts'
 import { printInstruction } from '../plan/print.ts'
 
 /**
@@ -13,7 +14,7 @@ export function findNonFinite(session: Session, step: number): NonFiniteOrigin {
   for (const instruction of plan.instructions) {
     for (const input of instruction.inputs) {
       const tensor = plan.tensors[input]
-      const value = tensor.block === 'parameters' ? firstNonFinite(arena.view(tensor)) : null
+      const value = tensor.block.endsWith('parameters') ? firstNonFinite(arena.view(tensor)) : null
       if (value !== null)
         return {
           step,
@@ -31,7 +32,9 @@ export function findNonFinite(session: Session, step: number): NonFiniteOrigin {
 function firstOrigin(session: Session, step: number, end: number): NonFiniteOrigin | null {
   const { plan, arena } = session
   for (const [i, instruction] of plan.instructions.slice(0, end).entries()) {
-    session.execute(i, i + 1)
+    // NOTE: a second time an update would change what it has changed already; what it has written then is looked at as it is.
+    const again = instruction.outputs.every((output) => isTemporary(plan.tensors[output]))
+    if (again) session.execute(i, i + 1)
     for (const output of instruction.outputs) {
       const value = firstNonFinite(arena.view(plan.tensors[output]))
       if (value !== null) return { step, instruction: printInstruction(plan, instruction), layer: instruction.layer, value }
@@ -64,4 +67,9 @@ function firstNonFinite(values: Values): 'NaN' | 'Infinity' | null {
     if (!Number.isFinite(value)) return 'Infinity'
   }
   return null
+}
+
+/** Whether a tensor is made anew in each step: no parameter, nothing an optimizer remembers. */
+function isTemporary({ block }: PlanTensor): boolean {
+  return block === WORKSPACE || block === 'gradients'
 }

@@ -4,32 +4,34 @@ import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import type { MixupOptions } from '../nn/mixup.ts'
+import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
-import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import { isFullBatch, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
 import { checkedRate, scheduleFor } from '../optim/schedules.ts'
+import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
+import { FullBatchTrainer } from './fullBatch.ts'
+import { stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
 import {
   type EpochValues,
   hasWeights,
+  type Measures,
   Objective,
   type ObjectiveOptions,
   type PerOutput,
   type Run,
   type Samples,
-  type SampleTreatment,
 } from './objective.ts'
-import { Pace } from './pace.ts'
-import { Trainer } from './trainer.ts'
+import { exclusively, Trainer } from './trainer.ts'
 import type { ClassWeights } from './weights.ts'
 
-export interface EpochOptions extends ObjectiveOptions {
-  /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
-  readonly optimizer?: Optimizer | OptimizerName
+/** How epochs go, whatever is trained. */
+export interface RunOptions<Data = TrainingData> {
   /** Times through the data, those before `initialEpoch` included; default 1. */
   readonly epochs?: number
   /**
@@ -37,12 +39,22 @@ export interface EpochOptions extends ObjectiveOptions {
    * epochs that come now; default 0.
    */
   readonly initialEpoch?: number
-  /** Samples a step; default 32. The last batch of an epoch may be smaller. */
+  /** Samples a step; default 32. The last batch of an epoch may be smaller. For `lbfgs` how many are measured at a time; default 256, or all where masks or a sum ask for it. */
   readonly batchSize?: number
   /** Measured after each epoch. */
-  readonly validationData?: TrainingData
+  readonly validationData?: Data
   /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1, default 0. */
   readonly validationSplit?: number
+  /** Whether each epoch goes through the samples in a new order; default true. */
+  readonly shuffle?: boolean
+  /** Stops the run within one step. */
+  readonly signal?: AbortSignal
+}
+
+/** Options of training one model for one objective. */
+export interface EpochOptions extends ObjectiveOptions, RunOptions {
+  /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
+  readonly optimizer?: Optimizer | FullBatchOptimizer | OptimizerName
   /**
    * By what the loss of each training sample of a class is multiplied, besides its own weight: one number a class, or by class number, { 1: 5 }; for several
    * outputs by output name. Default 1.
@@ -50,10 +62,6 @@ export interface EpochOptions extends ObjectiveOptions {
   readonly classWeights?: PerOutput<ClassWeights>
   /** Trains on weighted means of two samples of a batch, with their targets' losses weighted alike; metrics of training are of the mixed inputs. Default: none. */
   readonly mixup?: MixupOptions
-  /** Whether each epoch goes through the samples in a new order; default true. */
-  readonly shuffle?: boolean
-  /** Stops the run within one step. */
-  readonly signal?: AbortSignal
 }
 
 /** How far a run is. */
@@ -75,8 +83,41 @@ const MILLISECONDS_TOGETHER = 10
 /** Of the orders of epochs that are run together. */
 const MOST_ROWS_TOGETHER = 1 << 20
 
+/** What epochs are made of: data that become samples, steps over them, and what these measure. */
+export interface Training<Data = TrainingData> {
+  /** Held while steps run. The seed of the first decides the order of samples. */
+  readonly models: readonly Model[]
+  readonly measures: Measures<Data>
+  readonly trainer: Trainer | FullBatchTrainer
+  /** What samples of training data are made; default: as they are. */
+  adjust?(samples: Samples): Samples
+  /** Called when everything has been checked, and the run begins. */
+  begin?(): void
+}
+
 /** The trainer of each model's last run, and which weights it belongs to. */
-const trainers = new WeakMap<Model, { readonly trainer: Trainer; readonly generation: number }>()
+const trainers = new WeakMap<Model, { readonly trainer: Trainer | FullBatchTrainer; readonly generation: number }>()
+
+/** One model and its objective. If the model was last trained with the same optimizer object, its moments carry on. */
+export function trainingOf(where: string, model: Model, data: TrainingData, options: EpochOptions): Training {
+  const { optimizer: choice = 'adam', classWeights, mixup, validationData } = options
+  const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
+  const optimizer = isFullBatch(choice) ? choice : optimizerFor(where, choice)
+  const objective = new Objective(where, model, options, { weighted, mixup })
+  const last = trainers.get(model)
+  const previous = last?.generation === model.generation ? last.trainer : undefined
+  const trainer = isFullBatch(optimizer)
+    ? new FullBatchTrainer(where, model, objective, optimizer, previous instanceof FullBatchTrainer ? previous : undefined)
+    : new Trainer(stepOf(model, objective, optimizer), previous instanceof Trainer ? previous : undefined)
+  return {
+    models: [model],
+    measures: objective,
+    trainer,
+    adjust: (samples) => (classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)),
+    // A call that is refused does not cost the optimizer of the run before its moments.
+    begin: () => trainers.set(model, { trainer, generation: model.generation }),
+  }
+}
 
 /** Which rows to train on, and which to hold out: both ascending. */
 export interface RowSplit {
@@ -84,18 +125,18 @@ export interface RowSplit {
   readonly validation: Int32Array
 }
 
-/** A training run, an epoch at a time. `fit` and `train` are both made from it. */
-export class Epochs implements TrainingRun {
-  readonly model: Model
+/** A training run, an epoch at a time. `fit`, `train` and custom training are all made from it. */
+export class Epochs<Data = TrainingData> implements TrainingRun {
+  readonly models: readonly Model[]
   readonly epochs: number
   readonly initialEpoch: number
-  readonly trainer: Trainer
   readonly stepsPerEpoch: number
+  private readonly training: Training<Data>
   private readonly batchSize: number
-  /** Of each learning rate of the optimizer, and whether it is the same number in all steps. */
+  /** Of each learning rate of the optimizers, and whether it is the same number in all steps. */
   private readonly schedules: readonly Schedule[]
-  private readonly constantRates: readonly boolean[]
   private readonly extent: ScheduleRun
+  private readonly constantRates: readonly boolean[]
   private scale = 1
   private latestStep: number
   private readonly shuffle: boolean
@@ -108,12 +149,21 @@ export class Epochs implements TrainingRun {
   /** What the last epochs took, each. */
   private millisecondsEach = Number.POSITIVE_INFINITY
   private measured: RunProfile | null = null
-  /** Whether somebody has asked for the run to end after the epoch in progress. */
-  stopped = false
+  /** Why the run is to end after the epoch in progress: somebody has asked for it ("stop"), or another would be of no use ("converged"). */
+  stopped: 'stop' | 'converged' | null = null
 
   /** @param split In place of a part that the options hold out. */
-  constructor(where: string, model: Model, data: TrainingData, options: EpochOptions, split?: RowSplit) {
-    const { epochs = 1, initialEpoch = 0, batchSize = 32, shuffle = true, validationData, validationSplit = 0, classWeights } = options
+  constructor(where: string, training: Training<Data>, data: Data, options: RunOptions<Data>, split?: RowSplit) {
+    const { trainer, measures, models } = training
+    const fullBatch = trainer instanceof FullBatchTrainer
+    const {
+      epochs = 1,
+      initialEpoch = 0,
+      batchSize = fullBatch ? EVALUATION_BATCH : 32,
+      shuffle = true,
+      validationData,
+      validationSplit = 0,
+    } = options
     checkCount(where, 'epochs', epochs)
     if (!Number.isSafeInteger(initialEpoch) || initialEpoch < 0 || initialEpoch >= epochs)
       throw new OptionError(
@@ -127,38 +177,38 @@ export class Epochs implements TrainingRun {
     }
     if (validationData !== undefined && validationSplit > 0)
       throw new OptionError(`${where}: give validationData or validationSplit, not both.`)
-    this.model = model
+    this.training = training
+    this.models = models
     this.epochs = epochs
     this.initialEpoch = initialEpoch
     this.shuffle = shuffle
-    const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
-    this.trainer = trainerFor(where, model, options, { weighted, mixup: options.mixup })
-    const { learningRates } = this.trainer.optimizer
-    this.schedules = learningRates.map((rate) => scheduleFor(where, rate))
-    this.constantRates = learningRates.map((rate) => typeof rate === 'number')
-    const { objective } = this.trainer
-    const samples = objective.toSamples(where, data)
-    this.samples = classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)
-    const held = split ?? splitRows(where, model.seed, samples.count, validationSplit)
+    this.constantRates = trainer.learningRates.map((rate) => typeof rate === 'number')
+    this.schedules = trainer.learningRates.map((rate) => scheduleFor(where, rate))
+    const samples = measures.toSamples(where, data)
+    this.samples = training.adjust?.(samples) ?? samples
+    const held = split ?? splitRows(where, models[0].seed, samples.count, validationSplit)
     this.validation =
       validationData !== undefined
-        ? objective.toSamples(`${where}: validationData`, validationData)
+        ? measures.toSamples(`${where}: validationData`, validationData)
         : held.validation.length > 0
           ? pick(samples, held.validation)
           : null
     this.rows = held.training
-    this.batchSize = Math.min(batchSize, this.rows.length)
-    this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
+    this.batchSize = fullBatch ? batchOf(where, trainer, measures.isMean, this.rows.length, options) : Math.min(batchSize, this.rows.length)
+    this.stepsPerEpoch = fullBatch ? 1 : Math.ceil(this.rows.length / this.batchSize)
     this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
     this.latestStep = initialEpoch * this.stepsPerEpoch
-    // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
-    trainers.set(model, { trainer: this.trainer, generation: model.generation })
+    training.begin?.()
   }
 
   /** The names of what an epoch measures. */
   get valueNames(): readonly string[] {
-    const names = this.trainer.objective.valueNames
+    const names = this.training.measures.valueNames
     return this.validation === null ? names : [...names, ...names.map(validationName)]
+  }
+
+  get model(): Model {
+    return this.models[0]
   }
 
   get learningRate(): number {
@@ -176,24 +226,29 @@ export class Epochs implements TrainingRun {
   }
 
   stop(): void {
-    this.stopped = true
+    this.stopped = 'stop'
   }
 
   modeOf(value: string): 'min' | 'max' {
-    const found = this.trainer.objective.metrics.find(({ name }) => value === name || value === validationName(name))
-    return found?.metric.mode ?? 'min'
+    const { measures } = this.training
+    return measures.modeOf(measures.valueNames.find((name) => value === validationName(name)) ?? value)
+  }
+
+  parameters(): Record<string, Float32Array> {
+    return this.training.trainer.parameters()
   }
 
   latestGradients(): Record<string, Float32Array> {
-    return this.trainer.latestGradients()
+    return this.training.trainer.latestGradients()
   }
 
   /** Where the time of full batches went, in the epochs that were profiled; null if none was. */
   get profile(): Profile | null {
-    if (this.measured === null) return null
+    const { trainer } = this.training
+    if (this.measured === null || trainer instanceof FullBatchTrainer) return null
     const { length } = this.rows
     const epochs = this.measured.steps / Math.floor(length / this.batchSize)
-    return new Profile(this.trainer.session(this.batchSize).plan, this.measured, length % this.batchSize === 0 ? 0 : epochs)
+    return new Profile(trainer.session(this.batchSize).plan, this.measured, length % this.batchSize === 0 ? 0 : epochs)
   }
 
   /**
@@ -202,7 +257,7 @@ export class Epochs implements TrainingRun {
    */
   together(epoch: number): number {
     const divisible = this.rows.length % this.batchSize === 0
-    if (!divisible || this.validation !== null) return 1
+    if (!divisible || this.validation !== null || this.training.trainer instanceof FullBatchTrainer) return 1
     const most = Math.min(this.epochs - epoch, MOST_ROWS_TOGETHER / this.rows.length, MILLISECONDS_TOGETHER / this.millisecondsEach)
     return Math.max(1, Math.floor(most))
   }
@@ -213,32 +268,37 @@ export class Epochs implements TrainingRun {
    * @returns The values of the epochs that ran: at least one.
    */
   async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
+    const { trainer, measures } = this.training
+    if (trainer instanceof FullBatchTrainer) {
+      if (profile)
+        throw new OptionError(`profile: ${trainer.optimizer.name} takes no steps whose time could be measured; leave profile out.`)
+      return [await this.iterate(trainer, epoch, signal, onSteps)]
+    }
     const begun = performance.now()
     const { order, count } = await this.orderOf(epoch, most)
-    const rates = await this.ratesOf(epoch, count)
+    const rates = await this.ratesOf(trainer, epoch, count)
     const firstStep = epoch * this.stepsPerEpoch
-    const { objective } = this.trainer
-    const feeds = objective.feeds(this.samples)
+    const feeds = measures.feeds(this.samples)
     const runs: Run[] = []
     let before = 0
     for (const { batchSize, steps, firstRow } of batches(order.length, this.batchSize)) {
-      const session = this.trainer.session(batchSize)
+      const session = trainer.session(batchSize)
       const stepsBefore = before
       let reported = 0
-      const rateFeeds = this.trainer.feedLearningRates(
+      const rateFeeds = trainer.feedLearningRates(
         session.plan,
-        rates.map((each) => each?.subarray(before, before + steps) ?? null),
+        rates.map((each) => each?.subarray(stepsBefore, stepsBefore + steps) ?? null),
       )
       const report = (first: number, losses: Float32Array) => {
         if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
       }
-      const result = await this.model.exclusive(() => {
-        const running = this.trainer.run(session, {
+      const result = await exclusively(this.models, () => {
+        const running = trainer.run(session, {
           steps,
           feeds: [...feeds, ...rateFeeds],
           order: order.subarray(firstRow, firstRow + steps * batchSize),
-          record: objective.recorded,
+          record: measures.recorded,
           signal,
           // A smaller last batch has another plan; its time would not be that of a step.
           profile: profile && batchSize === this.batchSize,
@@ -250,7 +310,7 @@ export class Epochs implements TrainingRun {
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
       this.latestStep = firstStep + Math.max(0, before - 1)
-      if (result.stopped === 'nonFinite') throw await this.trainer.nonFinite(session, firstStep + before)
+      if (result.stopped === 'nonFinite') throw await trainer.nonFinite(session, firstStep + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
           `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
@@ -261,20 +321,36 @@ export class Epochs implements TrainingRun {
     }
     const values = await this.valuesOf(runs, count)
     this.millisecondsEach = (performance.now() - begun) / count
-    const measured = await this.validate(signal)
-    if (measured === null) return values
-    return [{ ...values[0], ...Object.fromEntries(Object.entries(measured).map(([name, value]) => [validationName(name), value])) }]
+    return this.validation === null ? values : [await this.withValidation(values[0], signal)]
+  }
+
+  /** An epoch that is one step by all data. */
+  private async iterate(trainer: FullBatchTrainer, epoch: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues> {
+    const { measures } = this.training
+    const request = { feeds: measures.feeds(this.samples), rows: this.rows, batchSize: this.batchSize, signal }
+    const rate = this.rateOf(this.schedules[0], epoch)
+    const { runs, converged } = await exclusively(this.models, () => trainer.run(epoch, rate, request))
+    this.latestStep = epoch
+    if (converged) this.stopped ??= 'converged'
+    const values = measures.report(runs)
+    onSteps?.({ epoch, firstStep: 0, losses: Float32Array.of(values.loss) })
+    return this.withValidation(values, signal)
+  }
+
+  private async withValidation(values: EpochValues, signal?: AbortSignal): Promise<EpochValues> {
+    const measured = Object.entries((await this.validate(signal)) ?? {})
+    return { ...values, ...Object.fromEntries(measured.map(([name, value]) => [validationName(name), value])) }
   }
 
   /** The loss and metrics over what is held out, as the model is now; null if nothing is. */
   async validate(signal?: AbortSignal): Promise<EpochValues | null> {
-    return this.validation === null ? null : this.trainer.objective.measure(this.validation, EVALUATION_BATCH, signal)
+    return this.validation === null ? null : this.training.measures.measure(this.validation, EVALUATION_BATCH, signal)
   }
 
   /** Sets the learning rates of `count` epochs; for one that changes, gives the rate of each step. */
-  private async ratesOf(epoch: number, count: number): Promise<readonly (Float32Array | null)[]> {
+  private async ratesOf(trainer: Trainer, epoch: number, count: number): Promise<readonly (Float32Array | null)[]> {
     const first = epoch * this.stepsPerEpoch
-    this.trainer.learningRates = this.schedules.map((schedule) => this.rateOf(schedule, first))
+    trainer.setLearningRates(this.schedules.map((schedule) => this.rateOf(schedule, first)))
     const pace = new Pace()
     const rates: (Float32Array | null)[] = []
     for (const [i, schedule] of this.schedules.entries()) {
@@ -297,12 +373,12 @@ export class Epochs implements TrainingRun {
 
   /** What each of `count` epochs measured. */
   private async valuesOf(runs: readonly Run[], count: number): Promise<EpochValues[]> {
-    const { objective } = this.trainer
-    if (count === 1) return [objective.report(runs)]
+    const { measures } = this.training
+    if (count === 1) return [measures.report(runs)]
     const pace = new Pace()
     const values: EpochValues[] = []
     for (let i = 0; i < count; i++) {
-      values.push(objective.report([partOf(runs[0], i, count)]))
+      values.push(measures.report([partOf(runs[0], i, count)]))
       if (pace.isTooLong()) await pace.giveWay()
     }
     return values
@@ -345,11 +421,27 @@ export class Epochs implements TrainingRun {
       const part = order.subarray(i * length, (i + 1) * length)
       part.set(this.rows)
       if (!this.shuffle) continue
-      for (const _ of new RandomStream(this.model.seed, Purpose.shuffle, first + i).shuffleInSlices(part)) await pace.giveWay()
+      for (const _ of new RandomStream(this.models[0].seed, Purpose.shuffle, first + i).shuffleInSlices(part)) await pace.giveWay()
       if (pace.isTooLong()) await pace.giveWay()
     }
     return order
   }
+}
+
+/** How many samples are measured at a time where a step needs them all. */
+function batchOf(
+  where: string,
+  { optimizer }: FullBatchTrainer,
+  isMean: boolean,
+  count: number,
+  { batchSize }: RunOptions<unknown>,
+): number {
+  if (isMean) return Math.min(batchSize ?? EVALUATION_BATCH, count)
+  if ((batchSize ?? count) < count)
+    throw new OptionError(
+      `${where}: with masks or a loss that is a sum ${optimizer.name} needs all ${count} samples in one batch, got batchSize ${batchSize}; leave it out.`,
+    )
+  return count
 }
 
 /** The `i`-th of `count` epochs that ran in one. */
@@ -357,14 +449,6 @@ function partOf({ batchSize, completed, records }: Run, i: number, count: number
   const part = (values: Records[string]) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)
   const parts = Object.fromEntries(Object.entries(records).map(([name, values]) => [name, part(values)]))
   return { batchSize, completed: completed / count, records: parts }
-}
-
-/** A trainer for this run. If the model was last trained with the same optimizer object, its moments carry on. */
-function trainerFor(where: string, model: Model, options: EpochOptions, treatment: SampleTreatment): Trainer {
-  const optimizer = optimizerFor(where, options.optimizer === undefined ? 'adam' : options.optimizer)
-  const objective = new Objective(where, model, options, treatment)
-  const last = trainers.get(model)
-  return new Trainer(model, objective, optimizer, last?.generation === model.generation ? last.trainer : undefined)
 }
 
 function splitRows(where: string, seed: number, count: number, split: number): RowSplit {
@@ -379,12 +463,12 @@ function splitRows(where: string, seed: number, count: number, split: number): R
 
 /** Copies chosen rows. */
 function pick({ x, y, weights }: Samples, rows: Int32Array): Samples {
-  const copy = (from: Rows): Rows => {
-    const width = from.values.length / from.count
+  const copy = ({ values: from, count }: Rows): Rows => {
+    const width = from.length / count
     const bytes = rows.length * width * 4
     const buffer = allocateShared(bytes, `The validation samples need ${formatBytes(bytes)}`, 'Try a smaller validationSplit.')
-    const values = from.values instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
-    rows.forEach((row, i) => values.set(from.values.subarray(row * width, (row + 1) * width), i * width))
+    const values = from instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
+    rows.forEach((row, i) => values.set(from.subarray(row * width, (row + 1) * width), i * width))
     return { values, count: rows.length }
   }
   return { x: x.map(copy), y: y.map(copy), weights: weights.map(copy), count: rows.length }

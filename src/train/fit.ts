@@ -2,13 +2,16 @@ import { checkOptions, describe, OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
 import { type EarlyStopping, earlyStopping } from './callbacks/bestWeights.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
-import { type EpochOptions, Epochs, type Progress, type RowSplit } from './epochs.ts'
+import { type EpochOptions, Epochs, type Progress, type RowSplit, type RunOptions, trainingOf } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
 import { epochHints, fitOptionNames } from './options.ts'
 
 /** Options of `fit`. */
-export interface FitOptions extends EpochOptions {
+export interface FitOptions extends EpochOptions, Listeners {}
+
+/** What happens beside training. */
+export interface Listeners {
   /** Ends the run when a value stops getting better: `callbacks.earlyStopping(…)` with these options. */
   readonly earlyStopping?: EarlyStopping
   /** What happens beside training: some of `callbacks`, or objects of your own; called in this order, after those of the other options. */
@@ -26,10 +29,10 @@ export interface History {
   /** What each epoch measured; the first is `initialEpoch`. */
   readonly epochs: readonly EpochValues[]
   /**
-   * "completed": all epochs ran. Otherwise the name of the callback that ended the run: "earlyStopping"; "onEpochEnd" for the option; "callback" for one
+   * "completed": all epochs ran; "converged": another step of `lbfgs` would be of no use. Otherwise the name of the callback that ended the run: "earlyStopping"; "onEpochEnd" for the option; "callback" for one
    * without a name; or "stop" if one called `run.stop()`.
    */
-  readonly stopped: 'completed' | 'earlyStopping' | 'onEpochEnd' | 'stop' | (string & {})
+  readonly stopped: 'completed' | 'converged' | 'earlyStopping' | 'onEpochEnd' | 'stop' | (string & {})
   /** With early stopping, or another callback that looks for it: the best epoch, numbered as epochs are. */
   readonly bestEpoch: number | null
   /** With `profile`: where the time of a step went. Of full batches, without a smaller last one and without validation. */
@@ -53,12 +56,28 @@ export async function fitRows(
   options: FitOptions,
   split?: RowSplit,
 ): Promise<{ history: History; run: Epochs }> {
+  const training = () => trainingOf(where, model, data, options)
+  return runEpochs(where, [model], options, () => new Epochs(where, training(), data, options, split))
+}
+
+/**
+ * Runs all epochs, and what is to happen beside them.
+ *
+ * @param models Held meanwhile.
+ * @param begin Makes the run, when they are.
+ */
+export async function runEpochs<Data>(
+  where: string,
+  models: readonly Model[],
+  options: Listeners & Pick<RunOptions<Data>, 'signal'>,
+  begin: () => Epochs<Data>,
+): Promise<{ history: History; run: Epochs<Data> }> {
   const { profile = false } = options
   if (typeof profile !== 'boolean') throw new OptionError(`${where}: profile must be true or false, got ${describe(profile)}.`)
   const callbacks = callbacksOf(where, options)
-  const endTraining = model.beginTraining()
+  const endTraining = beginTraining(models)
   try {
-    const run = new Epochs(where, model, data, options, split)
+    const run = begin()
     const list = new CallbackList(callbacks, run)
     const epochs: EpochValues[] = []
     const onSteps = list.wantsSteps ? (group: StepGroup) => list.stepsEnded(group) : undefined
@@ -72,7 +91,7 @@ export async function fitRows(
         const measured = await run.run(epoch, count, options.signal, onSteps, profile)
         for (const values of measured) epochs.push(values)
         stopped = await list.epochEnds(epoch, measured[0])
-        if (run.stopped) stopped ??= 'stop'
+        stopped ??= run.stopped
       }
       stopped ??= 'completed'
     } catch (reason) {
@@ -88,8 +107,23 @@ export async function fitRows(
   }
 }
 
+/** Holds models for one training run: all of them or none. */
+function beginTraining(models: readonly Model[]): () => void {
+  const ends: (() => void)[] = []
+  const end = () => {
+    for (const each of ends) each()
+  }
+  try {
+    for (const model of models) ends.push(model.beginTraining())
+  } catch (error) {
+    end()
+    throw error
+  }
+  return end
+}
+
 /** All callbacks that the options stand for. */
-function callbacksOf(where: string, options: FitOptions): readonly Callback[] {
+function callbacksOf(where: string, options: Listeners): readonly Callback[] {
   const { onProgress, onEpochEnd, callbacks = [] } = options
   for (const name of ['onProgress', 'onEpochEnd'] as const) {
     if (options[name] !== undefined && typeof options[name] !== 'function')

@@ -1,4 +1,4 @@
-import { isNumbers, NdArray, type NumbersLike } from '../data/ndarray.ts'
+import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
 import {
   AbortError,
@@ -16,8 +16,8 @@ import { Arena } from '../executors/arena.ts'
 import type { Executor, Session } from '../executors/executor.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
 import type { Profile } from '../executors/profile.ts'
-import { batch, concrete, formatShape, sizeOf } from '../graph/shape.ts'
-import { ancestors, type Scope, Tensor } from '../graph/tensor.ts'
+import { batch, concrete, formatShape, sameShape, sizeOf } from '../graph/shape.ts'
+import { ancestors, expectDtype, expectTensor, type Scope, substitute, Tensor } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
 import { seedVariable } from '../ops/random.ts'
 import { sourceOps, type VariableAttributes } from '../ops/source.ts'
@@ -30,7 +30,8 @@ import { Purpose, RandomStream, seedWords } from '../random.ts'
 import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
-import { nameInputs, nameLayers, nameOutputs, nameVariables } from './names.ts'
+import { stepOf } from './minimization.ts'
+import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { type EpochValues, Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
@@ -134,6 +135,44 @@ export class Model {
     this.memory = Arena.allocate(this.layout.blocks)
     this.initialize()
     this.predictions = new SessionCache((batchSize) => this.load(this.plan(batchSize)))
+  }
+
+  /**
+   * The model as a function: its output for other tensors, with the same parameters. Only for building, inside `customTraining`
+   * or `gradients`; a `model(…)` made of the result has parameters of its own.
+   *
+   * @param x A tensor of the input's shape and dtype; for several inputs, an object of tensors by input name.
+   * @returns The output; of a model of several, `applyAll` gives them.
+   * @throws OptionError or ShapeError for a tensor that does not fit the input.
+   * @example sequential([input(2), dense(1)]).apply(input(2))
+   */
+  apply(x: Tensor | Readonly<Record<string, Tensor>>): Tensor {
+    if (this.outputs.length > 1) throw new OptionError(`apply: this model has ${this.outputs.length} outputs; use applyAll(x).`)
+    return this.applyAll(x)[0]
+  }
+
+  /**
+   * As `apply`, for a model of several outputs.
+   *
+   * @example sequential([input(2), dense(1)]).applyAll(input(2))[0]
+   */
+  applyAll(x: Tensor | Readonly<Record<string, Tensor>>): Tensor[] {
+    const given = x instanceof Tensor && this.inputs.length === 1 ? { [this.inputNames[0]]: x } : x
+    if (typeof given !== 'object' || given === null || given instanceof Tensor)
+      throw new OptionError(
+        `apply: expected ${this.inputs.length === 1 ? 'a symbolic tensor' : `an object of tensors by input name (${this.inputNames.join(', ')})`}, got ${describe(given)}.`,
+      )
+    checkNames('apply', 'input', given, this.inputNames)
+    const replacements = this.inputs.map((input, i): [Tensor, Tensor] => {
+      const name = this.inputNames[i]
+      const tensor = given[name]
+      expectTensor('apply', tensor, `input "${name}"`)
+      expectDtype('apply', tensor, input.dtype, `input "${name}"`)
+      if (!sameShape(tensor.shape, input.shape))
+        throw new ShapeError(`apply: input "${name}" must have shape ${formatShape(input.shape)}, got ${formatShape(tensor.shape)}.`)
+      return [input, tensor]
+    })
+    return substitute(this.outputs, new Map(replacements))
   }
 
   /**
@@ -397,9 +436,8 @@ export class Model {
     checkCount('trainingPlan', 'batchSize', batchSize, 'call trainingPlan(batchSize, { loss })')
     if (options === undefined) throw new OptionError('trainingPlan: options are required, at least { loss }.')
     checkOptions('trainingPlan', options, ['loss', 'lossWeights', 'metrics', 'optimizer'])
-    return new Trainer(this, new Objective('trainingPlan', this, options), optimizerFor('trainingPlan', options.optimizer ?? 'adam')).plan(
-      batchSize,
-    )
+    const objective = new Objective('trainingPlan', this, options)
+    return new Trainer(stepOf(this, objective, optimizerFor('trainingPlan', options.optimizer ?? 'adam'))).plan(batchSize)
   }
 
   /** The plan for prediction at a batch size. `printPlan` shows it. @example printPlan(sequential([input(2), dense(1)]).plan(32)) */
@@ -469,27 +507,6 @@ export class Model {
       this.training = false
     }
   }
-}
-
-/** Numbers for each input or output: those given for the only one, or by name. */
-export function numbersByName(
-  where: string,
-  entry: string,
-  kind: 'input' | 'output',
-  names: readonly string[],
-  given: NumbersLike | Readonly<Record<string, NumbersLike>>,
-): Readonly<Record<string, NumbersLike>> {
-  if (typeof given !== 'object' || given === null || isNumbers(given)) {
-    if (names.length > 1)
-      throw new OptionError(`${where}: this model has ${names.length} ${kind}s; give ${entry} as an object with ${names.join(', ')}.`)
-    return { [names[0]]: given as NumbersLike }
-  }
-  checkNames(where, kind, given, names)
-  for (const name of names) {
-    if (!Object.hasOwn(given, name))
-      throw new OptionError(`${where}: ${entry} has no entry for ${kind} "${name}", got ${Object.keys(given).join(', ') || 'none'}.`)
-  }
-  return given
 }
 
 /** A second argument that would be ignored. */

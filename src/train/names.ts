@@ -1,5 +1,6 @@
 /** How layers, inputs and variables of a model get the names that summaries, messages and weights use. */
-import { OptionError } from '../errors.ts'
+import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
+import { checkNames, OptionError } from '../errors.ts'
 import type { Scope, Tensor } from '../graph/tensor.ts'
 import { seedVariable, stepVariable } from '../ops/random.ts'
 import { isVariable, type VariableAttributes } from '../ops/source.ts'
@@ -57,6 +58,27 @@ export function nameVariables(nodes: readonly Tensor[], layerNames: ReadonlyMap<
     taken.set(full, count)
     return { variable, name: count === 1 ? full : `${full}_${count}` }
   })
+}
+
+/** Numbers for each input or output: those given for the only one, or by name. */
+export function numbersByName(
+  where: string,
+  entry: string,
+  kind: 'input' | 'output',
+  names: readonly string[],
+  given: NumbersLike | Readonly<Record<string, NumbersLike>>,
+): Readonly<Record<string, NumbersLike>> {
+  if (typeof given !== 'object' || given === null || isNumbers(given)) {
+    if (names.length > 1)
+      throw new OptionError(`${where}: this model has ${names.length} ${kind}s; give ${entry} as an object with ${names.join(', ')}.`)
+    return { [names[0]]: given as NumbersLike }
+  }
+  checkNames(where, kind, given, names)
+  for (const name of names) {
+    if (!Object.hasOwn(given, name))
+      throw new OptionError(`${where}: ${entry} has no entry for ${kind} "${name}", got ${Object.keys(given).join(', ') || 'none'}.`)
+  }
+  return given
 }
 
 /** `loss` gives `validationLoss`. */

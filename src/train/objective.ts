@@ -14,7 +14,8 @@ import { flip } from '../ops/shape.ts'
 import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { batches, SessionCache } from './batches.ts'
-import { type Model, numbersByName, type TrainingData } from './model.ts'
+import type { Model, TrainingData } from './model.ts'
+import { numbersByName } from './names.ts'
 import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './weights.ts'
 
 /** One thing for the only output or for every one; or one for each, in order or by output name. */
@@ -101,8 +102,27 @@ interface Reported {
   readonly part: Part
 }
 
+/** What steps record of samples, and what is made of that. */
+export interface Measures<Data> {
+  /** Outputs of the plan. */
+  readonly recorded: readonly string[]
+  /** What is reported of data, in order; "loss" among them. */
+  readonly valueNames: readonly string[]
+  /** Whether the loss of all samples is the mean of the batches' losses, weighted by their numbers of samples. */
+  readonly isMean: boolean
+  /** Whether less or more of a value is better. */
+  modeOf(value: string): 'min' | 'max'
+  /** Checks and converts data. */
+  toSamples(where: string, data: Data): Samples
+  feeds(samples: Samples): Feed[]
+  /** The values over samples, with dropout off. */
+  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues>
+  /** The values over runs of batches. */
+  report(runs: readonly Run[]): EpochValues
+}
+
 /** The loss a model is trained for, with its metrics, as part of the graph. */
-export class Objective {
+export class Objective implements Measures<TrainingData> {
   readonly model: Model
   /** The sum of the outputs' losses plus all penalties: a scalar. */
   readonly total: Tensor
@@ -179,6 +199,14 @@ export class Objective {
 
   private get extras(): Extra[] {
     return this.parts.flatMap(({ target, weights }) => (weights === null ? [target] : [target, weights]))
+  }
+
+  get isMean(): boolean {
+    return this.parts.every(isPlain)
+  }
+
+  modeOf(value: string): 'min' | 'max' {
+    return this.metrics.find(({ name }) => name === value)?.metric.mode ?? 'min'
   }
 
   get recorded(): string[] {
@@ -277,7 +305,7 @@ export class Objective {
         })),
       )
     const result: { loss: number } & Record<string, number> = { loss: 0 }
-    if (this.parts.every(isPlain)) result.loss = meanLoss(runs, 'loss')
+    if (this.isMean) result.loss = meanLoss(runs, 'loss')
     else if ('penalty' in this.details) result.loss = meanLoss(runs, 'penalty')
     if ('loss0' in this.details)
       this.parts.forEach((part, i) => {

@@ -1,21 +1,11 @@
 /** The names of options, and hints at those that belong elsewhere. Apart from what uses them, because those files import each other in a circle. */
 import type { Hints } from '../errors.ts'
 
-export const epochOptionNames = [
-  'loss',
-  'metrics',
-  'lossWeights',
-  'optimizer',
-  'epochs',
-  'initialEpoch',
-  'batchSize',
-  'validationData',
-  'validationSplit',
-  'classWeights',
-  'mixup',
-  'shuffle',
-  'signal',
-]
+export const runOptionNames = ['epochs', 'initialEpoch', 'batchSize', 'validationData', 'validationSplit', 'shuffle', 'signal']
+
+export const epochOptionNames = ['loss', 'metrics', 'lossWeights', 'optimizer', 'classWeights', 'mixup', ...runOptionNames]
+
+export const listenerNames = ['earlyStopping', 'callbacks', 'profile', 'onProgress', 'onEpochEnd']
 
 const ofModel = 'it is an option of sequential and model.'
 const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
@@ -30,4 +20,4 @@ export const epochHints: Hints = {
   lr: ofOptimizer,
 }
 
-export const fitOptionNames = [...epochOptionNames, 'earlyStopping', 'callbacks', 'profile', 'onProgress', 'onEpochEnd']
+export const fitOptionNames = [...epochOptionNames, ...listenerNames]

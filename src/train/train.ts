@@ -1,6 +1,6 @@
 import { checkOptions, checkSignal, type Hints, OptionError } from '../errors.ts'
 import type { StepGroup } from './callbacks/callback.ts'
-import { type EpochOptions, Epochs } from './epochs.ts'
+import { type EpochOptions, Epochs, trainingOf } from './epochs.ts'
 import type { Model, TrainingData } from './model.ts'
 import type { EpochValues } from './objective.ts'
 import { epochHints, epochOptionNames } from './options.ts'
@@ -48,8 +48,8 @@ export async function* train(model: Model, data: TrainingData, options: TrainOpt
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const endTraining = model.beginTraining()
   try {
-    const run = new Epochs('train', model, data, options)
-    for (let epoch = run.initialEpoch; epoch < run.epochs; epoch++) {
+    const run = new Epochs('train', trainingOf('train', model, data, options), data, options)
+    for (let epoch = run.initialEpoch; epoch < run.epochs && run.stopped === null; epoch++) {
       const groups: StepGroup[] = []
       let wake = () => {}
       let over = false

@@ -1,100 +1,124 @@
 import { NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Feed, RunRequest, RunResult, Session } from '../executors/executor.ts'
-import { concrete } from '../graph/shape.ts'
-import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
-import { gradients } from '../ops/gradients.ts'
-import { stepVariable } from '../ops/random.ts'
-import { stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
-import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
-import type { Optimizer, ParameterInfo, Slot, TrainedParameter } from '../optim/optimizer.ts'
+import type { Scope, Tensor } from '../graph/tensor.ts'
+import type { VariableAttributes } from '../ops/source.ts'
+import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
-import { Purpose, RandomStream } from '../random.ts'
 import { SessionCache } from './batches.ts'
 import { findNonFinite } from './diagnosis.ts'
+import type { Minimization } from './minimization.ts'
 import type { Model, NamedVariable } from './model.ts'
-import type { Objective } from './objective.ts'
 
-/** The variables training adds to a model's own. */
-interface TrainingVariables {
-  /** For each parameter. */
-  readonly gradients: readonly NamedVariable[]
-  /** For each parameter its slots, in the order the optimizer lists them. */
-  readonly slots: readonly (readonly NamedVariable[])[]
-  readonly learningRates: readonly NamedVariable[]
-  /** Steps this optimizer has taken. Not the model's own count, which goes on when another optimizer begins with empty slots. */
-  readonly steps: NamedVariable
-  readonly counters: readonly NamedVariable[]
+/** A training step as part of the graph. */
+export interface Step {
+  /** By what stands in front of the names of their variables and layers. The first gives the seed, the count of steps, and the executor. */
+  readonly models: ReadonlyMap<string, Model>
+  readonly inputs: Readonly<Record<string, Tensor>>
+  /** What to record. */
+  readonly outputs: Readonly<Record<string, Tensor>>
+  readonly minimizations: readonly Minimization[]
+  readonly updates: readonly Tensor[]
+  /** What needs memory besides; default nothing. */
+  readonly variables?: readonly NamedVariable[]
 }
 
 /**
- * Everything one model needs to be trained with one objective and one optimizer: gradients and slots in flat blocks
- * beside the parameters, and a plan for each batch size that occurs.
+ * Everything that a training step needs: gradients and slots in flat blocks beside the parameters of its models, and a plan for each
+ * batch size that occurs.
  */
 export class Trainer {
-  readonly model: Model
-  readonly objective: Objective
-  readonly optimizer: Optimizer
-  private readonly parameters: readonly NamedVariable[]
-  private readonly own: TrainingVariables
+  readonly step: Step
   private readonly layout: VariableLayout
   private readonly memory: Arena
-  private readonly updates: readonly Tensor[]
   private readonly sessions: SessionCache
   /** The slots that stand in for parameters while no steps run, and the parameters' own values meanwhile. */
-  private readonly standIns: readonly { readonly parameter: Tensor; readonly slot: Tensor }[]
+  private readonly standIns: Minimization['standIns']
   private readonly aside: Map<Tensor, Float32Array>
 
-  /** @param previous The trainer of the model's last run; with the same optimizer object its slots carry on, if it had all these parameters. */
-  constructor(model: Model, objective: Objective, optimizer: Optimizer, previous?: Trainer) {
-    this.model = model
-    this.objective = objective
-    this.optimizer = optimizer
-    this.parameters = model.trainableParameters
-    this.own = trainingVariables(this.parameters, optimizer)
-    const own = allOf(this.own)
-    this.layout = new VariableLayout([...model.variables, ...own])
-    const before = previous?.optimizer === optimizer && containsNames(previous.parameters, this.parameters) ? previous : undefined
-    const isSame = before?.parameters.length === this.parameters.length
-    this.memory = Arena.allocate(this.layout.blocks, { lender: isSame ? before.memory : model.memory })
-    if (before === undefined) this.initialize(own)
-    else if (!isSame) this.copyFrom(before)
-    this.aside = before?.aside ?? new Map()
-    this.standIns = this.parameters.flatMap(({ variable: parameter, name }, i) => {
-      const last = slotsOf(optimizer, { name, shape: concrete(parameter.shape) }).findLastIndex(({ standsIn }) => standsIn)
-      return last < 0 ? [] : [{ parameter, slot: this.own.slots[i][last].variable }]
-    })
-    this.updates = this.buildUpdates()
-    this.sessions = new SessionCache((batchSize) => model.load(this.plan(batchSize), this.memory))
+  /** @param previous The trainer of the models' last run; with the same optimizer objects their slots carry on, if they had all these parameters. */
+  constructor(step: Step, previous?: Trainer) {
+    const { models, minimizations, variables = [] } = step
+    this.step = step
+    const own = [...minimizations.flatMap((each) => each.variables), ...variables]
+    this.layout = new VariableLayout(
+      own,
+      [...models].map(([prefix, { layout }]) => [prefix, layout]),
+    )
+    const before = previous?.step.minimizations
+    const carriesOn = before?.length === minimizations.length && minimizations.every((each, i) => each.continues(before[i]))
+    const known = carriesOn ? previous : undefined
+    const isSame = minimizations.every(({ parameters }, i) => parameters.length === before?.[i]?.parameters.length)
+    const lender = isSame && known !== undefined ? known.memory : joinedMemory(models)
+    this.memory = Arena.allocate(this.layout.blocks, { lender })
+    this.aside = known?.aside ?? new Map()
+    if (known === undefined) this.initialize()
+    else if (!isSame) this.copyFrom(known)
+    this.standIns = minimizations.flatMap(({ standIns }) => standIns)
+    const [first] = models.values()
+    this.sessions = new SessionCache((batchSize) => first.load(this.plan(batchSize), this.memory))
+  }
+
+  /** Forgets what the optimizers remember. */
+  initialize(): void {
+    for (const each of this.step.minimizations) each.initialize((variable) => this.values(variable))
+    for (const { variable } of this.step.variables ?? []) this.values(variable).fill(0)
+    this.aside.clear()
   }
 
   /** The whole training step for one batch size. */
   plan(batchSize: number): Plan {
-    return buildPlan({
-      inputs: this.objective.inputs(),
-      outputs: this.objective.outputs(),
-      updates: this.updates,
-      variables: this.layout,
-      batchSize,
-      mode: 'training',
-      layerNames: this.model.layerNames,
-    })
+    const { inputs, outputs, updates, models } = this.step
+    const layerNames = namesOfLayers(models)
+    return buildPlan({ inputs, outputs, updates, variables: this.layout, batchSize, mode: 'training', layerNames })
   }
 
   session(batchSize: number): Session {
     return this.sessions.get(batchSize)
   }
 
-  /** Sets the optimizer's learning rates, in its order. */
-  set learningRates(rates: readonly number[]) {
-    rates.forEach((rate, i) => {
-      this.values(this.own.learningRates[i].variable)[0] = rate
+  /** Those of all optimizers. */
+  get learningRates(): readonly LearningRate[] {
+    return this.step.minimizations.flatMap(({ optimizer }) => optimizer.learningRates)
+  }
+
+  /** Sets all learning rates. */
+  setLearningRates(rates: readonly number[]): void {
+    this.rateVariables.forEach((variable, i) => {
+      this.values(variable)[0] = rates[i]
     })
   }
 
-  /** Runs steps. Whenever none run, the slots that stand in for parameters are in their place: for all who read the model. */
+  /** Feeds each learning rate whose steps are given, unless the plan does not read it. */
+  feedLearningRates(plan: Plan, rates: readonly (Float32Array | null)[]): Feed[] {
+    return rates.flatMap((values, i): Feed[] => {
+      const place = this.layout.place(this.rateVariables[i])
+      const input = plan.tensors.findIndex(({ block, offset }) => block === place?.block && offset === place.offset)
+      return values === null || input < 0 ? [] : [{ input, values, pace: 'step' }]
+    })
+  }
+
+  /** The parameters that are trained, by name: the memory itself, not a copy. */
+  parameters(): Record<string, Float32Array> {
+    return Object.fromEntries(
+      this.step.minimizations.flatMap(({ parameters }) => parameters.map(({ name, variable }) => [name, this.values(variable)])),
+    )
+  }
+
+  /** The latest step's gradient of each parameter, by the parameter's name: the memory itself, not a copy. */
+  latestGradients(): Record<string, Float32Array> {
+    return Object.fromEntries(
+      this.step.minimizations.flatMap(({ parameters, gradients }) => parameters.map(({ name }, i) => [name, this.values(gradients[i])])),
+    )
+  }
+
+  private get rateVariables(): readonly Tensor[] {
+    return this.step.minimizations.flatMap(({ learningRates }) => learningRates)
+  }
+
+  /** Runs steps. Whenever none run, the slots that stand in for parameters are in their place: for all who read the models. */
   async run(session: Session, request: RunRequest): Promise<RunResult> {
     this.takePlaces()
     try {
@@ -106,7 +130,7 @@ export class Trainer {
 
   private standIn(): void {
     for (const { parameter, slot } of this.standIns) {
-      const values = this.model.values(parameter) as Float32Array
+      const values = this.values(parameter)
       this.aside.set(parameter, Float32Array.from(values))
       values.set(this.values(slot))
     }
@@ -114,7 +138,7 @@ export class Trainer {
 
   private takePlaces(): void {
     for (const { parameter, slot } of this.standIns) {
-      const [values, standIn, own] = [this.model.values(parameter) as Float32Array, this.values(slot), this.aside.get(parameter)]
+      const [values, standIn, own] = [this.values(parameter), this.values(slot), this.aside.get(parameter)]
       if (own === undefined) continue
       // Weights that somebody has set meanwhile are those to go on from.
       if (sameBits(values, standIn)) values.set(own)
@@ -122,123 +146,35 @@ export class Trainer {
     }
   }
 
+  private copyFrom(trainer: Trainer): void {
+    this.step.minimizations.forEach(({ variables }, i) => {
+      const known = new Map(trainer.step.minimizations[i].variables.map(({ name, variable }) => [name, variable]))
+      for (const { name, variable } of variables) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+    })
+  }
+
   private values(variable: Tensor): Float32Array {
     const { shape, dtype } = variable.attributes as VariableAttributes
     return this.memory.view({ ...(this.layout.place(variable) as Place), shape, dtype }) as Float32Array
   }
 
-  private initialize(own: readonly NamedVariable[]): void {
-    for (const { variable: each } of own) {
-      const { initialize, shape } = each.attributes as VariableAttributes
-      initialize(this.values(each), shape, new RandomStream(0, Purpose.initialize, 0))
-    }
-    this.parameters.forEach(({ variable: parameter, name }, i) => {
-      slotsOf(this.optimizer, { name, shape: concrete(parameter.shape) }).forEach(({ initial }, j) => {
-        if (initial === 'parameter') this.values(this.own.slots[i][j].variable).set(this.model.values(parameter) as Float32Array)
-      })
-    })
-  }
-
-  private copyFrom(trainer: Trainer): void {
-    const known = new Map(allOf(trainer.own).map(({ name, variable }) => [name, variable]))
-    for (const { name, variable } of allOf(this.own)) this.values(variable).set(trainer.values(known.get(name) as Tensor))
-  }
-
-  /** Feeds each learning rate whose steps are given, unless the plan does not read it. */
-  feedLearningRates(plan: Plan, rates: readonly (Float32Array | null)[]): Feed[] {
-    return rates.flatMap((values, i): Feed[] => {
-      const place = this.layout.place(this.own.learningRates[i].variable)
-      const input = plan.tensors.findIndex(({ block, offset }) => block === place?.block && offset === place.offset)
-      return values === null || input < 0 ? [] : [{ input, values, pace: 'step' }]
-    })
-  }
-
-  /** The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, not a copy. */
-  latestGradients(): Record<string, Float32Array> {
-    return Object.fromEntries(this.parameters.map(({ name }, i) => [name, this.values(this.own.gradients[i].variable)]))
-  }
-
   /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
-  async nonFinite(session: Session, step: number): Promise<NonFiniteError> {
-    const origin = await this.model.exclusive(async () => {
+  nonFinite(session: Session, step: number): Promise<NonFiniteError> {
+    return exclusively([...this.step.models.values()], async () => {
       this.takePlaces()
       try {
-        return findNonFinite(session, step)
+        const several = this.step.minimizations.length > 1
+        return nonFiniteError(session, step, several ? 'What the minimizations before it did in this step is done' : undefined)
       } finally {
         this.standIn()
       }
     })
-    const where = origin.layer === null ? '' : ` of layer "${origin.layer}"`
-    const begin =
-      origin.instruction === null
-        ? `The training step ${step} met ${origin.value}, which could not be traced`
-        : `${origin.value} began in step ${step} at instruction${where}: ${origin.instruction}`
-    return new NonFiniteError(`${begin}. The parameters are those before this step. Try a lower learning rate, or scale the data.`, origin)
-  }
-
-  /** gradients → flat gradient block → checkFinite → the optimizer's updates (joined by the planner) → constraints → steps + 1. */
-  private buildUpdates(): readonly Tensor[] {
-    const { own, objective } = this
-    const variables = this.parameters.map(({ variable: parameter }) => parameter)
-    const found = gradients(objective.total, variables)
-    return within(null, 'update', () => {
-      const stored = found.map((gradient, i) => assign(own.gradients[i].variable, gradient))
-      const checks = [checkFinite([objective.total, ...stored])]
-      // Each step has its randomness, also one that ends before the optimizer.
-      const counted = increment(stepVariable)
-      const bounded = new Set<Tensor>()
-      const bound = (parameter: Tensor, updated: Tensor) => {
-        const { constrain } = parameter.attributes as VariableAttributes
-        if (constrain === undefined || bounded.has(updated)) return updated
-        const result = assignAll([updated], [constrain(updated)])
-        bounded.add(result)
-        return result
-      }
-      const parameters = this.parameters.map(({ variable: value, name }, i): TrainedParameter => {
-        const info = { name, shape: concrete(value.shape) }
-        const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
-        let latest = stored[i]
-        const store = (gradient: Tensor) => {
-          if (variableBehind(gradient) !== null) return gradient
-          latest = assignAll([latest], [gradient])
-          return latest
-        }
-        return {
-          ...info,
-          value,
-          gradient: stored[i],
-          slots: Object.fromEntries(slots),
-          store,
-          constrain: (updated) => bound(value, updated),
-        }
-      })
-      const { parameters: updated, others = [] } = this.optimizer.update({
-        parameters,
-        learningRates: own.learningRates.map(({ variable: rate }) => rate),
-        step: own.steps.variable,
-        counters: Object.fromEntries(own.counters.map(({ variable: counter, name }) => [name, counter])),
-        gradientsAt: (values) => {
-          // What the values are made of depends on the parameters too, and is no part of the loss there.
-          const there = values.map(stopGradient)
-          const [total] = substitute([objective.total], new Map(variables.map((parameter, i) => [parameter, there[i]])))
-          const found = gradients(total, there)
-          checks.push(checkFinite(found))
-          return found
-        },
-      })
-      const constrained = updated.map((parameter, i) => bound(variables[i], parameter))
-      return [...stored, ...checks, counted, ...others, ...constrained, increment(own.steps.variable)]
-    })
   }
 }
 
-function slotsOf(optimizer: Optimizer, parameter: ParameterInfo): readonly Slot[] {
-  return optimizer.slots?.(parameter) ?? []
-}
-
-function containsNames(all: readonly NamedVariable[], some: readonly NamedVariable[]): boolean {
-  const names = new Set(all.map(({ name }) => name))
-  return some.every(({ name }) => names.has(name))
+/** Runs work when nothing else reads or writes the variables of the models. */
+export function exclusively<T>(models: readonly Model[], work: () => Promise<T>): Promise<T> {
+  return models.reduceRight((inner, model) => () => model.exclusive(inner), work)()
 }
 
 function sameBits(a: Float32Array, b: Float32Array): boolean {
@@ -246,44 +182,23 @@ function sameBits(a: Float32Array, b: Float32Array): boolean {
   return Buffer.compare(bytes(a), bytes(b)) === 0
 }
 
-function allOf({ gradients: flat, slots, learningRates, steps, counters }: TrainingVariables): NamedVariable[] {
-  return [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
+/** The memory of several models under one name each. */
+export function joinedMemory(models: ReadonlyMap<string, Model>): Arena {
+  return Arena.join([...models].map(([prefix, { memory }]) => [prefix, memory]))
 }
 
-function trainingVariables(parameters: readonly NamedVariable[], optimizer: Optimizer): TrainingVariables {
-  const beside = (block: string, name: string, shape: readonly number[], initial: Slot['initial'] = 0): NamedVariable => ({
-    name: `${block}/${name}`,
-    variable: variable({
-      name,
-      block,
-      shape,
-      dtype: 'float32',
-      initialize: (values) => {
-        if (typeof initial === 'number') values.fill(initial)
-      },
-    }),
-  })
-  const scalar = (name: string, dtype: Dtype, initial = 0): NamedVariable => ({
-    name,
-    variable: variable({
-      name,
-      block: 'schedule',
-      shape: [],
-      dtype,
-      initialize: (values) => {
-        values[0] = initial
-      },
-    }),
-  })
-  return {
-    gradients: parameters.map(({ variable: { attributes }, name }) => beside('gradients', name, attributes.shape)),
-    slots: parameters.map(({ variable: { attributes }, name }) =>
-      slotsOf(optimizer, { name, shape: attributes.shape }).map(({ name: slot, shape = attributes.shape, initial }) =>
-        beside(`slots/${slot}`, name, shape, initial),
-      ),
-    ),
-    learningRates: optimizer.learningRates.map((_, i) => scalar(i === 0 ? 'learningRate' : `learningRate_${i + 1}`, 'float32')),
-    steps: scalar('steps', 'int32'),
-    counters: (optimizer.counters ?? []).map(({ name, initial }) => scalar(name, 'float32', initial)),
-  }
+/** The names of the layers of several models. */
+export function namesOfLayers(models: ReadonlyMap<string, Model>): ReadonlyMap<Scope, string> {
+  return new Map([...models].flatMap(([prefix, { layerNames }]) => [...layerNames].map(([scope, name]) => [scope, prefix + name] as const)))
+}
+
+/** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
+export function nonFiniteError(session: Session, step: number, kept = 'The parameters are those before this step'): NonFiniteError {
+  const origin = findNonFinite(session, step)
+  const where = origin.layer === null ? '' : ` of layer "${origin.layer}"`
+  const begin =
+    origin.instruction === null
+      ? `The training step ${step} met ${origin.value}, which could not be traced`
+      : `${origin.value} began in step ${step} at instruction${where}: ${origin.instruction}`
+  return new NonFiniteError(`${begin}. ${kept}. Try a lower learning rate, or scale the data.`, origin)
 }

@@ -16,11 +16,12 @@ import {
   sgd,
 } from '../../src/index.ts'
 import type { Plan } from '../../src/plan/plan.ts'
+import { stepOf } from '../../src/train/minimization.ts'
 import { Objective, type ObjectiveOptions } from '../../src/train/objective.ts'
 import { Trainer } from '../../src/train/trainer.ts'
 
 export function trainingPlan(net: Model, options: ObjectiveOptions, optimizer: Optimizer, batchSize: number): Plan {
-  return new Trainer(net, new Objective('fit', net, options), optimizer).plan(batchSize)
+  return new Trainer(stepOf(net, new Objective('fit', net, options), optimizer)).plan(batchSize)
 }
 
 /** The smallest network that is one: 2-8-1 on XOR. */

@@ -33,6 +33,7 @@ import {
   sum,
 } from '../../src/index.ts'
 import { biasCorrection } from '../../src/optim/formulas.ts'
+import { stepOf } from '../../src/train/minimization.ts'
 import { Objective } from '../../src/train/objective.ts'
 import { Trainer } from '../../src/train/trainer.ts'
 import {
@@ -276,8 +277,8 @@ const golden: Golden = JSON.parse(readFileSync(new URL('../golden/outside/optimi
 /** What an optimizer remembers after steps by these gradients, by the names of its slots. */
 async function slotsAfter(optimizer: Optimizer, steps: readonly (readonly number[])[], executor: ExecutorName) {
   const net = sequential([input(steps[0].length), scaledBy(steps[0].length)], { executor })
-  const trainer = new Trainer(net, new Objective('fit', net, { loss: sumLoss }), optimizer)
-  trainer.learningRates = optimizer.learningRates.map(Number)
+  const trainer = new Trainer(stepOf(net, new Objective('fit', net, { loss: sumLoss }), optimizer))
+  trainer.setLearningRates(optimizer.learningRates.map(Number))
   const session = trainer.session(1)
   const [x, y] = Object.keys(session.plan.inputs)
   const feeds = [
@@ -405,8 +406,8 @@ describe.each(executors)('on the %s executor', (executor) => {
 
   it.each(names)('%s leaves alone what lies between parameters', async (name) => {
     const net = sequential([input(3), dense(5), dense(2)], { executor })
-    const trainer = new Trainer(net, new Objective('fit', net, { loss: 'meanSquaredError' }), all[name]())
-    trainer.learningRates = [0.01]
+    const trainer = new Trainer(stepOf(net, new Objective('fit', net, { loss: 'meanSquaredError' }), all[name]()))
+    trainer.setLearningRates([0.01])
     const session = trainer.session(4)
     const [x, y] = Object.keys(session.plan.inputs)
     const feeds = [

@@ -55,6 +55,7 @@ import type { Plan } from '../../src/plan/plan.ts'
 import { printInstruction } from '../../src/plan/print.ts'
 import { simplify } from '../../src/plan/simplify.ts'
 import { VariableLayout } from '../../src/plan/variables.ts'
+import { stepOf } from '../../src/train/minimization.ts'
 import type { Model } from '../../src/train/model.ts'
 import { Objective, type ObjectiveOptions } from '../../src/train/objective.ts'
 import { Trainer } from '../../src/train/trainer.ts'
@@ -96,7 +97,7 @@ function spelled(tensor: Tensor): string {
 }
 
 function trainingPlan(model: Model, options: ObjectiveOptions, optimizer: Optimizer, batchSize: number): Plan {
-  return new Trainer(model, new Objective('fit', model, options), optimizer).plan(batchSize)
+  return new Trainer(stepOf(model, new Objective('fit', model, options), optimizer)).plan(batchSize)
 }
 
 describe('bind', () => {

@@ -40,7 +40,7 @@ export function earlyStopping(options: EarlyStopping = {}): Callback {
 
 function watch(name: string, monitor: Monitor, patience: number, restore: boolean): Callback {
   let bestEpoch: number | null = null
-  let weights: Uint8Array | null = null
+  let weights: readonly Uint8Array[] | null = null
   return forOneRun({
     name,
     get bestEpoch() {
@@ -51,18 +51,19 @@ function watch(name: string, monitor: Monitor, patience: number, restore: boolea
       bestEpoch = null
       weights = null
     },
-    onEpochEnd(epoch, values, { model }) {
+    onEpochEnd(epoch, values, { models }) {
       if (monitor.isBetter(values) || bestEpoch === null) {
         bestEpoch = epoch
-        if (restore) weights = model.copyOfParameters()
+        if (restore) weights = models.map((model) => model.copyOfParameters())
         return true
       }
       return epoch - bestEpoch < patience
     },
-    async onTrainEnd(_, { model }: TrainingRun) {
+    async onTrainEnd(_, { models }: TrainingRun) {
       const best = weights
       weights = null
-      if (best !== null) await model.exclusive(async () => model.restoreParameters(best))
+      if (best === null) return
+      for (const [i, model] of models.entries()) await model.exclusive(async () => model.restoreParameters(best[i]))
     },
   })
 }

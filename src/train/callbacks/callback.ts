@@ -5,7 +5,10 @@ import type { EpochValues } from '../objective.ts'
 
 /** A training run, as callbacks see it. */
 export interface TrainingRun {
+  /** What is trained; in custom training the first of the models. */
   readonly model: Model
+  /** What is trained: one model, but in custom training. */
+  readonly models: readonly Model[]
   /** The option `epochs`: the last epoch is the one before this number. */
   readonly epochs: number
   readonly initialEpoch: number
@@ -18,6 +21,8 @@ export interface TrainingRun {
   learningRateScale: number
   /** Whether less or more of a value is better: the `mode` of its metric, else "min". */
   modeOf(value: string): 'min' | 'max'
+  /** The parameters that are trained, by name: the memory itself, to be read between epochs. */
+  parameters(): Record<string, Float32Array>
   /** The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, to be read between epochs. */
   latestGradients(): Record<string, Float32Array>
   /** Ends the run after the epoch in progress. */

@@ -72,11 +72,11 @@ async function histogramsOf(run: TrainingRun): Promise<SummaryValue[]> {
   const { histogram } = await format()
   const gradients = run.latestGradients()
   const shown: SummaryValue[] = []
-  for (const { name, variable } of run.model.parameters) {
+  for (const [name, values] of Object.entries(run.parameters())) {
     // TensorBoard groups by what stands before the first slash.
     const tag = name.replaceAll('.', '/')
-    shown.push(await histogram(`weights/${tag}`, run.model.values(variable)))
-    if (gradients[name] !== undefined) shown.push(await histogram(`gradients/${tag}`, gradients[name]))
+    shown.push(await histogram(`weights/${tag}`, values))
+    shown.push(await histogram(`gradients/${tag}`, gradients[name]))
   }
   return shown
 }

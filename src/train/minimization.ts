@@ -1,0 +1,200 @@
+import { concrete } from '../graph/shape.ts'
+import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
+import { gradients } from '../ops/gradients.ts'
+import { stepVariable } from '../ops/random.ts'
+import { isVariable, stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
+import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
+import type { Optimizer, ParameterInfo, Slot, TrainedParameter } from '../optim/optimizer.ts'
+import { Purpose, RandomStream } from '../random.ts'
+import type { Model, NamedVariable } from './model.ts'
+import type { Objective } from './objective.ts'
+import type { Step } from './trainer.ts'
+
+/** The variables training adds to a model's own. */
+interface TrainingVariables {
+  /** For each parameter. */
+  readonly gradients: readonly NamedVariable[]
+  /** For each parameter its slots, in the order the optimizer lists them. */
+  readonly slots: readonly (readonly NamedVariable[])[]
+  readonly learningRates: readonly NamedVariable[]
+  /** Steps this optimizer has taken. Not the model's own count, which goes on when another optimizer begins with empty slots. */
+  readonly steps: NamedVariable
+  readonly counters: readonly NamedVariable[]
+}
+
+/** Parameters and the optimizer that makes a loss small by changing them: the variables that this takes, and the updates of a step. */
+export class Minimization {
+  readonly parameters: readonly NamedVariable[]
+  readonly optimizer: Optimizer
+  private readonly own: TrainingVariables
+
+  constructor(parameters: readonly NamedVariable[], optimizer: Optimizer) {
+    this.parameters = parameters
+    this.optimizer = optimizer
+    this.own = trainingVariables(parameters, optimizer)
+  }
+
+  /** What needs memory beside the parameters. */
+  get variables(): readonly NamedVariable[] {
+    const { gradients: flat, slots, learningRates, steps, counters } = this.own
+    return [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
+  }
+
+  /** For each parameter the variable of its gradient. */
+  get gradients(): readonly Tensor[] {
+    return this.own.gradients.map(({ variable: gradient }) => gradient)
+  }
+
+  /** The slots that stand in for parameters while no steps run. */
+  get standIns(): readonly { readonly parameter: Tensor; readonly slot: Tensor }[] {
+    return this.parameters.flatMap(({ variable: parameter, name }, i) => {
+      const last = slotsOf(this.optimizer, { name, shape: concrete(parameter.shape) }).findLastIndex(({ standsIn }) => standsIn)
+      return last < 0 ? [] : [{ parameter, slot: this.own.slots[i][last].variable }]
+    })
+  }
+
+  /** For each of the optimizer's learning rates the variable that holds it. */
+  get learningRates(): readonly Tensor[] {
+    return this.own.learningRates.map(({ variable: rate }) => rate)
+  }
+
+  /** Whether it can go on with the slots of another: with the same optimizer, and no parameter that the other one has not. */
+  continues(other: Minimization): boolean {
+    const names = new Set(other.parameters.map(({ name }) => name))
+    return this.optimizer === other.optimizer && this.parameters.every(({ name }) => names.has(name))
+  }
+
+  /** Begins anew. @param valuesOf The memory of a variable, its own or a parameter. */
+  initialize(valuesOf: (variable: Tensor) => Float32Array): void {
+    for (const { variable: each } of this.variables) {
+      const { initialize, shape } = each.attributes as VariableAttributes
+      initialize(valuesOf(each), shape, new RandomStream(0, Purpose.initialize, 0))
+    }
+    this.parameters.forEach(({ variable: parameter, name }, i) => {
+      slotsOf(this.optimizer, { name, shape: concrete(parameter.shape) }).forEach(({ initial }, j) => {
+        if (initial === 'parameter') valuesOf(this.own.slots[i][j].variable).set(valuesOf(parameter))
+      })
+    })
+  }
+
+  /**
+   * gradients → flat gradient block → checkFinite → the optimizer's updates (joined by the planner) → constraints → steps + 1.
+   *
+   * @param total What to make small: a scalar.
+   * @param updated Variables that earlier updates of the step have changed, with what `total` reads in their place: the results of these updates, through
+   *   which no gradient goes. Those of this one are added.
+   * @param afterCheck Makes what else happens as soon as the gradients are known to be finite.
+   */
+  updates(total: Tensor, updated: Map<Tensor, Tensor>, afterCheck: () => readonly Tensor[]): readonly Tensor[] {
+    const { own } = this
+    const read = this.parameters.map(({ variable: parameter }) => updated.get(parameter) ?? parameter)
+    const found = gradients(total, read)
+    return within(null, 'update', () => {
+      const stored = found.map((gradient, i) => assign(own.gradients[i].variable, gradient))
+      const checks = [checkFinite([total, ...stored])]
+      const between = afterCheck()
+      const bounded = new Set<Tensor>()
+      const bound = ({ attributes }: Tensor, result: Tensor) => {
+        const { constrain } = attributes as VariableAttributes
+        if (constrain === undefined || bounded.has(result)) return result
+        const held = assignAll([result], [constrain(result)])
+        bounded.add(held)
+        return held
+      }
+      const parameters = this.parameters.map(({ variable: parameter, name }, i): TrainedParameter => {
+        const info = { name, shape: concrete(parameter.shape) }
+        const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
+        let latest = stored[i]
+        const store = (gradient: Tensor) => {
+          if (variableBehind(gradient) !== null) return gradient
+          latest = assignAll([latest], [gradient])
+          return latest
+        }
+        return {
+          ...info,
+          value: isVariable(read[i]) ? read[i] : read[i].inputs[0],
+          gradient: stored[i],
+          slots: Object.fromEntries(slots),
+          store,
+          constrain: (result) => bound(parameter, result),
+        }
+      })
+      const call = {
+        parameters,
+        learningRates: this.learningRates,
+        step: own.steps.variable,
+        counters: Object.fromEntries(own.counters.map(({ variable: counter, name }) => [name, counter])),
+        gradientsAt: (moved: readonly Tensor[]) => {
+          // What the values are made of depends on the parameters too, and is no part of the loss there.
+          const values = moved.map(stopGradient)
+          // What the step has changed already stays as it is.
+          const fixed = [...updated.values()].map((result): [Tensor, Tensor] => [result, result])
+          const [there] = substitute([total], new Map([...fixed, ...read.map((tensor, i): [Tensor, Tensor] => [tensor, values[i]])]))
+          const found = gradients(there, values)
+          checks.push(checkFinite(found))
+          return found
+        },
+      }
+      const { parameters: results, others = [] } = this.optimizer.update(call)
+      const constrained = results.map((result, i) => bound(this.parameters[i].variable, result))
+      this.parameters.forEach(({ variable: parameter }, i) => {
+        updated.set(parameter, stopGradient(constrained[i]))
+      })
+      return [...stored, ...checks, ...between, ...others, ...constrained, increment(own.steps.variable)]
+    })
+  }
+}
+
+function slotsOf(optimizer: Optimizer, parameter: ParameterInfo): readonly Slot[] {
+  return optimizer.slots?.(parameter) ?? []
+}
+function trainingVariables(parameters: readonly NamedVariable[], optimizer: Optimizer): TrainingVariables {
+  const beside = (block: string, name: string, shape: readonly number[], initial: Slot['initial'] = 0): NamedVariable => ({
+    name: `${block}/${name}`,
+    variable: variable({
+      name,
+      block,
+      shape,
+      dtype: 'float32',
+      initialize: (values) => {
+        if (typeof initial === 'number') values.fill(initial)
+      },
+    }),
+  })
+  const scalar = (name: string, dtype: Dtype, initial = 0): NamedVariable => ({
+    name,
+    variable: variable({
+      name,
+      block: 'schedule',
+      shape: [],
+      dtype,
+      initialize: (values) => {
+        values[0] = initial
+      },
+    }),
+  })
+  return {
+    gradients: parameters.map(({ variable: { attributes }, name }) => beside('gradients', name, attributes.shape)),
+    slots: parameters.map(({ variable: { attributes }, name }) =>
+      slotsOf(optimizer, { name, shape: attributes.shape }).map(({ name: slot, shape = attributes.shape, initial }) =>
+        beside(`slots/${slot}`, name, shape, initial),
+      ),
+    ),
+    learningRates: optimizer.learningRates.map((_, i) => scalar(i === 0 ? 'learningRate' : `learningRate_${i + 1}`, 'float32')),
+    steps: scalar('steps', 'int32'),
+    counters: (optimizer.counters ?? []).map(({ name, initial }) => scalar(name, 'float32', initial)),
+  }
+}
+
+/** The step of `fit`: one model, one objective, one optimizer. */
+export function stepOf(model: Model, objective: Objective, optimizer: Optimizer): Step {
+  const minimization = new Minimization(model.trainableParameters, optimizer)
+  return {
+    models: new Map([['', model]]),
+    inputs: objective.inputs(),
+    outputs: objective.outputs(),
+    minimizations: [minimization],
+    // Each step has its randomness, also one that ends before the optimizer.
+    updates: minimization.updates(objective.total, new Map(), () => [increment(stepVariable)]),
+  }
+}
