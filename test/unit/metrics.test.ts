@@ -191,6 +191,20 @@ describe('where a metric is not defined', () => {
   })
 })
 
+it('a class that a logit of -Infinity rules out is no hit for topKAccuracy, nor are the others because of it', async () => {
+  const net = sequential([input(3), (p: Tensor) => log(p)])
+  const data = {
+    x: [
+      [0, 0.9, 0.1],
+      [0, 0.1, 0.9],
+      [0, 0.3, 0.7],
+    ],
+    y: [1, 1, 0],
+  }
+  const sparse = { loss: 'sparseCategoricalCrossentropy' as const, metrics: [metrics.topKAccuracy({ k: 1 })] }
+  expect((await net.evaluate(data, sparse)).topKAccuracy).toBeCloseTo(1 / 3, 6)
+})
+
 it.each(Object.keys(metrics) as MetricName[])('%s says which direction is better, and takes another name', (kind) => {
   const metric = metrics[kind]({ name: 'mine' })
   expect(metric.name).toBe('mine')
