@@ -348,6 +348,19 @@ describe('refuses what does not fit', () => {
     await expectRefusal(call, 'ERR_OPTION', message)
   })
 
+  it.each<[what: string, batch: unknown, got: string]>([
+    ['no array', (p: Tensor) => p, 'a value of type Tensor'],
+    ['numbers', () => [5], 'one of 5'],
+    ['a promise', async () => [], 'a value of type Promise'],
+    ['nothing', () => undefined, 'undefined'],
+  ])('a metric of your own whose batch returns %s', async (_, batch, got) => {
+    const own = { name: 'own', batch, result: () => 0 } as Metric
+    const message = `batch of metric "own" must return an array of symbolic tensors, such as [sum(x)], got ${got}`
+    await expectRefusal(() => score(own, [1], [2]), 'ERR_OPTION', `score: ${message}`)
+    const fitting = () => sequential([input(1), dense(1)]).fit({ x: [1], y: [2] }, { loss: 'meanSquaredError', metrics: [own] })
+    await expectRefusal(fitting, 'ERR_OPTION', `fit: ${message}`)
+  })
+
   it.each([
     ['labels between', () => rocCurve([1, 2], [0, 0.5]), 'rocCurve: labels must be 0 and 1', 'got 0.5 at index 1'],
     ['fewer labels', () => precisionRecallCurve([1, 2], [0]), 'scores and labels must be equally many, got 2 and 1'],
