@@ -146,6 +146,12 @@ export class Epochs implements TrainingRun {
         : held.validation.length > 0
           ? pick(samples, held.validation)
           : null
+    const names = this.valueNames
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined)
+      throw new OptionError(
+        `${where}: two values would be reported as "${twice}", one of them of the validation; give the metric or the output another name.`,
+      )
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
