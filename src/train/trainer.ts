@@ -1,8 +1,8 @@
-import { NonFiniteError } from '../errors.ts'
+import { describe, NonFiniteError, OptionError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Feed, RunRequest, RunResult, Session } from '../executors/executor.ts'
-import { concrete } from '../graph/shape.ts'
-import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
+import { concrete, formatShape, sameShape } from '../graph/shape.ts'
+import { type Dtype, substitute, Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
 import { stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
@@ -187,14 +187,21 @@ export class Trainer {
       // Each step has its randomness, also one that ends before the optimizer.
       const counted = increment(stepVariable)
       const bounded = new Set<Tensor>()
-      const bound = (parameter: Tensor, updated: Tensor) => {
+      const bound = ({ variable: parameter, name }: NamedVariable, updated: Tensor) => {
         const { constrain } = parameter.attributes as VariableAttributes
         if (constrain === undefined || bounded.has(updated)) return updated
-        const result = assignAll([updated], [constrain(updated)])
+        const allowed: unknown = constrain(updated)
+        // A scalar would be assigned to every element.
+        if (!(allowed instanceof Tensor) || !sameShape(allowed.shape, parameter.shape))
+          throw new OptionError(
+            `The constraint of ${name} must return a symbolic tensor of shape ${formatShape(parameter.shape)}, got ${allowed instanceof Tensor ? formatShape(allowed.shape) : describe(allowed)}.`,
+          )
+        const result = assignAll([updated], [allowed])
         bounded.add(result)
         return result
       }
-      const parameters = this.parameters.map(({ variable: value, name }, i): TrainedParameter => {
+      const parameters = this.parameters.map((named, i): TrainedParameter => {
+        const { variable: value, name } = named
         const info = { name, shape: concrete(value.shape) }
         const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
         let latest = stored[i]
@@ -209,7 +216,7 @@ export class Trainer {
           gradient: stored[i],
           slots: Object.fromEntries(slots),
           store,
-          constrain: (updated) => bound(value, updated),
+          constrain: (updated) => bound(named, updated),
         }
       })
       const { parameters: updated, others = [] } = this.optimizer.update({
@@ -226,7 +233,7 @@ export class Trainer {
           return found
         },
       })
-      const constrained = updated.map((parameter, i) => bound(variables[i], parameter))
+      const constrained = updated.map((parameter, i) => bound(this.parameters[i], parameter))
       return [...stored, ...checks, counted, ...others, ...constrained, increment(own.steps.variable)]
     })
   }
