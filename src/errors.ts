@@ -210,6 +210,11 @@ export function checkOptions(where: string, options: unknown, known: readonly st
   checkNames(where, 'option', options, known, hints)
 }
 
+/** What an object says, without members that are undefined: they are to mean their defaults, as members that are missing do. */
+export function definedOf<T extends object>(given: T): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
+}
+
 /** Refuses entries of an object that are not in `known`; `what` says what they are. */
 export function checkNames(where: string, what: string, given: object, known: readonly string[], hints?: Hints): void {
   for (const name of Object.keys(given)) {

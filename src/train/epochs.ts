@@ -193,6 +193,12 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
         : held.validation.length > 0
           ? pick(samples, held.validation)
           : null
+    const names = this.valueNames
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined)
+      throw new OptionError(
+        `${where}: two values would be reported as "${twice}", one of them of the validation; give the metric or the output another name.`,
+      )
     this.rows = held.training
     this.batchSize = fullBatch ? batchOf(where, trainer, measures.isMean, this.rows.length, options) : Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = fullBatch ? 1 : Math.ceil(this.rows.length / this.batchSize)

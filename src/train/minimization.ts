@@ -1,5 +1,6 @@
-import { concrete } from '../graph/shape.ts'
-import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
+import { describe, OptionError } from '../errors.ts'
+import { concrete, formatShape, sameShape } from '../graph/shape.ts'
+import { type Dtype, substitute, Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
 import { isVariable, stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
@@ -94,14 +95,21 @@ export class Minimization {
       const checks = [checkFinite([total, ...stored])]
       const between = afterCheck()
       const bounded = new Set<Tensor>()
-      const bound = ({ attributes }: Tensor, result: Tensor) => {
-        const { constrain } = attributes as VariableAttributes
+      const bound = ({ variable: parameter, name }: NamedVariable, result: Tensor) => {
+        const { constrain } = parameter.attributes as VariableAttributes
         if (constrain === undefined || bounded.has(result)) return result
-        const held = assignAll([result], [constrain(result)])
+        const allowed: unknown = constrain(result)
+        // A scalar would be assigned to every element.
+        if (!(allowed instanceof Tensor) || !sameShape(allowed.shape, parameter.shape))
+          throw new OptionError(
+            `The constraint of ${name} must return a symbolic tensor of shape ${formatShape(parameter.shape)}, got ${allowed instanceof Tensor ? formatShape(allowed.shape) : describe(allowed)}.`,
+          )
+        const held = assignAll([result], [allowed])
         bounded.add(held)
         return held
       }
-      const parameters = this.parameters.map(({ variable: parameter, name }, i): TrainedParameter => {
+      const parameters = this.parameters.map((named, i): TrainedParameter => {
+        const { variable: parameter, name } = named
         const info = { name, shape: concrete(parameter.shape) }
         const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
         let latest = stored[i]
@@ -116,7 +124,7 @@ export class Minimization {
           gradient: stored[i],
           slots: Object.fromEntries(slots),
           store,
-          constrain: (result) => bound(parameter, result),
+          constrain: (result) => bound(named, result),
         }
       })
       const call = {
@@ -136,7 +144,7 @@ export class Minimization {
         },
       }
       const { parameters: results, others = [] } = this.optimizer.update(call)
-      const constrained = results.map((result, i) => bound(this.parameters[i].variable, result))
+      const constrained = results.map((result, i) => bound(this.parameters[i], result))
       this.parameters.forEach(({ variable: parameter }, i) => {
         updated.set(parameter, stopGradient(constrained[i]))
       })

@@ -50,6 +50,17 @@ it('early stopping gets over a first value of NaN', async () => {
   expect({ stopped, bestEpoch }).toEqual({ stopped: 'completed', bestEpoch: 3 })
 })
 
+it('refuses a metric that has the name of a value of the validation', async () => {
+  const metrics = [{ name: 'validationLoss', batch: () => [constant(0)], result: () => 42 }]
+  const net = sequential([input(2), dense(1)])
+  const { epochs } = await net.fit({ x, y }, { loss: 'meanSquaredError', metrics })
+  expect(epochs[0].validationLoss).toBe(42)
+  await expect(net.fit({ x, y }, { loss: 'meanSquaredError', metrics, validationSplit: 0.5 })).rejects.toMatchObject({
+    code: 'ERR_OPTION',
+    message: expect.stringContaining('two values would be reported as "validationLoss"'),
+  })
+})
+
 it('refuses two values of one name, and a model without anything to train', async () => {
   const metric = { name: 'loss', batch: () => [constant(0)], result: () => 42 }
   const net = sequential([input(2), dense(1)])
