@@ -13,13 +13,19 @@ import {
   constant,
   continueIf,
   dense,
+  divide,
   greater,
   input,
+  log,
   matmul,
   multiply,
   type Optimizer,
+  perGroup,
   reshape,
+  rmsprop,
+  schedules,
   sequential,
+  sgd,
   sqrt,
   square,
   subtract,
@@ -193,6 +199,66 @@ describe.each(executors)('a step that ends early on the %s executor', (executor)
     expect(history.epochs[0].loss).toBeCloseTo((7 * (8 + 16 + 32) + 70 * 64) / 7, 3)
     expect(losses[losses.length - 1]).toBe(70 * 64)
   })
+})
+
+describe.each(executors)('parameters side by side on the %s executor', (executor) => {
+  it('are single numbers with learning rates of their own, also when these change with each step', async () => {
+    for (const make of [sgd, rmsprop]) {
+      const fall = schedules.polynomial({ rate: 0.1, floor: 0.05 })
+      const optimizer = perGroup([
+        { parameters: 'kernel', optimizer: make({ learningRate: fall }) },
+        { optimizer: make({ learningRate: 0 }) },
+      ])
+      const single = perGroup([{ parameters: 'kernel', optimizer: make({ learningRate: 0 }) }, { optimizer: make({ learningRate: fall }) }])
+      const moved = await Promise.all(
+        [optimizer, single].map(async (each) => {
+          const net = sequential([input(1), dense(1, { kernelInitializer: 'ones' })], { executor, threads: 1 })
+          await net.fit({ x: [[1], [1]], y: [[3], [3]] }, { loss: 'meanSquaredError', optimizer: each, batchSize: 1, shuffle: false })
+          return Object.values(net.weights()).map(({ data }) => data[0])
+        }),
+      )
+      expect(moved[0][1]).toBe(0)
+      expect(moved[1][0]).toBe(1)
+      expect(moved[0][0] - 1).toBeGreaterThan(0.1)
+      expect(moved[1][1]).toBeCloseTo(moved[0][0] - 1, 5)
+    }
+  })
+
+  it('have gaps between them whose content concerns nobody', async () => {
+    // In the gaps slots are 0, and so 0 / 0 is what gradients and parameters become there.
+    const optimizer: Optimizer = {
+      name: 'withoutEpsilon',
+      learningRates: [0.01],
+      slots: () => [{ name: 'square', initial: 1 }],
+      update: ({ parameters, learningRates: [rate] }) => {
+        const steps = parameters.map(({ gradient, slots, store }) => assignAll([store(gradient)], [divide(gradient, sqrt(slots.square))]))
+        return { parameters: parameters.map(({ value }, i) => assignAll([value], [subtract(value, multiply(rate, steps[i]))])) }
+      },
+    }
+    const train = async (loss: (prediction: Tensor) => Tensor, epochs: number) => {
+      const net = sequential([input(3), dense(5), dense(2)], { executor, threads: 1, seed: 1 })
+      await net.fit({ x: [[1, 2, 3]], y: [[3, 1]] }, { loss, optimizer, epochs })
+      return net
+    }
+    const before = (await train((prediction) => sum(prediction, { axes: [1] }), 1)).weights()
+    const after = (await train((prediction) => sum(prediction, { axes: [1] }), 4)).weights()
+    for (const [name, { data }] of Object.entries(after)) {
+      expect(data.every(Number.isFinite)).toBe(true)
+      expect(data).not.toEqual(before[name].data)
+    }
+    const failure = train((prediction) => sum(log(subtract(prediction, 1000)), { axes: [1] }), 2)
+    await expect(failure).rejects.toThrow(/instruction of layer "loss": .* = .*log/)
+    const [a, b, norm] = [holding([3], [0, 1, 1], { name: 'a' }), holding([2], [2, 2], { name: 'b' }), holding([], [0], { name: 'norm' })]
+    const more = [a, b].map((x) => assignAll([x], [add(x, 1)]))
+    expect(afterwards([...more, assign(norm, sumOfSquares(more))], [norm], executor)).toEqual([[1 + 4 + 4 + 9 + 9]])
+  })
+})
+
+it('two updates of one number stay two', () => {
+  const [count, a, b] = ['count', 'a', 'b'].map((name) => holding([1], [1], { name }))
+  const once = assignAll([count, a], [add(count, 1), multiply(a, 2)])
+  const twice = assignAll([once, b], [add(once, 1), multiply(b, 2)])
+  expect(afterwards([once, twice], [count, a, b], 'reference')).toEqual([[3], [2], [2]])
 })
 
 describe('an optimizer written as formulas', () => {
