@@ -26,6 +26,7 @@ import {
   schedules,
   sequential,
   sgd,
+  slice,
   sqrt,
   square,
   subtract,
@@ -33,6 +34,7 @@ import {
   sumOfSquares,
   type Tensor,
   tanh,
+  transpose,
 } from '../../src/index.ts'
 import { buildPlan } from '../../src/plan/build.ts'
 import type { Plan } from '../../src/plan/plan.ts'
@@ -86,6 +88,37 @@ describe.each(executors)('updates on the %s executor', (executor) => {
       [0, 0, 0, 0],
       [11, 22, 13, 24],
     ])
+  })
+
+  it('leave what was repeated, turned or added up before them as it was', () => {
+    const before: [(v: Tensor) => Tensor, number[]][] = [
+      [(v) => broadcastTo(slice(v, [[0, 1]]), [2, 2]), [1, 2, 1, 2]],
+      [(v) => transpose(v), [1, 3, 2, 4]],
+      [(v) => broadcastTo(sum(v), [2, 2]), [10, 10, 10, 10]],
+    ]
+    const behind: [(x: Tensor, r: Tensor) => Tensor, (x: number[]) => number[]][] = [
+      [(x, r) => assign(r, matmul(x, holding([2, 2], [1, 0, 0, 1], { name: 'one' }))), (x) => x],
+      [(x, r) => assignAll([r], [x]), (x) => x],
+      [(x, r) => assignAll([r], [add(r, x)]), (x) => x.map((each) => each + 5)],
+      [
+        (x, r) => assign(r, multiply(x, broadcastTo(holding([2], [1, 10], { name: 'row' }), [2, 2]))),
+        (x) => x.map((each, i) => each * (i % 2 ? 10 : 1)),
+      ],
+    ]
+    for (const [make, values] of before) {
+      for (const [use, expected] of behind) {
+        const [v, r] = [holding([2, 2], [1, 2, 3, 4], { name: 'v' }), holding([2, 2], [5, 5, 5, 5], { name: 'r' })]
+        const made = make(v)
+        const cleared = assignAll([v], [constant(0)])
+        expect(afterwards([cleared, use(made, r)], [v, r], executor)).toEqual([[0, 0, 0, 0], expected(values)])
+      }
+    }
+    const [row, r] = [holding([2], [1, 2], { name: 'row' }), holding([2, 2], [5, 5, 5, 5], { name: 'r' })]
+    for (const use of [(x: Tensor) => x, (x: Tensor) => add(r, x), (x: Tensor) => multiply(x, broadcastTo(constant(5), [2, 2]))]) {
+      const repeated = broadcastTo(row, [2, 2])
+      const updates = [assignAll([row], [constant(0)]), assignAll([r], [use(repeated)])]
+      expect(afterwards(updates, [row], executor)).toEqual([[0, 0]])
+    }
   })
 
   it('follow each other as they were written, whatever is fused', () => {
