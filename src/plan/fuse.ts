@@ -3,11 +3,10 @@ import { ancestors, apply, type Tensor, within } from '../graph/tensor.ts'
 import { chainOps, elementwiseOps } from '../ops/elementwise.ts'
 import { matmulOps } from '../ops/matmul.ts'
 import { reshape, shapeOps } from '../ops/shape.ts'
-import { updateOps, variableBehind } from '../ops/update.ts'
+import { MAX_CHAIN_INPUTS, updateOps, variableBehind } from '../ops/update.ts'
 import { countUses, rewrite } from './rewrite.ts'
 
-/** Limits of one chain; the native kernel has room for as many. */
-export const MAX_CHAIN_INPUTS = 16
+/** Limit of one chain; the native kernel has room for as many. */
 export const MAX_CHAIN_STEPS = 32
 
 /** Joins work that would otherwise pass through memory twice. The values keep their bits. */

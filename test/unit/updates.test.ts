@@ -192,6 +192,14 @@ describe.each(executors)('updates on the %s executor', (executor) => {
     const [a, b] = [holding([3], [1, 2, 3], { name: 'a' }), holding([3], [1, 2, 3], { name: 'b' })]
     expectRefusal(() => assign(add(a, b), b), 'ERR_GRAPH', 'assign: expected a variable', 'got add float32 [3]')
     expectRefusal(() => assignAll([a, a], [b, b]), 'ERR_GRAPH', 'update: a variable is listed twice')
+    const many = Array.from({ length: 9 }, (_, i) => holding([3], [i, i, i], { name: `v${i}` }))
+    const doubled = many.map((each) => multiply(each, 2))
+    expectRefusal(() => assignAll(many, doubled), 'ERR_GRAPH', 'update: expected at most 16 different variables and values, got 18')
+    expect(afterwards([assignAll(many.slice(1), doubled.slice(1))], [many[8]], executor)).toEqual([[16, 16, 16]])
+    expect(afterwards([assignAll(many, [...many.slice(1), constant(0)])], [many[7], many[8]], executor)).toEqual([
+      [8, 8, 8],
+      [0, 0, 0],
+    ])
     expectRefusal(() => assignAll([a], [a, b]), 'ERR_SHAPE', 'a value for each variable, got 1 variables and 2 values')
   })
 })
