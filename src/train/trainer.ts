@@ -140,8 +140,13 @@ export class Trainer {
   }
 
   private copyFrom(trainer: Trainer): void {
-    const known = new Map(allOf(trainer.own).map(({ name, variable }) => [name, variable]))
-    for (const { name, variable } of allOf(this.own)) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+    const known = new Map(trainer.own.slots.flat().map(({ name, variable }) => [name, variable]))
+    for (const { name, variable } of this.own.slots.flat()) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+    // By their order: an optimizer may name its counters as it likes.
+    const scalars = scalarsOf(trainer.own)
+    scalarsOf(this.own).forEach(({ variable }, i) => {
+      this.values(variable).set(trainer.values(scalars[i].variable))
+    })
   }
 
   /** Feeds each learning rate whose steps are given, unless the plan does not read it. */
@@ -153,7 +158,7 @@ export class Trainer {
     })
   }
 
-  /** The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, not a copy. */
+  /** The latest step's gradient of each parameter that is trained, as the optimizer left it, by the parameter's name: the memory itself, not a copy. */
   latestGradients(): Record<string, Float32Array> {
     return Object.fromEntries(this.parameters.map(({ name }, i) => [name, this.values(this.own.gradients[i].variable)]))
   }
@@ -246,8 +251,13 @@ function sameBits(a: Float32Array, b: Float32Array): boolean {
   return Buffer.compare(bytes(a), bytes(b)) === 0
 }
 
-function allOf({ gradients: flat, slots, learningRates, steps, counters }: TrainingVariables): NamedVariable[] {
-  return [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
+/** What there is once for all parameters. */
+function scalarsOf({ learningRates, steps, counters }: TrainingVariables): NamedVariable[] {
+  return [...learningRates, steps, ...counters]
+}
+
+function allOf(own: TrainingVariables): NamedVariable[] {
+  return [...own.gradients, ...own.slots.flat(), ...scalarsOf(own)]
 }
 
 function trainingVariables(parameters: readonly NamedVariable[], optimizer: Optimizer): TrainingVariables {
