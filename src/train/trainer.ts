@@ -1,8 +1,8 @@
-import { NonFiniteError } from '../errors.ts'
+import { GraphError, NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Feed, RunRequest, RunResult, Session } from '../executors/executor.ts'
 import { concrete } from '../graph/shape.ts'
-import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
+import { type Dtype, substitute, Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
 import { stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
@@ -230,6 +230,14 @@ export class Trainer {
           checks.push(checkFinite(found))
           return found
         },
+      })
+      parameters.forEach(({ name, value }, i) => {
+        if (updated.length === parameters.length && updated[i] instanceof Tensor && variableBehind(updated[i]) === value) return
+        const got =
+          updated.length === parameters.length ? String(updated[i]) : `${updated.length} results for ${parameters.length} parameters`
+        throw new GraphError(
+          `optimizer "${this.optimizer.name}": expected an update of parameter ${name}, such as assignAll([value], [next]), got ${got}.`,
+        )
       })
       const constrained = updated.map((parameter, i) => bound(variables[i], parameter))
       return [...stored, ...checks, counted, ...others, ...constrained, increment(own.steps.variable)]

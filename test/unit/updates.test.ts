@@ -21,6 +21,7 @@ import {
   multiply,
   type Optimizer,
   perGroup,
+  perParameter,
   reshape,
   rmsprop,
   schedules,
@@ -320,6 +321,21 @@ describe('an optimizer written as formulas', () => {
     const plan: Plan = net().trainingPlan(4, { loss: 'meanSquaredError', optimizer: rmsprop })
     expect(plan.instructions.filter(({ op }) => op === 'update').length).toBe(1)
     expect(plan.instructions.map(({ op }) => op)).not.toContain('assign')
+  })
+
+  it('must update every parameter', async () => {
+    const optimizers: [Optimizer, string][] = [
+      [
+        perParameter('mine', 0.1, [], ({ value, gradient }, rate) => subtract(value, multiply(rate, gradient))),
+        'got subtract float32 [6, 9]',
+      ],
+      [{ name: 'mine', learningRates: [1], update: () => ({ parameters: [] }) }, 'got 0 results for 6 parameters'],
+      [perParameter('mine', 0.1, [], ({ value, gradient }) => assignAll([gradient], [value])), 'got update float32 [6, 9]'],
+    ]
+    for (const [optimizer, got] of optimizers) {
+      const where = 'optimizer "mine": expected an update of parameter dense_1.kernel'
+      await expectRefusal(() => net().trainingPlan(4, { loss: 'meanSquaredError', optimizer }), 'ERR_GRAPH', where, got)
+    }
   })
 
   it('begins with the values its slots ask for', async () => {
