@@ -296,6 +296,24 @@ describe.each(executors)('parameters side by side on the %s executor', (executor
   })
 })
 
+it.skipIf(addon === undefined)('results that are no operands are refused when a plan is loaded', () => {
+  const variables = ['a', 'b'].map((name) => holding([3], [1, 2, 3], { name }))
+  const layout = layoutOf(variables)
+  const updates = [assignAll(variables, [...variables].reverse())]
+  const plan = buildPlan({ inputs: {}, outputs: {}, updates, variables: layout, batchSize: 1, mode: 'training' })
+  for (const results of [
+    [0, -1e9],
+    [0, 2],
+    [2, 0],
+    [1, Number.NaN],
+  ]) {
+    const instructions = plan.instructions.map((instruction) => ({ ...instruction, attributes: { ...instruction.attributes, results } }))
+    const load = () =>
+      nativeExecutor(addon as NonNullable<typeof addon>, { threads: 1 }).load({ ...plan, instructions }, arenaFor(plan, layout))
+    expect(load).toThrow(/update\): result \d is no operand/)
+  }
+})
+
 it('two updates of one number stay two', () => {
   const [count, a, b] = ['count', 'a', 'b'].map((name) => holding([1], [1], { name }))
   const once = assignAll([count, a], [add(count, 1), multiply(a, 2)])
