@@ -1,4 +1,4 @@
-import { describe, OptionError } from '../errors.ts'
+import { describe, GraphError, OptionError } from '../errors.ts'
 import { concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Dtype, substitute, Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
@@ -37,8 +37,18 @@ export class Minimization {
 
   /** What needs memory beside the parameters. */
   get variables(): readonly NamedVariable[] {
-    const { gradients: flat, slots, learningRates, steps, counters } = this.own
-    return [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
+    return [...this.ofParameters, ...this.ofAll]
+  }
+
+  /** What there is for each parameter. */
+  get ofParameters(): readonly NamedVariable[] {
+    return [...this.own.gradients, ...this.own.slots.flat()]
+  }
+
+  /** What there is once for all parameters. */
+  get ofAll(): readonly NamedVariable[] {
+    const { learningRates, steps, counters } = this.own
+    return [...learningRates, steps, ...counters]
   }
 
   /** For each parameter the variable of its gradient. */
@@ -144,6 +154,14 @@ export class Minimization {
         },
       }
       const { parameters: results, others = [] } = this.optimizer.update(call)
+      this.parameters.forEach(({ variable: parameter, name }, i) => {
+        if (results.length === parameters.length && results[i] instanceof Tensor && variableBehind(results[i]) === parameter) return
+        const got =
+          results.length === parameters.length ? String(results[i]) : `${results.length} results for ${parameters.length} parameters`
+        throw new GraphError(
+          `optimizer "${this.optimizer.name}": expected an update of parameter ${name}, such as assignAll([value], [next]), got ${got}.`,
+        )
+      })
       const constrained = results.map((result, i) => bound(this.parameters[i], result))
       this.parameters.forEach(({ variable: parameter }, i) => {
         updated.set(parameter, stopGradient(constrained[i]))

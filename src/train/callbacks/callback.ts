@@ -23,7 +23,10 @@ export interface TrainingRun {
   modeOf(value: string): 'min' | 'max'
   /** The parameters that are trained, by name: the memory itself, to be read between epochs. */
   parameters(): Record<string, Float32Array>
-  /** The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, to be read between epochs. */
+  /**
+   * The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, to be read between epochs. As the
+   * optimizer left it there: clipped by `clipGradients`, and `lamb` and `adafactor` put the direction of their step in its place.
+   */
   latestGradients(): Record<string, Float32Array>
   /** Ends the run after the epoch in progress. */
   stop(): void
