@@ -56,7 +56,8 @@ export interface StepDecayOptions extends RateOptions {
  */
 function stepDecay(options: StepDecayOptions = {}): Schedule {
   checkOptions('stepDecay', options, ['rate', 'factor', 'every'], hints)
-  return exponentialLike('stepDecay', { factor: 0.1, every: { epochs: 10 }, ...options, staircase: true })
+  const { rate, factor = 0.1, every = { epochs: 10 } } = options
+  return exponentialLike('stepDecay', { rate, factor, every, staircase: true })
 }
 
 /** Options of `schedules.multiStep`. */

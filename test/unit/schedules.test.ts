@@ -104,6 +104,11 @@ describe('follows its equation', () => {
     expect(schedule.rateAt(4 * (2 ** 6 - 1), runOf(1, 400))).toBe(0.1)
   })
 
+  it('an option that is undefined is one that is absent', () => {
+    const given = schedules.stepDecay({ rate: undefined, factor: undefined, every: undefined })
+    expect(ratesOf(given, runOf(30, 2))).toEqual(ratesOf(schedules.stepDecay(), runOf(30, 2)))
+  })
+
   it('scaled, constant, perStep', () => {
     const run = runOf(2, 5)
     expect(ratesOf(schedules.scaled(schedules.constant({ rate: 0.5 }), 3), run)).toEqual(new Array(10).fill(1.5))
