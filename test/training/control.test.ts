@@ -150,6 +150,15 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(bitsOf(twin)).toEqual(bitsOf(net))
     })
 
+    it('is asked of a function anew in each run', async () => {
+      let rate = 1
+      for (const learningRate of [() => rate, schedules.perEpoch(() => rate), schedules.scaled(() => rate, 1)]) {
+        const taken: number[] = []
+        for (rate of [1, 0.5]) taken.push(...(await ratesTaken(line(), 1, learningRate)))
+        expect(taken).toEqual([1, 0.5])
+      }
+    })
+
     it('may come from a schedule by name, and from one of your own', async () => {
       expect(await ratesTaken(line(), 2, { name: 'mine', rateAt: (step) => powers[step] })).toEqual([1, 0.5])
       const [first] = await ratesTaken(line(), 4, 'cosine')

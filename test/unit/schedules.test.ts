@@ -125,6 +125,10 @@ describe('follows its equation', () => {
     const schedule = schedules.perEpoch((epoch) => asked.push(epoch))
     expect(ratesOf(schedule, runOf(3, 3))).toEqual([1, 1, 1, 2, 2, 2, 3, 3, 3])
     expect(asked).toEqual([0, 1, 2])
+    const rest: number[] = []
+    const inside = schedules.sequence([{ schedule: 1, length: steps(2) }, { schedule: schedules.scaled((epoch) => rest.push(epoch), 10) }])
+    expect(ratesOf(inside, runOf(2, 3))).toEqual([1, 1, 10, 10, 10, 20])
+    expect(rest).toEqual([0, 1])
   })
 
   it('sequence counts the steps of each part, and gives the last the rest of the run', () => {
