@@ -97,7 +97,8 @@ export class Epochs implements TrainingRun {
   private readonly constantRates: readonly boolean[]
   private readonly extent: ScheduleRun
   private scale = 1
-  private latestStep: number
+  /** The latest step, counted over the whole run, and the scale it ran with; null before the first. */
+  private latest: { readonly step: number; readonly scale: number } | null = null
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
@@ -150,7 +151,6 @@ export class Epochs implements TrainingRun {
     this.batchSize = Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
     this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
-    this.latestStep = initialEpoch * this.stepsPerEpoch
     // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
     trainers.set(model, { trainer: this.trainer, generation: model.generation })
   }
@@ -162,7 +162,8 @@ export class Epochs implements TrainingRun {
   }
 
   get learningRate(): number {
-    return this.rateOf(this.schedules[0], this.latestStep)
+    const { step, scale } = this.latest ?? { step: this.initialEpoch * this.stepsPerEpoch, scale: this.scale }
+    return this.rateOf(this.schedules[0], step, scale)
   }
 
   get learningRateScale(): number {
@@ -215,7 +216,8 @@ export class Epochs implements TrainingRun {
   async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
     const begun = performance.now()
     const { order, count } = await this.orderOf(epoch, most)
-    const rates = await this.ratesOf(epoch, count)
+    const { scale } = this
+    const rates = await this.ratesOf(epoch, count, scale)
     const firstStep = epoch * this.stepsPerEpoch
     const { objective } = this.trainer
     const feeds = objective.feeds(this.samples)
@@ -230,6 +232,7 @@ export class Epochs implements TrainingRun {
         rates.map((each) => each?.subarray(before, before + steps) ?? null),
       )
       const report = (first: number, losses: Float32Array) => {
+        this.latest = { step: firstStep + stepsBefore + first + losses.length - 1, scale }
         if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
       }
@@ -249,7 +252,6 @@ export class Epochs implements TrainingRun {
       })
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
-      this.latestStep = firstStep + Math.max(0, before - 1)
       if (result.stopped === 'nonFinite') throw await this.trainer.nonFinite(session, firstStep + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
@@ -272,26 +274,26 @@ export class Epochs implements TrainingRun {
   }
 
   /** Sets the learning rates of `count` epochs; for one that changes, gives the rate of each step. */
-  private async ratesOf(epoch: number, count: number): Promise<readonly (Float32Array | null)[]> {
+  private async ratesOf(epoch: number, count: number, scale: number): Promise<readonly (Float32Array | null)[]> {
     const first = epoch * this.stepsPerEpoch
-    this.trainer.learningRates = this.schedules.map((schedule) => this.rateOf(schedule, first))
+    this.trainer.learningRates = this.schedules.map((schedule) => this.rateOf(schedule, first, scale))
     const pace = new Pace()
     const rates: (Float32Array | null)[] = []
     for (const [i, schedule] of this.schedules.entries()) {
       const each = this.constantRates[i] ? null : new Float32Array(count * this.stepsPerEpoch)
       rates.push(each)
       for (let step = 0; each !== null && step < each.length; step++) {
-        each[step] = this.rateOf(schedule, first + step)
+        each[step] = this.rateOf(schedule, first + step, scale)
         if (step % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
       }
     }
     return rates
   }
 
-  private rateOf(schedule: Schedule, step: number): number {
-    const rate = this.scale * checkedRate(schedule, step, this.extent)
+  private rateOf(schedule: Schedule, step: number, scale: number): number {
+    const rate = scale * checkedRate(schedule, step, this.extent)
     if (!Number.isFinite(Math.fround(rate)))
-      throw new OptionError(`learningRateScale: ${this.scale} times the learning rate of step ${step} is more than float32 holds.`)
+      throw new OptionError(`learningRateScale: ${scale} times the learning rate of step ${step} is more than float32 holds.`)
     return rate
   }
 

@@ -125,6 +125,22 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(told).toEqual([1, 1, 0.25, 0.25, 4])
     })
 
+    it('is told callbacks while steps run, and is not changed by what is set for the steps to come', async () => {
+      const told: number[] = []
+      const halves: Callback = {
+        onEpochEnd: (_, __, run) => {
+          run.learningRateScale /= 2
+        },
+      }
+      const look: Callback = {
+        onSteps: (_, run) => void told.push(run.learningRate),
+        onEpochEnd: (_, __, run) => void told.push(run.learningRate),
+      }
+      const learningRate = schedules.perStep((step) => powers[step])
+      await ratesTaken(line(), 3, learningRate, { epochs: 2, callbacks: [halves, look] })
+      expect(told).toEqual([0.25, 0.25, 2, 2])
+    })
+
     it('is the same in short epochs that run together, and one at a time', async () => {
       const make = () => sequential([input(2), dense(6, { activation: 'tanh' }), dense(1)], { executor, seed: 3 })
       const options = { loss: 'binaryCrossentropy', epochs: 200, batchSize: 2 } as const
@@ -471,6 +487,16 @@ describe.each(executors)('on the %s executor', (executor) => {
       it('takes no change below minDelta for better, and more for better if told so', async () => {
         expect(await scalesFor([1, 0.95, 0.9, 0.5], { patience: 1, minDelta: 0.2 })).toEqual([1, 0.5, 0.25, 0.25])
         expect(await scalesFor([1, 2, 3, 2], { patience: 1, mode: 'max' })).toEqual([1, 1, 1, 0.5])
+      })
+
+      it('two stop at the floor together', async () => {
+        const scales: number[] = []
+        const plateaus = [0, 1].map(() => callbacks.reduceOnPlateau({ patience: 1, factor: 0.5, floor: 0.4 }))
+        const listens: Callback = { onEpochEnd: (_, __, run) => void scales.push(run.learningRateScale) }
+        const net = sequential([input(1), scaledBy(1, constantOf(0))], { executor })
+        const options = { loss: sumLoss, optimizer: sgd({ learningRate: 1 }), epochs: 4, callbacks: [...plateaus, listens] }
+        await net.fit({ x: [[0]], y: [[0]] }, options)
+        expect(scales).toEqual([1, 0.4, 0.4, 0.4])
       })
 
       it('stops at the floor, and is the same in a second run', async () => {

@@ -82,6 +82,12 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,5\n0,1,0\n')
     })
 
+    it('writes the rate that the epoch was trained with, not the one that comes next', async () => {
+      const lists = [callbacks.reduceOnPlateau({ patience: 1, factor: 0.5, minDelta: 100 }), callbacks.csvLog(path('log.csv'))]
+      await net().fit(data, options(lists, { optimizer: sgd({ learningRate: 1 }) }))
+      expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,0\n1,1,-1\n2,0.5,-2\n')
+    })
+
     it('quotes names as a parser expects it', async () => {
       const metric: Metric = { name: 'a "b", c', batch: () => [], result: () => Number.NaN }
       await net().fit(data, options([callbacks.csvLog(path('log.csv'))], { epochs: 1, metrics: [metric] }))

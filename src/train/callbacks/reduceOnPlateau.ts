@@ -30,7 +30,7 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Callback 
   checkPatience('reduceOnPlateau', cooldown, 'cooldown')
   if (typeof floor !== 'number' || !(floor >= 0 && floor < Number.POSITIVE_INFINITY))
     throw new OptionError(`reduceOnPlateau: floor must be a finite number of at least 0, got ${describe(floor)}.`)
-  let [waited, cooling] = [0, 0]
+  let [waited, cooling, scale] = [0, 0, 1]
   return forOneRun({
     name: 'reduceOnPlateau',
     onTrainBegin(run) {
@@ -38,14 +38,20 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Callback 
       waited = 0
       cooling = 0
     },
+    onEpochBegin(_, run) {
+      scale = run.learningRateScale
+    },
     onEpochEnd(_, values, run) {
       const better = monitor.isBetter(values)
       if (cooling > 0) {
         cooling -= 1
         waited = 0
       } else if (better) waited = 0
-      else if (++waited >= patience && run.learningRate > floor) {
-        run.learningRateScale *= Math.max(factor, floor / run.learningRate)
+      else if (++waited >= patience) {
+        // Another callback may have lowered it since the latest step.
+        const rate = run.learningRate * (run.learningRateScale / scale)
+        if (!(rate > floor)) return
+        run.learningRateScale *= Math.max(factor, floor / rate)
         cooling = cooldown
         waited = 0
       }
