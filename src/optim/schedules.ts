@@ -346,7 +346,7 @@ export interface CyclicOptions extends RateOptions {
   readonly floor?: number
   /** How long the rate rises, and then falls; default `{ epochs: 4 }`. */
   readonly half?: Duration
-  /** What the height of a cycle is multiplied by for the next; default 1, and 0.5 for the policy "triangular2". */
+  /** What the height of a cycle is multiplied by for the next: 0.5 is the policy "triangular2"; default 1. */
   readonly heightFactor?: number
 }
 
