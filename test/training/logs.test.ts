@@ -63,8 +63,8 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,0\n')
     })
 
-    it('refuses other columns, and changes nothing', async () => {
-      writeFileSync(path('log.csv'), 'epoch,learningRate,loss,accuracy\n1,2,3,4\n')
+    it.each(['\n', ''])('refuses other columns, and changes nothing, whether the file ends with %j', async (end) => {
+      writeFileSync(path('log.csv'), `epoch,learningRate,loss,accuracy\n1,2,3,4${end}`)
       const model = net()
       await expectRefusal(
         () => model.fit(data, options([callbacks.csvLog(path('log.csv'))])),
@@ -72,14 +72,14 @@ describe.each(executors)('on the %s executor', (executor) => {
         'has the columns epoch,learningRate,loss,accuracy, this run would write epoch,learningRate,loss;',
         'append: false',
       )
-      expect(text('log.csv')).toBe('epoch,learningRate,loss,accuracy\n1,2,3,4\n')
+      expect(text('log.csv')).toBe(`epoch,learningRate,loss,accuracy\n1,2,3,4${end}`)
       expect(model.weights().p.data[0]).toBe(0)
     })
 
-    it('begins a new line where the file does not end with one', async () => {
-      writeFileSync(path('log.csv'), 'epoch,learningRate,loss\n0,1,5')
+    it.each(['', '\n0,1,5'])('begins a new line where the file does not end with one, after the header and %j', async (line) => {
+      writeFileSync(path('log.csv'), `epoch,learningRate,loss${line}`)
       await net().fit(data, options([callbacks.csvLog(path('log.csv'))], { epochs: 1 }))
-      expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,5\n0,1,0\n')
+      expect(text('log.csv')).toBe(`epoch,learningRate,loss${line}\n0,1,0\n`)
     })
 
     it('writes the rate that the epoch was trained with, not the one that comes next', async () => {
