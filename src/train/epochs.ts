@@ -102,6 +102,8 @@ export class Epochs implements TrainingRun {
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
+  /** The weights that the trainer belongs to. */
+  private readonly generation: number
   /** Rows to train on, ascending. */
   private readonly rows: Int32Array
   /** Orders that have been made ahead: those of epochs `first` … `first + count - 1`, one after the other. */
@@ -129,6 +131,7 @@ export class Epochs implements TrainingRun {
     if (validationData !== undefined && validationSplit > 0)
       throw new OptionError(`${where}: give validationData or validationSplit, not both.`)
     this.model = model
+    this.generation = model.generation
     this.epochs = epochs
     this.initialEpoch = initialEpoch
     this.shuffle = shuffle
@@ -151,8 +154,6 @@ export class Epochs implements TrainingRun {
     this.batchSize = Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
     this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
-    // Last, so that a call that is refused does not cost the optimizer of the run before its moments.
-    trainers.set(model, { trainer: this.trainer, generation: model.generation })
   }
 
   /** The names of what an epoch measures. */
@@ -218,6 +219,8 @@ export class Epochs implements TrainingRun {
     const { order, count } = await this.orderOf(epoch, most)
     const { scale } = this
     const rates = await this.ratesOf(epoch, count, scale)
+    // Not before, so that a run that is refused, by a callback too, does not cost the optimizer of the run before its moments.
+    if (this.latest === null) trainers.set(this.model, { trainer: this.trainer, generation: this.generation })
     const firstStep = epoch * this.stepsPerEpoch
     const { objective } = this.trainer
     const feeds = objective.feeds(this.samples)

@@ -341,6 +341,20 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(net.weights().p.data[0]).toBe(0)
     })
 
+    it('whose beginning fails cost the optimizer of the run before nothing', async () => {
+      const [net, twin] = [line(), line()]
+      const refused: Callback = { onTrainBegin: () => Promise.reject(new RangeError('no')) }
+      const noRate = schedules.perStep(() => Number.NaN)
+      const optimizers = [adam({ learningRate: 0.5 }), adam({ learningRate: 0.5 })]
+      const fit = (model: Model, optimizer: Optimizer, x: number) => model.fit({ x: [[x]], y: [[0]] }, { loss: sumLoss, optimizer })
+      await fit(net, optimizers[0], 1)
+      await expect(net.fit(ones(1), { loss: sumLoss, callbacks: [refused] })).rejects.toThrow('no')
+      await expectRefusal(() => net.fit(ones(1), { loss: sumLoss, optimizer: sgd({ learningRate: noRate }) }), 'ERR_OPTION')
+      await fit(net, optimizers[0], 3)
+      for (const x of [1, 3]) await fit(twin, optimizers[1], x)
+      expect(bitsOf(net)).toEqual(bitsOf(twin))
+    })
+
     it('a promise of onSteps that is rejected ends the run', async () => {
       const fails: Callback = { onSteps: () => Promise.reject(new RangeError('steps')) }
       await expect(line().fit(ones(1), { loss: sumLoss, epochs: 3, callbacks: [fails] })).rejects.toThrow('steps')
