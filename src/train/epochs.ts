@@ -150,6 +150,12 @@ export class Epochs implements TrainingRun {
         : held.validation.length > 0
           ? pick(samples, held.validation)
           : null
+    const names = this.valueNames
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined)
+      throw new OptionError(
+        `${where}: with validation two values would be reported as "${twice}"; give the metric or the output that begins with "validation" another name.`,
+      )
     this.rows = held.training
     this.batchSize = Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = Math.ceil(this.rows.length / this.batchSize)
