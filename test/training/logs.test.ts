@@ -95,6 +95,17 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
   })
 
+  it.each(['epoch', 'learningRate'])('no log takes a metric called %s', async (name) => {
+    const metrics: Metric[] = [{ name, batch: () => [], result: () => 7 }]
+    for (const log of [callbacks.csvLog(path('log')), callbacks.jsonLinesLog(path('log'))])
+      await expectRefusal(
+        () => net().fit(data, options([log], { metrics })),
+        'ERR_OPTION',
+        `${log.name}: a value of the epochs is called "${name}"`,
+      )
+    expect(existsSync(path('log'))).toBe(false)
+  })
+
   it('jsonLinesLog writes an object for each epoch', async () => {
     writeFileSync(path('log.jsonl'), '{"epoch":')
     await net().fit(data, options([callbacks.jsonLinesLog(path('log.jsonl'))], { epochs: 2 }))

@@ -29,6 +29,11 @@ function lineLog(
   return forOneRun({
     name: where,
     async onTrainBegin({ valueNames }) {
+      const taken = valueNames.find((name) => name === 'epoch' || name === 'learningRate')
+      if (taken !== undefined)
+        throw new OptionError(
+          `${where}: a value of the epochs is called "${taken}", as a column of the log is; give that metric another name.`,
+        )
       file = await LogFile.open(where, path, append ? 'append' : 'replace')
       try {
         await begin(file, ['epoch', 'learningRate', ...valueNames])
