@@ -1,4 +1,5 @@
 /** Learning rates of each step, initialEpoch, and callbacks: when they are called, what they can do, what they refuse. */
+import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import {
   adam,
@@ -318,6 +319,22 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(diary.lines[diary.lines.length - 1]).toBe(
         'over 1 null Training was stopped in epoch 2, after 0 of 2 steps; the model keeps what it has learned.',
       )
+    })
+
+    it('hear of the end of a run that was stopped when what they do with its steps is done', async () => {
+      const lines: string[] = []
+      const stop = new AbortController()
+      const slow: Callback = {
+        onSteps: async () => {
+          stop.abort()
+          await wait(20)
+          lines.push('steps')
+        },
+        onTrainEnd: () => void lines.push('end'),
+      }
+      const options = { loss: sumLoss, batchSize: 2, signal: stop.signal, callbacks: [slow] }
+      await expectRefusal(() => line().fit(ones(3), options), 'ABORT_ERR')
+      expect(lines).toEqual(['steps', 'end'])
     })
 
     it('an error at the end is that of the run, when all have ended', async () => {

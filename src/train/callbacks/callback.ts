@@ -186,6 +186,8 @@ export class CallbackList {
   /** Lets every callback finish, whatever the others do; throws the first error, unless the run has one of its own. */
   async trainEnds(end: TrainEnd): Promise<void> {
     const errors: unknown[] = []
+    // Of an epoch that an error ended; nobody has waited for them.
+    await Promise.allSettled(this.pending)
     for (const callback of this.begun) {
       try {
         await callback.onTrainEnd?.(end, this.run)
