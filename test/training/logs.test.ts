@@ -1,5 +1,5 @@
 /** Logs: lines and records that are whole, on the disk after each epoch, and readable by others. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -196,6 +196,17 @@ describe('a disk that refuses', () => {
 
   it.runIf(existsSync('/dev/full'))('where there is no room', async () => {
     await expectRefusal(() => fit(callbacks.jsonLinesLog('/dev/full')), 'ERR_FILE', '"/dev/full" cannot be written: ENOSPC')
+  })
+
+  it.runIf(existsSync('/proc/self/fd'))('leaves no file open that could not be begun', async () => {
+    const handle = await open(path('any'), 'w')
+    await handle.close()
+    vi.spyOn(Object.getPrototypeOf(handle), 'appendFile').mockRejectedValueOnce(new Error('ENOSPC: no space left on device, write'))
+    await expectRefusal(() => fit(callbacks.tensorBoard(path('run'))), 'ERR_FILE', 'ENOSPC')
+    const files = readdirSync('/proc/self/fd').map((name) =>
+      existsSync(`/proc/self/fd/${name}`) ? readlinkSync(`/proc/self/fd/${name}`) : '',
+    )
+    expect(files.filter((file) => file.startsWith(folder))).toEqual([])
   })
 
   it('leaves no half line', async () => {
