@@ -372,6 +372,22 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(bitsOf(net)).toEqual(bitsOf(twin))
     })
 
+    it('whatever has then() is waited for', async () => {
+      const lines: string[] = []
+      const later = (line: string) =>
+        anything({
+          // biome-ignore lint/suspicious/noThenProperty: that is what is tested
+          then: async (resolve: () => void) => {
+            await wait(5)
+            lines.push(line)
+            resolve()
+          },
+        })
+      const slow: Callback = { onSteps: () => later('steps'), onEpochEnd: () => later('epoch'), onTrainEnd: () => later('end') }
+      await line().fit(ones(1), { loss: sumLoss, callbacks: [slow] })
+      expect(lines).toEqual(['steps', 'epoch', 'end'])
+    })
+
     it('a promise of onSteps that is rejected ends the run', async () => {
       const fails: Callback = { onSteps: () => Promise.reject(new RangeError('steps')) }
       await expect(line().fit(ones(1), { loss: sumLoss, epochs: 3, callbacks: [fails] })).rejects.toThrow('steps')

@@ -123,7 +123,7 @@ export class CallbackList {
   private readonly callbacks: readonly Callback[]
   private readonly run: TrainingRun
   private readonly begun: Callback[] = []
-  private pending: Promise<void>[] = []
+  private pending: Promise<unknown>[] = []
 
   constructor(callbacks: readonly Callback[], run: TrainingRun) {
     this.callbacks = callbacks
@@ -164,11 +164,12 @@ export class CallbackList {
 
   stepsEnded(steps: StepGroup): void {
     for (const callback of this.callbacks) {
-      const result = callback.onSteps?.(steps, this.run)
-      if (!(result instanceof Promise)) continue
-      // Awaited in epochEnds; until then a rejection must not count as unhandled.
-      result.catch(() => {})
-      this.pending.push(result)
+      const result: unknown = callback.onSteps?.(steps, this.run)
+      if (typeof result !== 'object' || result === null) continue
+      // A promise of another kind too. Awaited in epochEnds; until then a rejection must not count as unhandled.
+      const done = Promise.resolve(result)
+      done.catch(() => {})
+      this.pending.push(done)
     }
   }
 
