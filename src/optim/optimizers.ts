@@ -15,7 +15,12 @@ export type OptimizerName = keyof typeof named
 /** An optimizer by name with its defaults, or one made with options. */
 export function optimizerFor(where: string, choice: OptimizerName | Optimizer): Optimizer {
   if (typeof choice === 'object' && choice !== null) {
-    if (typeof choice.update === 'function' && Array.isArray(choice.learningRates)) return choice
+    if (typeof choice.update === 'function' && Array.isArray(choice.learningRates)) {
+      if (choice.learningRates.length > 0) return choice
+      throw new OptionError(
+        `${where}: an optimizer of your own needs at least one learning rate, got none; one that it does not use may be 0.`,
+      )
+    }
     throw new OptionError(
       `${where}: an optimizer of your own needs learningRates and the function update, got ${Object.keys(choice).join(', ') || 'none of them'}.`,
     )

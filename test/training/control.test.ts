@@ -113,6 +113,20 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(net.weights().p.data[0]).toBe(-(3 * 8 + 1 + 0.5 + 0.25))
     })
 
+    it('is one at least', async () => {
+      const none: Optimizer = {
+        name: 'none',
+        learningRates: [],
+        update: ({ parameters }) => ({
+          parameters: parameters.map(({ value, gradient }) => assignAll([value], [subtract(value, gradient)])),
+        }),
+      }
+      const fit = (optimizer: Optimizer) =>
+        line().fit(ones(1), { loss: sumLoss, optimizer, epochs: 2, callbacks: [callbacks.reduceOnPlateau({ patience: 1, minDelta: 9 })] })
+      await expectRefusal(() => fit(none), 'ERR_OPTION', 'fit: an optimizer of your own needs at least one learning rate, got none')
+      expect((await fit({ ...none, learningRates: [0] })).stopped).toBe('completed')
+    })
+
     it('is told callbacks: that of the latest step', async () => {
       const told: number[] = []
       const tell = (_: unknown, run: TrainingRun) => void told.push(run.learningRate)
