@@ -1,17 +1,27 @@
 /** The four models whose plans are kept as text, and whose training plans `lockstep` is run over. */
 import {
+  accumulateGradients,
   adam,
   adamW,
   add,
+  alphaDropout,
+  averageWeights,
+  clipGradients,
   concatenate,
   dense,
   dropout,
   flatten,
+  gatedDense,
+  gaussianNoise,
   input,
   l2,
+  lamb,
   type Model,
+  maxNorm,
   model,
   type Optimizer,
+  perGroup,
+  rmsprop,
   sequential,
   sgd,
 } from '../../src/index.ts'
@@ -53,6 +63,23 @@ export function residual(): Plan {
   }
   const net = model(x, dense(h, 3, { name: 'head' }))
   return trainingPlan(net, { loss: 'categoricalCrossentropy' }, adamW(), 8)
+}
+
+/** Noise, mixing, constraints, and optimizers around each other that end every other step early. No text is kept of its plan. */
+export function combined(): Plan {
+  const kernelConstraint = maxNorm(2)
+  const net = sequential([
+    input(24),
+    gaussianNoise(0.1),
+    dense(40, { activation: 'selu', kernelConstraint }),
+    alphaDropout(0.2),
+    gatedDense(18),
+    dense(4),
+  ])
+  const groups = perGroup([{ parameters: 'bias', optimizer: rmsprop({ centered: true }) }, { optimizer: lamb() }])
+  const optimizer = accumulateGradients(clipGradients(averageWeights(groups), { globalNorm: 1 }), { steps: 2 })
+  const objective = new Objective('fit', net, { loss: 'sparseCategoricalCrossentropy' }, { weighted: true, mixup: { alpha: 0.3 } })
+  return new Trainer(stepOf(net, objective, optimizer)).plan(33)
 }
 
 /** Two inputs of different shapes that meet, two outputs; the plan for prediction. */
