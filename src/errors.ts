@@ -225,6 +225,11 @@ export function checkCount(where: string, name: string, value: unknown, advice =
     )
 }
 
+/** Throws unless the value is true or false. */
+export function checkBoolean(where: string, name: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw new OptionError(`${where}: ${name} must be true or false, got ${describe(value)}.`)
+}
+
 /** Throws unless `signal` is an AbortSignal, or not given. */
 export function checkSignal(where: string, signal: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal))

@@ -1,5 +1,5 @@
 import type { Rows } from '../data/rows.ts'
-import { AbortError, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkBoolean, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
@@ -171,7 +171,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       )
     checkCount(where, 'batchSize', batchSize)
     checkSignal(where, options.signal)
-    if (typeof shuffle !== 'boolean') throw new OptionError(`${where}: shuffle must be true or false, got ${describe(shuffle)}.`)
+    checkBoolean(where, 'shuffle', shuffle)
     if (typeof validationSplit !== 'number' || !(validationSplit >= 0 && validationSplit < 1)) {
       throw new OptionError(`${where}: validationSplit must lie in 0 … 1 (1 excluded), got ${describe(validationSplit)}.`)
     }
