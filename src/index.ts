@@ -259,6 +259,7 @@ export type { EpochOptions, Progress, RunOptions } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { FitOptions, History, Listeners } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
+export type { EpochValues } from './train/measures.ts'
 export {
   type Features,
   Model,
@@ -270,7 +271,7 @@ export {
   type Targets,
   type TrainingData,
 } from './train/model.ts'
-export type { EpochValues, ObjectiveOptions, PerOutput } from './train/objective.ts'
+export type { ObjectiveOptions, PerOutput } from './train/objective.ts'
 export { type ScoreOptions, score } from './train/score.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
 export type { ClassWeights } from './train/weights.ts'

@@ -2,8 +2,9 @@ import { checkBoolean, checkCount, checkOptions, counted, DataError, describe, t
 import { Purpose, RandomStream } from '../random.ts'
 import type { RowSplit } from './epochs.ts'
 import { type FitOptions, fitRows, type History } from './fit.ts'
+import type { EpochValues, Samples } from './measures.ts'
 import { Model, type TrainingData } from './model.ts'
-import { type EpochValues, Objective, type Samples } from './objective.ts'
+import { Objective } from './objective.ts'
 import { epochHints, fitOptionNames } from './options.ts'
 
 /** Options of `kFold`. */

@@ -14,19 +14,11 @@ import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import { FullBatchTrainer } from './fullBatch.ts'
+import type { EpochValues, Measures, Run, Samples } from './measures.ts'
 import { stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
-import {
-  type EpochValues,
-  hasWeights,
-  type Measures,
-  Objective,
-  type ObjectiveOptions,
-  type PerOutput,
-  type Run,
-  type Samples,
-} from './objective.ts'
+import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
 import { exclusively, Trainer } from './trainer.ts'
 import type { ClassWeights } from './weights.ts'
 

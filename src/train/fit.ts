@@ -3,8 +3,8 @@ import type { Profile } from '../executors/profile.ts'
 import { type EarlyStopping, earlyStopping } from './callbacks/bestWeights.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
 import { type EpochOptions, Epochs, type Progress, type RowSplit, type RunOptions, trainingOf } from './epochs.ts'
+import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
-import type { EpochValues } from './objective.ts'
 import { epochHints, fitOptionNames } from './options.ts'
 
 /** Options of `fit`. */
