@@ -99,8 +99,6 @@ export type {
   SparseCategoricalFocalOptions,
 } from './nn/losses/classification.ts'
 export type { TripletOptions } from './nn/losses/embedding.ts'
-export type { ElementLossOptions, LossOptions } from './nn/losses/loss.ts'
-export type { ContrastiveOptions, GaussianOptions, HuberOptions, PoissonOptions, QuantileOptions } from './nn/losses/regression.ts'
 export {
   type CustomLoss,
   euclideanDistance,
@@ -111,7 +109,9 @@ export {
   type Reduction,
   type Task,
   tripletMargin,
-} from './nn/losses.ts'
+} from './nn/losses/index.ts'
+export type { ElementLossOptions, LossOptions } from './nn/losses/loss.ts'
+export type { ContrastiveOptions, GaussianOptions, HuberOptions, PoissonOptions, QuantileOptions } from './nn/losses/regression.ts'
 export type { Average, PerClassOptions, ThresholdOptions } from './nn/metrics/classification.ts'
 export { type ClassificationReport, type ClassScores, classificationReport, confusionMatrix } from './nn/metrics/confusion.ts'
 export {
@@ -122,9 +122,9 @@ export {
   type RocCurve,
   rocCurve,
 } from './nn/metrics/curves.ts'
+export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics/index.ts'
 export type { MetricOptions } from './nn/metrics/metric.ts'
 export type { AreaOptions } from './nn/metrics/probability.ts'
-export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics.ts'
 export type { MixupOptions } from './nn/mixup.ts'
 export { l1, l1l2, l2, orthogonalRegularizer, type Regularizer } from './nn/regularizers.ts'
 export {

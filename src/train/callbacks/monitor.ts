@@ -1,5 +1,5 @@
 import { checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
-import { metricNames } from '../../nn/metrics.ts'
+import { metricNames } from '../../nn/metrics/index.ts'
 import type { EpochValues } from '../measures.ts'
 import { validationName } from '../names.ts'
 import type { TrainingRun } from './callback.ts'
