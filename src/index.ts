@@ -232,8 +232,8 @@ export {
 } from './optim/wrappers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
-export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/bestWeights.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
+export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/earlyStopping.ts'
 export { callbacks } from './train/callbacks/index.ts'
 export type { LogOptions } from './train/callbacks/logs.ts'
 export type { MonitorOptions } from './train/callbacks/monitor.ts'
@@ -254,7 +254,7 @@ export {
   type CustomTrainingOptions,
   customTraining,
   type MinimizeOptions,
-} from './train/custom.ts'
+} from './train/customTraining.ts'
 export type { EpochOptions, Progress, RunOptions } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { FitOptions, History, Listeners } from './train/fit.ts'
@@ -272,6 +272,6 @@ export {
   type TrainingData,
 } from './train/model.ts'
 export type { ObjectiveOptions, PerOutput } from './train/objective.ts'
+export type { ClassWeights } from './train/sampleWeights.ts'
 export { type ScoreOptions, score } from './train/score.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
-export type { ClassWeights } from './train/weights.ts'

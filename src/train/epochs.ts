@@ -13,14 +13,14 @@ import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
-import { FullBatchTrainer } from './fullBatch.ts'
+import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { EpochValues, Measures, Run, Samples } from './measures.ts'
 import { stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
 import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
+import type { ClassWeights } from './sampleWeights.ts'
 import { exclusively, Trainer } from './trainer.ts'
-import type { ClassWeights } from './weights.ts'
 
 /** How epochs go, whatever is trained. */
 export interface RunOptions<Data = TrainingData> {

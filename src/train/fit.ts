@@ -1,7 +1,7 @@
 import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
-import { type EarlyStopping, earlyStopping } from './callbacks/bestWeights.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
+import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
 import { type EpochOptions, Epochs, type Progress, type RowSplit, type RunOptions, trainingOf } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'

@@ -17,7 +17,7 @@ import { SessionCache } from './batches.ts'
 import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Samples } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { numbersByName } from './names.ts'
-import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './weights.ts'
+import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './sampleWeights.ts'
 
 /** One thing for the only output or for every one; or one for each, in order or by output name. */
 export type PerOutput<T> = T | readonly T[] | Readonly<Record<string, T>>
