@@ -12,7 +12,6 @@ import { checkFilter, chooses, type Optimizer, type ParameterFilter } from '../o
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
-import { VariableLayout } from '../plan/variables.ts'
 import { SessionCache } from './batches.ts'
 import { Epochs, type RunOptions, type Training } from './epochs.ts'
 import { type History, type Listeners, runEpochs } from './fit.ts'
@@ -20,7 +19,7 @@ import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Sa
 import { Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
 import { listenerNames, runOptionNames } from './options.ts'
-import { joinedMemory, namesOfLayers, Trainer } from './trainer.ts'
+import { joinedLayout, joinedMemory, namesOfLayers, Trainer } from './trainer.ts'
 
 /** A loss, and the parameters that are changed to make it small. */
 export interface MinimizeOptions {
@@ -201,10 +200,7 @@ class Reports implements Measures<CustomData> {
     this.models = [...models.values()]
     this.recorded = Object.keys(outputs)
     this.valueNames = this.recorded
-    const variables = new VariableLayout(
-      [],
-      [...models].map(([prefix, { layout }]) => [prefix, layout]),
-    )
+    const variables = joinedLayout(models)
     const layerNames = namesOfLayers(models)
     this.sessions = new SessionCache((batchSize) =>
       this.models[0].load(buildPlan({ inputs, outputs, variables, batchSize, mode: 'inference', layerNames }), joinedMemory(models)),
