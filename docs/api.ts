@@ -311,11 +311,19 @@ export function problemsOf(entries: readonly Entry[]): string[] {
 function optionProblems(entry: Entry, { name, text, optional, default: stated, isPlain, declared }: Member): string[] {
   const inCode = literalValue(entry.defaults.get(name))
   const inText = literalValue(stated?.replace(/,.*/, ''))
+  const told = toldDefault(entry, name)
   return [
     ...(text === '' && stated === null ? [`${declared}: no docstring`] : []),
     ...(optional && isPlain && stated === null && inCode === null ? [`${declared}: no default`] : []),
     ...(inCode !== null && inText !== null && inCode !== inText ? [`${entry.name}: ${name} is by default ${inCode}, not ${inText}`] : []),
+    ...(told !== null && inText !== null && told !== inText ? [`${entry.name}: ${name} is by default ${inText} or ${told}`] : []),
   ]
+}
+
+/** The literal that `@param options` gives as the default of one: "`rate` 0.001, `floor` 0." */
+function toldDefault({ parameters }: Entry, name: string): string | null {
+  const options = parameters.find((parameter) => parameter.name === 'options')?.text ?? ''
+  return literalValue(new RegExp(`\`${name}\` ("[^"]*"|[^\\s,;]+?)(?=[,;.]?(?:\\s|$))`).exec(options)?.[1])
 }
 
 /** A module with the examples of each name as a function, every export in scope. */

@@ -12,8 +12,8 @@
  */
 export class ThalwegError extends Error {
   /**
-   * One of ERR_SHAPE, ERR_DTYPE, ERR_OPTION, ERR_DATA, ERR_GRAPH, ERR_MEMORY, ERR_NATIVE, ERR_BUSY, ERR_NON_FINITE, ABORT_ERR and
-   * ERR_ASSERTION.
+   * One of ERR_SHAPE, ERR_DTYPE, ERR_OPTION, ERR_DATA, ERR_GRAPH, ERR_MEMORY, ERR_NATIVE, ERR_FILE, ERR_BUSY, ERR_NON_FINITE, ABORT_ERR
+   * and ERR_ASSERTION.
    */
   readonly code: string
 
@@ -209,6 +209,11 @@ export function checkOptions(where: string, options: unknown, known: readonly st
     throw new OptionError(`${where}: options must be an object, got ${describe(options)}.`)
   }
   checkNames(where, 'option', options, known, hints)
+}
+
+/** What an object says, without members that are undefined: they are to mean their defaults, as members that are missing do. */
+export function definedOf<T extends object>(given: T): T {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
 }
 
 /** Refuses entries of an object that are not in `known`; `what` says what they are. */

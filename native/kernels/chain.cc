@@ -93,13 +93,16 @@ bool overlap(const Operand& a, const Operand& b) {
 // Decides for each result whether a step writes it where it belongs, or it is copied there when all steps are done.
 bool placeResults(Preparation* p, const char* kernel, const Operand* const* inputs, const double* results, Chain* chain) {
   const Instruction& instruction = *p->instruction;
+  for (int64_t i = 0; results && i < instruction.outputCount; i++) {
+    if (results[i] >= 0 && results[i] < (double)(chain->inputCount + chain->stepCount)) continue;
+    snprintf(p->error, sizeof p->error, "%s: result %lld is no operand", kernel, (long long)i);
+    return false;
+  }
   for (int64_t i = 0; i < instruction.outputCount; i++) {
     const Operand& y = instruction.outputs[i];
     const int64_t result = results ? (int64_t)results[i] : chain->inputCount + chain->stepCount - 1;
-    if (result < 0 || result >= chain->inputCount + chain->stepCount || y.size != instruction.outputs[0].size ||
-        y.dtype != Dtype::float32) {
-      snprintf(p->error, sizeof p->error, "%s: result %lld is no operand, or its output differs from the first in size or is not float32",
-               kernel, (long long)i);
+    if (y.size != instruction.outputs[0].size || y.dtype != Dtype::float32) {
+      snprintf(p->error, sizeof p->error, "%s: output %lld differs from the first in size or is not float32", kernel, (long long)i);
       return false;
     }
     const int64_t step = result - chain->inputCount;

@@ -2,7 +2,7 @@
  * Activations: functions of one symbolic tensor, element by element unless they say otherwise, composed of the ops. All of them carry NaN through,
  * and none lets an overflow of the side that is not taken into its gradient.
  */
-import { checkOptions, describe, OptionError, ShapeError, unknownName } from '../errors.ts'
+import { checkOptions, definedOf, describe, OptionError, ShapeError, unknownName } from '../errors.ts'
 import { formatShape, normaliseAxis } from '../graph/shape.ts'
 import { expectTensor, locate, type Tensor } from '../graph/tensor.ts'
 import {
@@ -34,7 +34,7 @@ function shaped<Name extends string>(
 ): Record<Name, number> {
   const at = locate(name)
   checkOptions(at, given, Object.keys(defaults))
-  const result = { ...defaults, ...given }
+  const result = { ...defaults, ...definedOf(given) }
   for (const [option, value] of Object.entries(result))
     if (!Number.isFinite(value)) throw new OptionError(`${at}: ${option} must be a finite number, got ${describe(value)}.`)
   return result

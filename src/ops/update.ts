@@ -3,7 +3,7 @@ import { GraphError, ShapeError } from '../errors.ts'
 import { defineOp, integers, type Op, type Sample, spec, uniform } from '../graph/op.ts'
 import { broadcastShapes, formatShape, sameShape } from '../graph/shape.ts'
 import { apply, expectDtype, locate, type Spec, type Tensor } from '../graph/tensor.ts'
-import { isVariable } from './source.ts'
+import { constantValue, isVariable } from './source.ts'
 
 export interface SgdAttributes {
   readonly momentum: number
@@ -59,6 +59,9 @@ const updateSample = (sizes: number[][], targets: number, steps: string[], resul
   inputs: sizes.map((size) => uniform(size)),
   attributes: { targets, steps, results },
 })
+
+/** Limit of one chain of elementwise ops, and so of one update; the native kernels have room for as many. */
+export const MAX_CHAIN_INPUTS = 16
 
 export const updateOps = {
   // variable = value. Usually no instruction is left: the planner lets `value` be computed in the variable's memory.
@@ -236,10 +239,10 @@ export function assign(target: Tensor, value: Tensor): Tensor {
 /**
  * Sets several variables of one shape at once, in one pass over memory; all values are made from what the variables held before.
  *
- * @param targets Variables, or results of earlier updates.
+ * @param targets Variables, or results of earlier updates: at most eight if each gets a value of its own.
  * @param values As many, of the variables' shape or a scalar. What they are made of by elementwise ops belongs to the pass.
  * @returns The first variable after the update, for what has to read it; of the others nothing can be read again in this step.
- * @throws GraphError if a target is no variable, or listed twice.
+ * @throws GraphError if a target is no variable, or listed twice, or there are more than 16 different variables and values.
  * @example assignAll([parameter('a', [4], zeros), parameter('b', [4], ones)], [constant(1), constant(2)])
  */
 export function assignAll(targets: readonly Tensor[], values: readonly Tensor[]): Tensor {
@@ -249,6 +252,11 @@ export function assignAll(targets: readonly Tensor[], values: readonly Tensor[])
     )
   for (const target of targets) expectVariable(locate('update'), target)
   if (new Set(targets.map(variableBehind)).size < targets.length) throw new GraphError(`${locate('update')}: a variable is listed twice.`)
+  const operands = new Set<Tensor | number>([...targets, ...values.map((value) => constantValue(value) ?? value)])
+  if (operands.size > MAX_CHAIN_INPUTS)
+    throw new GraphError(
+      `${locate('update')}: expected at most ${MAX_CHAIN_INPUTS} different variables and values, got ${operands.size}; use several updates.`,
+    )
   const results = values.map((_, i) => targets.length + i)
   return apply(updateOps.update, [...targets, ...values], { targets: targets.length, steps: [], results })
 }

@@ -25,7 +25,12 @@ export function optimizerFor(where: string, choice: OptimizerName | Optimizer): 
       `${where}: ${choice.name} takes each step from all data at once, so nothing can be around it or beside it; give it to fit or train as it is.`,
     )
   if (typeof choice === 'object' && choice !== null) {
-    if (typeof choice.update === 'function' && Array.isArray(choice.learningRates)) return choice
+    if (typeof choice.update === 'function' && Array.isArray(choice.learningRates)) {
+      if (choice.learningRates.length > 0) return choice
+      throw new OptionError(
+        `${where}: an optimizer of your own needs at least one learning rate, got none; one that it does not use may be 0.`,
+      )
+    }
     throw new OptionError(
       `${where}: an optimizer of your own needs learningRates and the function update, got ${Object.keys(choice).join(', ') || 'none of them'}.`,
     )

@@ -55,7 +55,8 @@ export interface StepDecayOptions extends RateOptions {
  */
 function stepDecay(options: StepDecayOptions = {}): Schedule {
   checkOptions('stepDecay', options, ['rate', 'factor', 'every'], hints)
-  return exponentialLike('stepDecay', { factor: 0.1, every: { epochs: 10 }, ...options, staircase: true })
+  const { rate, factor = 0.1, every = { epochs: 10 } } = options
+  return exponentialLike('stepDecay', { rate, factor, every, staircase: true })
 }
 
 /** Options of `schedules.multiStep`. */
@@ -344,7 +345,7 @@ export interface CyclicOptions extends RateOptions {
   readonly floor?: number
   /** How long the rate rises, and then falls; default `{ epochs: 4 }`. */
   readonly half?: Duration
-  /** What the height of a cycle is multiplied by for the next; default 1, and 0.5 for the policy "triangular2". */
+  /** What the height of a cycle is multiplied by for the next: 0.5 is the policy "triangular2"; default 1. */
   readonly heightFactor?: number
 }
 
@@ -475,17 +476,25 @@ function sequence(parts: readonly SequencePart[]): Schedule {
     if (part.length !== undefined || i < parts.length - 1) checkDuration(where, 'length', part.length)
     return { schedule: scheduleFor(where, part.schedule), length: part.length }
   })
+  const placesIn = (run: ScheduleRun) => {
+    let end = 0
+    return checked.map(({ schedule, length }) => {
+      const begin = end
+      const steps = length === undefined ? Math.max(1, run.steps - begin) : stepsOf(length, run)
+      end = begin + steps
+      const part: ScheduleRun = { epochs: steps / run.stepsPerEpoch, stepsPerEpoch: run.stepsPerEpoch, steps }
+      return { schedule, begin, end, part }
+    })
+  }
+  // Of the latest run, so that a part sees one run all the time.
+  let latest: { readonly run: ScheduleRun; readonly places: ReturnType<typeof placesIn> } | null = null
   return {
     name: 'sequence',
     rateAt(step, run) {
-      let begin = 0
-      for (const [i, { schedule, length }] of checked.entries()) {
-        const steps = length === undefined ? Math.max(1, run.steps - begin) : stepsOf(length, run)
-        if (step - begin < steps || i === checked.length - 1)
-          return schedule.rateAt(step - begin, { epochs: steps / run.stepsPerEpoch, stepsPerEpoch: run.stepsPerEpoch, steps })
-        begin += steps
-      }
-      return Number.NaN
+      if (latest?.run !== run) latest = { run, places: placesIn(run) }
+      const { places } = latest
+      const { schedule, begin, part } = places.find(({ end }) => step < end) ?? places[places.length - 1]
+      return schedule.rateAt(step - begin, part)
     },
   }
 }
@@ -522,14 +531,13 @@ function perStep(rate: (step: number, run: ScheduleRun) => number): Schedule {
  */
 function perEpoch(rate: (epoch: number, run: ScheduleRun) => number): Schedule {
   if (typeof rate !== 'function') throw new OptionError(`perEpoch: expected a function of the epoch, got ${describe(rate)}.`)
-  let last: { readonly epoch: number; readonly stepsPerEpoch: number; readonly steps: number; readonly rate: number } | null = null
+  let last: { readonly epoch: number; readonly run: ScheduleRun; readonly rate: number } | null = null
   return {
     name: 'perEpoch',
     rateAt(step, run) {
-      const { stepsPerEpoch, steps } = run
-      const epoch = Math.floor(step / stepsPerEpoch)
-      if (last?.epoch !== epoch || last.stepsPerEpoch !== stepsPerEpoch || last.steps !== steps)
-        last = { epoch, stepsPerEpoch, steps, rate: rate(epoch, run) }
+      const epoch = Math.floor(step / run.stepsPerEpoch)
+      // Each run asks anew: the rates of the one before are not its own, even if it is as long.
+      if (last?.epoch !== epoch || last.run !== run) last = { epoch, run, rate: rate(epoch, run) }
       return last.rate
     },
   }

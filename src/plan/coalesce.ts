@@ -1,5 +1,5 @@
 import type { Op } from '../graph/op.ts'
-import { sizeOf } from '../graph/shape.ts'
+import { sameShape, sizeOf } from '../graph/shape.ts'
 import { ops } from '../ops/index.ts'
 import { align, type Instruction, type Plan, type PlanTensor, WORKSPACE } from './plan.ts'
 
@@ -57,9 +57,14 @@ function writesVariables(instruction: Instruction): boolean {
 function joinInstructions(a: Instruction, b: Instruction, tensors: PlanTensor[]): Instruction | null {
   if (a.op !== b.op || !writesVariables(a) || JSON.stringify(a.attributes) !== JSON.stringify(b.attributes)) return null
   if (a.inputs.length !== b.inputs.length) return null
-  // Scalars that are the same tensor in both (learning rate, step) stay; all others must be as large as the variable, and adjoin.
-  const whole = (instruction: Instruction, i: number) =>
-    sizeOf(tensors[instruction.inputs[i]].shape) === sizeOf(tensors[instruction.inputs[0]].shape)
+  // A variable written by both is written twice.
+  if (a.outputs.some((output, i) => output === b.outputs[i])) return null
+  // Scalars that are the same tensor in both (learning rate, step) stay; all others must have the variable's shape, and adjoin. Where the variable
+  // is a scalar itself, other learning rates could not be told from neighbours of the same kind.
+  const whole = ({ inputs }: Instruction, i: number) => {
+    const { shape } = tensors[inputs[0]]
+    return shape.length > 0 && sameShape(tensors[inputs[i]].shape, shape)
+  }
   const adjoin = a.inputs.every((input, i) =>
     input === b.inputs[i]
       ? sizeOf(tensors[input].shape) === 1
@@ -87,13 +92,16 @@ function overlapInPart(a: PlanTensor, b: PlanTensor): boolean {
   return overlap && (a.offset !== b.offset || endOfA !== endOfB)
 }
 
-/** A flat op over a list of any length (checkFinite): neighbours in the list that adjoin in memory become one operand. */
+/**
+ * A flat op over a list of any length (checkFinite, sumOfSquares): neighbours in the list that adjoin in memory become one operand. Not over a
+ * gap: what updates have made of it is not what the op is asked about.
+ */
 function joinOperands(instruction: Instruction, tensors: PlanTensor[]): Instruction {
   if (!isFlat(instruction) || writesVariables(instruction)) return instruction
   const inputs: number[] = []
   for (const input of instruction.inputs) {
     const previous = inputs[inputs.length - 1]
-    if (previous !== undefined && follows(tensors[previous], tensors[input]))
+    if (previous !== undefined && follows(tensors[previous], tensors[input]) && isFull(tensors[previous]))
       inputs[inputs.length - 1] = tensors.push(join(tensors[previous], tensors[input])) - 1
     else inputs.push(input)
   }
@@ -104,7 +112,15 @@ function follows(a: PlanTensor, b: PlanTensor): boolean {
   return a.block === b.block && a.block !== WORKSPACE && a.dtype === b.dtype && b.offset === a.offset + align(sizeOf(a.shape) * 4)
 }
 
-/** The range from the start of a to the end of b; the gap up to the cache line between them holds zeros, and stays so. */
+/** Whether a tensor ends with a cache line, so that there is no gap between it and the next one. */
+function isFull({ shape }: PlanTensor): boolean {
+  return align(sizeOf(shape) * 4) === sizeOf(shape) * 4
+}
+
+/**
+ * The range from the start of a to the end of b. The gap up to the cache line between them holds zeros at first, and then what updates of the whole
+ * range make of them: any number, which nobody reads but such updates.
+ */
 function join(a: PlanTensor, b: PlanTensor): PlanTensor {
   const size = (b.offset - a.offset) / 4 + sizeOf(b.shape)
   const label = `${a.label.split(' … ')[0]} … ${b.label}`

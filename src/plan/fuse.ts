@@ -3,11 +3,10 @@ import { ancestors, apply, type Tensor, within } from '../graph/tensor.ts'
 import { chainOps, elementwiseOps } from '../ops/elementwise.ts'
 import { matmulOps } from '../ops/matmul.ts'
 import { reshape, shapeOps } from '../ops/shape.ts'
-import { updateOps, variableBehind } from '../ops/update.ts'
+import { MAX_CHAIN_INPUTS, updateOps, variableBehind } from '../ops/update.ts'
 import { countUses, rewrite } from './rewrite.ts'
 
-/** Limits of one chain; the native kernel has room for as many. */
-export const MAX_CHAIN_INPUTS = 16
+/** Limit of one chain; the native kernel has room for as many. */
 export const MAX_CHAIN_STEPS = 32
 
 /** Joins work that would otherwise pass through memory twice. The values keep their bits. */
@@ -107,7 +106,12 @@ function fuseChains(roots: readonly Tensor[]): Tensor[] {
     const users = consumers.get(node) ?? []
     const chain = isRoot.has(node) || isUpdate ? undefined : chains.get(users[0])
     if (chain !== undefined && users.every((user) => chains.get(user) === chain) && join(chain, node, updates)) chains.set(node, chain)
-    else chains.set(node, { end: node, members: new Set(isUpdate ? [] : [node]), inputs: new Set(node.inputs.map(unrepeat)) })
+    else
+      chains.set(node, {
+        end: node,
+        members: new Set(isUpdate ? [] : [node]),
+        inputs: new Set(node.inputs.map((input) => unrepeat(input, node, updates))),
+      })
   }
 
   const written = (chain: Chain) => {
@@ -132,14 +136,16 @@ function fuseChains(roots: readonly Tensor[]): Tensor[] {
   })
 }
 
-function unrepeat(operand: Tensor): Tensor {
-  return operand.op === shapeOps.broadcastTo ? operand.inputs[0] : operand
+/** What a chain reads in the place of an operand: of a repeated one, what is repeated, unless that is a variable which is written before the chain ends. */
+function unrepeat(operand: Tensor, end: Tensor, updates: Updates): Tensor {
+  const repeats = operand.op === shapeOps.broadcastTo && !updates.comeBetween(operand.inputs, operand.id, end.id)
+  return repeats ? operand.inputs[0] : operand
 }
 
 function join(chain: Chain, node: Tensor, updates: Updates): boolean {
   if (!sameShape(node.shape, chain.end.shape) || chain.members.size === MAX_CHAIN_STEPS) return false
   if (updates.comeBetween(node.inputs, node.id, chain.end.id)) return false
-  const inputs = new Set([...chain.inputs, ...node.inputs.map(unrepeat)])
+  const inputs = new Set([...chain.inputs, ...node.inputs.map((input) => unrepeat(input, chain.end, updates))])
   inputs.delete(node)
   if (inputs.size > MAX_CHAIN_INPUTS) return false
   chain.members.add(node)
@@ -180,7 +186,7 @@ function build(chain: Chain, written: Written | null, rebuilt: ReadonlyMap<Tenso
   const first = isUpdate ? chain.end.inputs.slice(0, chain.end.attributes.targets) : written === null ? [] : [written.operand]
   const inputs = [...first, ...[...chain.inputs].filter((input) => !first.includes(input)).sort((a, b) => a.id - b.id)]
   const position = new Map(inputs.map((input, i) => [input, i]))
-  const find = (operand: Tensor) => position.get(operand) ?? (position.get(unrepeat(operand)) as number)
+  const find = (operand: Tensor) => position.get(operand) ?? (position.get(operand.inputs[0]) as number)
   const steps: string[] = []
   for (const member of [...chain.members].sort((a, b) => a.id - b.id)) {
     const operands = member.inputs.map(find)

@@ -2,6 +2,7 @@ import { broadcastShapes, concrete, type Shape, sameShape, sizeOf } from '../gra
 import { apply, type Tensor } from '../graph/tensor.ts'
 import { broadcastTo, reshape, shapeOps } from '../ops/shape.ts'
 import { constant, constantValue } from '../ops/source.ts'
+import { variableBehind } from '../ops/update.ts'
 import { rewrite } from './rewrite.ts'
 
 /**
@@ -11,6 +12,8 @@ import { rewrite } from './rewrite.ts'
  */
 export function simplify(roots: readonly Tensor[]): Tensor[] {
   const known = new Map<string, Tensor>()
+  // By variable the last update so far.
+  const latest = new Map<Tensor, Tensor>()
 
   const once = (node: Tensor): Tensor => {
     if (node.op.writes !== undefined || (node.op.virtual && constantValue(node) === null)) return node
@@ -23,18 +26,37 @@ export function simplify(roots: readonly Tensor[]): Tensor[] {
   const reduced = (node: Tensor): Tensor => {
     let current = once(node)
     for (;;) {
+      const inTime = (next: Tensor | null | undefined) => (next && !readsOldValue(next, current.id, latest) ? next : null)
       const next =
-        folded(current) ??
-        unrepeated(current) ??
-        repeatedOnce(current) ??
-        current.op.simplify?.({ inputs: current.inputs, output: current, attributes: current.attributes }) ??
-        null
+        inTime(folded(current)) ??
+        inTime(unrepeated(current)) ??
+        inTime(repeatedOnce(current)) ??
+        inTime(current.op.simplify?.({ inputs: current.inputs, output: current, attributes: current.attributes }))
       if (next === null) return current
       current = once(next)
     }
   }
 
-  return rewrite(roots, (node, inputs) => reduced(apply(node.op, inputs, node.attributes)))
+  return rewrite(roots, (node, inputs) => {
+    const result = reduced(apply(node.op, inputs, node.attributes))
+    for (const i of result.op.writes?.(result.attributes) ?? []) latest.set(variableBehind(result.inputs[i]) as Tensor, result)
+    return result
+  })
+}
+
+/**
+ * Whether something made after the tensor with number `since` reads what a variable held before its latest update. What it is to take the
+ * place of read it in time.
+ */
+function readsOldValue(tensor: Tensor, since: number, latest: ReadonlyMap<Tensor, Tensor>): boolean {
+  if (tensor.id <= since) return false
+  return tensor.inputs.some((input) => {
+    let x = input
+    while (x.op.alias) x = x.inputs[0]
+    const variable = variableBehind(x)
+    const update = variable === null ? undefined : latest.get(variable)
+    return (update !== undefined && update !== x) || readsOldValue(input, since, latest)
+  })
 }
 
 /** Attributes as a key: unlike plain JSON it tells the infinities, NaN and the two zeros apart. */

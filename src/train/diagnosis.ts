@@ -12,6 +12,8 @@ import { printInstruction } from '../plan/print.ts'
 export function findNonFinite(session: Session, step: number): NonFiniteOrigin {
   const { plan, arena } = session
   for (const instruction of plan.instructions) {
+    // Updates go through several parameters at once, and through the gaps between them.
+    if (instruction.phase === 'update') continue
     for (const input of instruction.inputs) {
       const tensor = plan.tensors[input]
       const value = tensor.block.endsWith('parameters') ? firstNonFinite(arena.view(tensor)) : null

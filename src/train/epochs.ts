@@ -97,6 +97,7 @@ export function trainingOf(where: string, model: Model, data: TrainingData, opti
   const optimizer = isFullBatch(choice) ? choice : optimizerFor(where, choice)
   const objective = new Objective(where, model, options, { weighted, mixup })
   const last = trainers.get(model)
+  const { generation } = model
   const previous = last?.generation === model.generation ? last.trainer : undefined
   const trainer = isFullBatch(optimizer)
     ? new FullBatchTrainer(where, model, objective, optimizer, previous instanceof FullBatchTrainer ? previous : undefined)
@@ -107,7 +108,7 @@ export function trainingOf(where: string, model: Model, data: TrainingData, opti
     trainer,
     adjust: (samples) => (classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)),
     // A call that is refused does not cost the optimizer of the run before its moments.
-    begin: () => trainers.set(model, { trainer, generation: model.generation }),
+    begin: () => trainers.set(model, { trainer, generation }),
   }
 }
 
@@ -130,10 +131,12 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   private readonly extent: ScheduleRun
   private readonly constantRates: readonly boolean[]
   private scale = 1
-  private latestStep: number
+  /** The latest step, counted over the whole run, and the scale it ran with; null before the first. */
+  private latest: { readonly step: number; readonly scale: number } | null = null
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
+  /** The weights that the trainer belongs to. */
   /** Rows to train on, ascending. */
   private readonly rows: Int32Array
   /** Orders that have been made ahead: those of epochs `first` … `first + count - 1`, one after the other. */
@@ -185,12 +188,16 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
         : held.validation.length > 0
           ? pick(samples, held.validation)
           : null
+    const names = this.valueNames
+    const twice = names.find((name, i) => names.indexOf(name) !== i)
+    if (twice !== undefined)
+      throw new OptionError(
+        `${where}: with validation two values would be reported as "${twice}"; give the metric or the output that begins with "validation" another name.`,
+      )
     this.rows = held.training
     this.batchSize = fullBatch ? batchOf(where, trainer, measures.isMean, this.rows.length, options) : Math.min(batchSize, this.rows.length)
     this.stepsPerEpoch = fullBatch ? 1 : Math.ceil(this.rows.length / this.batchSize)
     this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
-    this.latestStep = initialEpoch * this.stepsPerEpoch
-    training.begin?.()
   }
 
   /** The names of what an epoch measures. */
@@ -204,7 +211,8 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   }
 
   get learningRate(): number {
-    return this.rateOf(this.schedules[0], this.latestStep)
+    const { step, scale } = this.latest ?? { step: this.initialEpoch * this.stepsPerEpoch, scale: this.scale }
+    return this.rateOf(this.schedules[0], step, scale)
   }
 
   get learningRateScale(): number {
@@ -268,7 +276,9 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     }
     const begun = performance.now()
     const { order, count } = await this.orderOf(epoch, most)
-    const rates = await this.ratesOf(trainer, epoch, count)
+    const { scale } = this
+    const rates = await this.ratesOf(trainer, epoch, count, scale)
+    this.begin()
     const firstStep = epoch * this.stepsPerEpoch
     const feeds = measures.feeds(this.samples)
     const runs: Run[] = []
@@ -282,6 +292,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
         rates.map((each) => each?.subarray(stepsBefore, stepsBefore + steps) ?? null),
       )
       const report = (first: number, losses: Float32Array) => {
+        this.latest = { step: firstStep + stepsBefore + first + losses.length - 1, scale }
         if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
         reported = first + losses.length
       }
@@ -301,7 +312,6 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       })
       if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
       before += result.completed
-      this.latestStep = firstStep + Math.max(0, before - 1)
       if (result.stopped === 'nonFinite') throw await trainer.nonFinite(session, firstStep + before)
       if (result.stopped === 'aborted')
         throw new AbortError(
@@ -320,9 +330,11 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   private async iterate(trainer: FullBatchTrainer, epoch: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues> {
     const { measures } = this.training
     const request = { feeds: measures.feeds(this.samples), rows: this.rows, batchSize: this.batchSize, signal }
-    const rate = this.rateOf(this.schedules[0], epoch)
+    const { scale } = this
+    const rate = this.rateOf(this.schedules[0], epoch, scale)
+    this.begin()
     const { runs, converged } = await exclusively(this.models, () => trainer.run(epoch, rate, request))
-    this.latestStep = epoch
+    this.latest = { step: epoch, scale }
     if (converged) this.stopped ??= 'converged'
     const values = measures.report(runs)
     onSteps?.({ epoch, firstStep: 0, losses: Float32Array.of(values.loss) })
@@ -339,27 +351,32 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     return this.validation === null ? null : this.training.measures.measure(this.validation, EVALUATION_BATCH, signal)
   }
 
+  /** Not before the first step, so that a run that is refused, by a callback too, does not cost the optimizer of the run before its moments. */
+  private begin(): void {
+    if (this.latest === null) this.training.begin?.()
+  }
+
   /** Sets the learning rates of `count` epochs; for one that changes, gives the rate of each step. */
-  private async ratesOf(trainer: Trainer, epoch: number, count: number): Promise<readonly (Float32Array | null)[]> {
+  private async ratesOf(trainer: Trainer, epoch: number, count: number, scale: number): Promise<readonly (Float32Array | null)[]> {
     const first = epoch * this.stepsPerEpoch
-    trainer.setLearningRates(this.schedules.map((schedule) => this.rateOf(schedule, first)))
+    trainer.setLearningRates(this.schedules.map((schedule) => this.rateOf(schedule, first, scale)))
     const pace = new Pace()
     const rates: (Float32Array | null)[] = []
     for (const [i, schedule] of this.schedules.entries()) {
       const each = this.constantRates[i] ? null : new Float32Array(count * this.stepsPerEpoch)
       rates.push(each)
       for (let step = 0; each !== null && step < each.length; step++) {
-        each[step] = this.rateOf(schedule, first + step)
+        each[step] = this.rateOf(schedule, first + step, scale)
         if (step % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
       }
     }
     return rates
   }
 
-  private rateOf(schedule: Schedule, step: number): number {
-    const rate = this.scale * checkedRate(schedule, step, this.extent)
+  private rateOf(schedule: Schedule, step: number, scale: number): number {
+    const rate = scale * checkedRate(schedule, step, this.extent)
     if (!Number.isFinite(Math.fround(rate)))
-      throw new OptionError(`learningRateScale: ${this.scale} times the learning rate of step ${step} is more than float32 holds.`)
+      throw new OptionError(`learningRateScale: ${scale} times the learning rate of step ${step} is more than float32 holds.`)
     return rate
   }
 

@@ -6,7 +6,7 @@ import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
 
 /** What `Model.evaluate` measures. */
 export interface EvaluateOptions extends ObjectiveOptions {
-  /** Samples a step; default 256. The result does not depend on it, but for rounding. */
+  /** Samples a step; default 256. The result does not depend on it, but for rounding; only a loss that compares the samples of a batch, as `triplet`, does. */
   readonly batchSize?: number
   /** Stops it within a step; it rejects with an AbortError. */
   readonly signal?: AbortSignal

@@ -1,5 +1,6 @@
-import { concrete } from '../graph/shape.ts'
-import { type Dtype, substitute, type Tensor, within } from '../graph/tensor.ts'
+import { describe, GraphError, OptionError } from '../errors.ts'
+import { concrete, formatShape, sameShape } from '../graph/shape.ts'
+import { type Dtype, substitute, Tensor, within } from '../graph/tensor.ts'
 import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
 import { isVariable, stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
@@ -36,8 +37,18 @@ export class Minimization {
 
   /** What needs memory beside the parameters. */
   get variables(): readonly NamedVariable[] {
-    const { gradients: flat, slots, learningRates, steps, counters } = this.own
-    return [...flat, ...slots.flat(), ...learningRates, steps, ...counters]
+    return [...this.ofParameters, ...this.ofAll]
+  }
+
+  /** What there is for each parameter. */
+  get ofParameters(): readonly NamedVariable[] {
+    return [...this.own.gradients, ...this.own.slots.flat()]
+  }
+
+  /** What there is once for all parameters. */
+  get ofAll(): readonly NamedVariable[] {
+    const { learningRates, steps, counters } = this.own
+    return [...learningRates, steps, ...counters]
   }
 
   /** For each parameter the variable of its gradient. */
@@ -94,14 +105,21 @@ export class Minimization {
       const checks = [checkFinite([total, ...stored])]
       const between = afterCheck()
       const bounded = new Set<Tensor>()
-      const bound = ({ attributes }: Tensor, result: Tensor) => {
-        const { constrain } = attributes as VariableAttributes
+      const bound = ({ variable: parameter, name }: NamedVariable, result: Tensor) => {
+        const { constrain } = parameter.attributes as VariableAttributes
         if (constrain === undefined || bounded.has(result)) return result
-        const held = assignAll([result], [constrain(result)])
+        const allowed: unknown = constrain(result)
+        // A scalar would be assigned to every element.
+        if (!(allowed instanceof Tensor) || !sameShape(allowed.shape, parameter.shape))
+          throw new OptionError(
+            `The constraint of ${name} must return a symbolic tensor of shape ${formatShape(parameter.shape)}, got ${allowed instanceof Tensor ? formatShape(allowed.shape) : describe(allowed)}.`,
+          )
+        const held = assignAll([result], [allowed])
         bounded.add(held)
         return held
       }
-      const parameters = this.parameters.map(({ variable: parameter, name }, i): TrainedParameter => {
+      const parameters = this.parameters.map((named, i): TrainedParameter => {
+        const { variable: parameter, name } = named
         const info = { name, shape: concrete(parameter.shape) }
         const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
         let latest = stored[i]
@@ -116,7 +134,7 @@ export class Minimization {
           gradient: stored[i],
           slots: Object.fromEntries(slots),
           store,
-          constrain: (result) => bound(parameter, result),
+          constrain: (result) => bound(named, result),
         }
       })
       const call = {
@@ -136,7 +154,15 @@ export class Minimization {
         },
       }
       const { parameters: results, others = [] } = this.optimizer.update(call)
-      const constrained = results.map((result, i) => bound(this.parameters[i].variable, result))
+      this.parameters.forEach(({ variable: parameter, name }, i) => {
+        if (results.length === parameters.length && results[i] instanceof Tensor && variableBehind(results[i]) === parameter) return
+        const got =
+          results.length === parameters.length ? String(results[i]) : `${results.length} results for ${parameters.length} parameters`
+        throw new GraphError(
+          `optimizer "${this.optimizer.name}": expected an update of parameter ${name}, such as assignAll([value], [next]), got ${got}.`,
+        )
+      })
+      const constrained = results.map((result, i) => bound(this.parameters[i], result))
       this.parameters.forEach(({ variable: parameter }, i) => {
         updated.set(parameter, stopGradient(constrained[i]))
       })

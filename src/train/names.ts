@@ -37,12 +37,17 @@ export function nameInputs(inputs: readonly Tensor[], layerNames: ReadonlyMap<Sc
   )
 }
 
-/** The name of the layer an output comes from; `output_2` if that is none, or an earlier output's. */
+/** The name of the layer an output comes from; `output_2` if that is none, or an earlier output's. No two are the same. */
 export function nameOutputs(outputs: readonly Tensor[], layerNames: ReadonlyMap<Scope, string>): string[] {
+  const ofLayers = outputs.map(({ scope }) => (scope === null ? undefined : layerNames.get(scope)))
   const names: string[] = []
-  outputs.forEach(({ scope }, i) => {
-    const name = scope === null ? undefined : layerNames.get(scope)
-    names.push(name === undefined || names.includes(name) ? `output_${i + 1}` : name)
+  ofLayers.forEach((ofLayer, i) => {
+    let name = ofLayer
+    if (name === undefined || names.includes(name)) {
+      name = `output_${i + 1}`
+      while (names.includes(name) || ofLayers.includes(name)) name += '_'
+    }
+    names.push(name)
   })
   return names
 }

@@ -5,7 +5,7 @@ import type { Feed } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Spec, Tensor, within } from '../graph/tensor.ts'
 import { isLoss, type Loss, type LossChoice, lossFor } from '../nn/losses/index.ts'
-import { type BatchStatistics, type Metric, type MetricName, metricFor } from '../nn/metrics/index.ts'
+import { type BatchStatistics, type Metric, type MetricName, metricFor, statisticsOf } from '../nn/metrics/index.ts'
 import { type Mixture, type MixupOptions, mixture } from '../nn/mixup.ts'
 import { penalties, withoutPenalty } from '../nn/regularizers.ts'
 import { add, divide, greater, multiply, where } from '../ops/elementwise.ts'
@@ -135,7 +135,7 @@ export class Objective implements Measures<TrainingData> {
           : `${where}: all parameters of the model are frozen; call unfreeze() with those to train.`,
       )
     const statistics = within(scope, 'forward', () =>
-      this.metrics.map(({ metric, part }) => metric.batch(part.prediction, part.target.tensor, part.loss)),
+      this.metrics.map(({ metric, part }) => statisticsOf(where, metric, part.prediction, part.target.tensor, part.loss)),
     )
     this.statistics = Object.fromEntries(statistics.flatMap((tensors, i) => tensors.map((tensor, j) => [`metric${i}.${j}`, tensor])))
     this.details = within(scope, 'forward', () => detailsOf(this.parts, built.losses, built.penalties))

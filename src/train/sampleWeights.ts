@@ -30,13 +30,13 @@ export function weightsOfClasses(where: string, loss: Loss, prediction: Tensor, 
     throw new OptionError(
       `${where}: classWeights need targets that give each sample one class, but those of loss "${loss.name}" have shape ${formatShape(shape)}; use sampleWeights.`,
     )
-  const table = tableOf(where, given, loss.task === 'binary' ? 2 : range.kind === 'classes' ? range.count : width)
+  const weight = weightOf(where, given, loss.task === 'binary' ? 2 : range.kind === 'classes' ? range.count : width)
   const weights = unitWeights(y.count)
   for (let i = 0; i < y.count; i++) {
     const first = y.values[i * width]
     if (first === range.except) continue
     const label = loss.task === 'categorical' ? largest(y.values, i * width, width) : loss.task === 'binary' ? Number(first > 0.5) : first
-    weights.values[i] = table[label]
+    weights.values[i] = weight(label)
   }
   return weights
 }
@@ -48,23 +48,22 @@ export function timesWeights(a: Rows, b: Rows): Rows {
   return product
 }
 
-/** The weights in order of class. */
-function tableOf(where: string, given: ClassWeights, classes: number): readonly number[] {
+/** The weight of each class, checked. It is looked up, not laid out: there may be as many classes as there are integers. */
+function weightOf(where: string, given: ClassWeights, classes: number): (label: number) => number {
   if (typeof given !== 'object' || given === null || ArrayBuffer.isView(given))
     throw new OptionError(`${where}: classWeights must be an array, or an object such as { 0: 1, 1: 5 }, got ${describe(given)}.`)
-  const labels = Array.from({ length: classes }, (_, label) => String(label))
   if (Array.isArray(given) && given.length !== classes)
     throw new OptionError(`${where}: classWeights must have one number for each of ${classes} classes, got ${given.length}.`)
-  for (const label of Object.keys(given)) {
-    if (!labels.includes(label))
+  const weights = new Map<number, number>()
+  for (const [label, weight] of Object.entries<unknown>(given)) {
+    if (!/^(0|[1-9]\d*)$/.test(label) || Number(label) >= classes)
       throw new OptionError(`${where}: classWeights are for classes 0 … ${classes - 1}, got one for ${describe(label)}.`)
-  }
-  return labels.map((label) => {
-    const weight = (given as Readonly<Record<string, unknown>>)[label] ?? 1
+    if (weight === undefined) continue
     if (typeof weight !== 'number' || !(weight >= 0 && weight < Number.POSITIVE_INFINITY))
       throw new OptionError(`${where}: classWeights must be finite numbers of at least 0, got ${describe(weight)} for class ${label}.`)
-    return weight
-  })
+    weights.set(Number(label), weight)
+  }
+  return (label) => weights.get(label) ?? 1
 }
 
 /** The position of the first largest of `size` values. */

@@ -5,7 +5,7 @@ import { Arena } from '../executors/arena.ts'
 import { chooseExecutor } from '../executors/index.ts'
 import { concrete } from '../graph/shape.ts'
 import { type Loss, lossFor } from '../nn/losses/index.ts'
-import { type Metric, type MetricName, metricFor } from '../nn/metrics/index.ts'
+import { type Metric, type MetricName, metricFor, statisticsOf } from '../nn/metrics/index.ts'
 import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { VariableLayout } from '../plan/variables.ts'
@@ -61,7 +61,7 @@ export function score(metric: MetricName | Metric, prediction: NumbersLike, targ
   const [{ count }] = rows
   if (rows[1].count !== count)
     throw new DataError(`score: prediction has ${counted(count, 'sample')} and target has ${rows[1].count}; they must be equal.`)
-  const statistics = chosen.batch(input, truth, loss)
+  const statistics = statisticsOf('score', chosen, input, truth, loss)
   const plan = buildPlan({
     inputs: { input, truth },
     outputs: Object.fromEntries(statistics.map((tensor, i) => [`statistic${i}`, tensor])),

@@ -104,7 +104,7 @@ export class Trainer {
     )
   }
 
-  /** The latest step's gradient of each parameter, by the parameter's name: the memory itself, not a copy. */
+  /** The latest step's gradient of each parameter, as the optimizer left it, by the parameter's name: the memory itself, not a copy. */
   latestGradients(): Record<string, Float32Array> {
     return Object.fromEntries(
       this.step.minimizations.flatMap(({ parameters, gradients }) => parameters.map(({ name }, i) => [name, this.values(gradients[i])])),
@@ -144,9 +144,14 @@ export class Trainer {
   }
 
   private copyFrom(trainer: Trainer): void {
-    this.step.minimizations.forEach(({ variables }, i) => {
-      const known = new Map(trainer.step.minimizations[i].variables.map(({ name, variable }) => [name, variable]))
-      for (const { name, variable } of variables) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+    this.step.minimizations.forEach(({ ofParameters, ofAll }, i) => {
+      const before = trainer.step.minimizations[i]
+      const known = new Map(before.ofParameters.map(({ name, variable }) => [name, variable]))
+      for (const { name, variable } of ofParameters) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+      // By their order: an optimizer may name its counters as it likes.
+      ofAll.forEach(({ variable }, j) => {
+        this.values(variable).set(trainer.values(before.ofAll[j].variable))
+      })
     })
   }
 

@@ -141,6 +141,13 @@ it('problemsOf compares the default in the docstring with the one in the code', 
   expect(problemsOf([changed])).toEqual(['losses.huber: delta is by default 1.5, not 1'])
 })
 
+it('problemsOf compares the default of an option with the one of @param options', () => {
+  const huber = named('losses.huber')
+  const says = (text: string) => ({ ...huber, parameters: [{ name: 'options', text }], members: huber.members.slice(0, 1) })
+  expect(problemsOf([says('`delta` 1; `way` "up".'), says('`delta` the best.'), says('`way` "up", `delta` 1.')])).toEqual([])
+  expect(problemsOf([says('`way` "up"; `delta` 0.5.')])).toEqual(['losses.huber: delta is by default 1 or 0.5'])
+})
+
 it('problemsOf refuses an example of something else', () => {
   expect(problemsOf([{ ...named('losses.huber'), members: [], examples: ['losses.mse()'] }])).toEqual([
     'losses.huber: its example does not use it',

@@ -23,6 +23,17 @@ afterEach(() => vi.restoreAllMocks())
 describe('docs/reference', () => {
   it('has everything of every name', () => expect(problemsOf(entries)).toEqual([]))
 
+  it('lists the codes of all errors', () => {
+    const { members } = entries.find(({ name }) => name === 'ThalwegError') as (typeof entries)[number]
+    const codes = [...readFileSync(`${root}/src/errors.ts`, 'utf8').matchAll(/super\('(\w+)'/g)].map(([, code]) => code)
+    expect(
+      members
+        .find(({ name }) => name === 'code')
+        ?.text.match(/[A-Z]+_\w+/g)
+        ?.sort(),
+    ).toEqual(codes.sort())
+  })
+
   it('is what npm run docs makes of the docstrings', () => {
     const pages = renderPages(entries)
     const written = readdirSync(`${root}/docs/reference`).map((name) => [name, readFileSync(`${root}/docs/reference/${name}`, 'utf8')])

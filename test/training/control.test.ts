@@ -1,4 +1,5 @@
 /** Learning rates of each step, initialEpoch, and callbacks: when they are called, what they can do, what they refuse. */
+import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import {
   adam,
@@ -112,6 +113,20 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(net.weights().p.data[0]).toBe(-(3 * 8 + 1 + 0.5 + 0.25))
     })
 
+    it('is one at least', async () => {
+      const none: Optimizer = {
+        name: 'none',
+        learningRates: [],
+        update: ({ parameters }) => ({
+          parameters: parameters.map(({ value, gradient }) => assignAll([value], [subtract(value, gradient)])),
+        }),
+      }
+      const fit = (optimizer: Optimizer) =>
+        line().fit(ones(1), { loss: sumLoss, optimizer, epochs: 2, callbacks: [callbacks.reduceOnPlateau({ patience: 1, minDelta: 9 })] })
+      await expectRefusal(() => fit(none), 'ERR_OPTION', 'fit: an optimizer of your own needs at least one learning rate, got none')
+      expect((await fit({ ...none, learningRates: [0] })).stopped).toBe('completed')
+    })
+
     it('is told callbacks: that of the latest step', async () => {
       const told: number[] = []
       const tell = (_: unknown, run: TrainingRun) => void told.push(run.learningRate)
@@ -123,6 +138,22 @@ describe.each(executors)('on the %s executor', (executor) => {
       const learningRate = schedules.perStep((step) => powers[step])
       await ratesTaken(line(), 5, learningRate, { epochs: 2, batchSize: 2, callbacks: [look] })
       expect(told).toEqual([1, 1, 0.25, 0.25, 4])
+    })
+
+    it('is told callbacks while steps run, and is not changed by what is set for the steps to come', async () => {
+      const told: number[] = []
+      const halves: Callback = {
+        onEpochEnd: (_, __, run) => {
+          run.learningRateScale /= 2
+        },
+      }
+      const look: Callback = {
+        onSteps: (_, run) => void told.push(run.learningRate),
+        onEpochEnd: (_, __, run) => void told.push(run.learningRate),
+      }
+      const learningRate = schedules.perStep((step) => powers[step])
+      await ratesTaken(line(), 3, learningRate, { epochs: 2, callbacks: [halves, look] })
+      expect(told).toEqual([0.25, 0.25, 2, 2])
     })
 
     it('is the same in short epochs that run together, and one at a time', async () => {
@@ -148,6 +179,15 @@ describe.each(executors)('on the %s executor', (executor) => {
       for await (const event of twin.train(ones(7), options())) if (event.type === 'epoch') epochs.push(event.epoch)
       expect(epochs).toEqual([0, 1, 2])
       expect(bitsOf(twin)).toEqual(bitsOf(net))
+    })
+
+    it('is asked of a function anew in each run', async () => {
+      let rate = 1
+      for (const learningRate of [() => rate, schedules.perEpoch(() => rate), schedules.scaled(() => rate, 1)]) {
+        const taken: number[] = []
+        for (rate of [1, 0.5]) taken.push(...(await ratesTaken(line(), 1, learningRate)))
+        expect(taken).toEqual([1, 0.5])
+      }
     })
 
     it('may come from a schedule by name, and from one of your own', async () => {
@@ -295,6 +335,22 @@ describe.each(executors)('on the %s executor', (executor) => {
       )
     })
 
+    it('hear of the end of a run that was stopped when what they do with its steps is done', async () => {
+      const lines: string[] = []
+      const stop = new AbortController()
+      const slow: Callback = {
+        onSteps: async () => {
+          stop.abort()
+          await wait(20)
+          lines.push('steps')
+        },
+        onTrainEnd: () => void lines.push('end'),
+      }
+      const options = { loss: sumLoss, batchSize: 2, signal: stop.signal, callbacks: [slow] }
+      await expectRefusal(() => line().fit(ones(3), options), 'ABORT_ERR')
+      expect(lines).toEqual(['steps', 'end'])
+    })
+
     it('an error at the end is that of the run, when all have ended', async () => {
       const diary = new Diary()
       const fails: Callback = {
@@ -314,6 +370,36 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(before.lines).toEqual(['begin 1 1 loss', 'over 0 null no'])
       expect(after.lines).toEqual([])
       expect(net.weights().p.data[0]).toBe(0)
+    })
+
+    it('whose beginning fails cost the optimizer of the run before nothing', async () => {
+      const [net, twin] = [line(), line()]
+      const refused: Callback = { onTrainBegin: () => Promise.reject(new RangeError('no')) }
+      const noRate = schedules.perStep(() => Number.NaN)
+      const optimizers = [adam({ learningRate: 0.5 }), adam({ learningRate: 0.5 })]
+      const fit = (model: Model, optimizer: Optimizer, x: number) => model.fit({ x: [[x]], y: [[0]] }, { loss: sumLoss, optimizer })
+      await fit(net, optimizers[0], 1)
+      await expect(net.fit(ones(1), { loss: sumLoss, callbacks: [refused] })).rejects.toThrow('no')
+      await expectRefusal(() => net.fit(ones(1), { loss: sumLoss, optimizer: sgd({ learningRate: noRate }) }), 'ERR_OPTION')
+      await fit(net, optimizers[0], 3)
+      for (const x of [1, 3]) await fit(twin, optimizers[1], x)
+      expect(bitsOf(net)).toEqual(bitsOf(twin))
+    })
+
+    it('whatever has then() is waited for', async () => {
+      const lines: string[] = []
+      const later = (line: string) =>
+        anything({
+          // biome-ignore lint/suspicious/noThenProperty: that is what is tested
+          then: async (resolve: () => void) => {
+            await wait(5)
+            lines.push(line)
+            resolve()
+          },
+        })
+      const slow: Callback = { onSteps: () => later('steps'), onEpochEnd: () => later('epoch'), onTrainEnd: () => later('end') }
+      await line().fit(ones(1), { loss: sumLoss, callbacks: [slow] })
+      expect(lines).toEqual(['steps', 'epoch', 'end'])
     })
 
     it('a promise of onSteps that is rejected ends the run', async () => {
@@ -462,6 +548,16 @@ describe.each(executors)('on the %s executor', (executor) => {
       it('takes no change below minDelta for better, and more for better if told so', async () => {
         expect(await scalesFor([1, 0.95, 0.9, 0.5], { patience: 1, minDelta: 0.2 })).toEqual([1, 0.5, 0.25, 0.25])
         expect(await scalesFor([1, 2, 3, 2], { patience: 1, mode: 'max' })).toEqual([1, 1, 1, 0.5])
+      })
+
+      it('two stop at the floor together', async () => {
+        const scales: number[] = []
+        const plateaus = [0, 1].map(() => callbacks.reduceOnPlateau({ patience: 1, factor: 0.5, floor: 0.4 }))
+        const listens: Callback = { onEpochEnd: (_, __, run) => void scales.push(run.learningRateScale) }
+        const net = sequential([input(1), scaledBy(1, constantOf(0))], { executor })
+        const options = { loss: sumLoss, optimizer: sgd({ learningRate: 1 }), epochs: 4, callbacks: [...plateaus, listens] }
+        await net.fit({ x: [[0]], y: [[0]] }, options)
+        expect(scales).toEqual([1, 0.4, 0.4, 0.4])
       })
 
       it('stops at the floor, and is the same in a second run', async () => {

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest'
 import {
   adam,
   add,
+  assignAll,
   averageWeights,
+  cast,
   dense,
   dropout,
   type FitOptions,
@@ -138,6 +140,24 @@ describe.each(executors)('on the %s executor', (executor) => {
     expect(await net.evaluate(data, { loss: 'meanSquaredError' })).toEqual(before)
     const { epochs } = await net.fit(data, { loss: 'meanSquaredError', optimizer: sgd({ learningRate: 0 }) })
     expect(Math.abs(epochs[0].loss - before.loss)).toBeLessThan(1e-6 * before.loss)
+  })
+
+  it('leave the steps of the optimizer alone, whatever it calls its counters', async () => {
+    const counting: Optimizer = {
+      name: 'counting',
+      learningRates: [1],
+      counters: [{ name: 'steps' }, { name: 'learningRate' }],
+      update: ({ parameters, step, counters }) => ({
+        parameters: parameters.map(({ value }) => assignAll([value], [cast(step)])),
+        others: Object.values(counters).map((counter, i) => assignAll([counter], [add(counter, 10 ** (i + 1))])),
+      }),
+    }
+    const net = make()
+    await net.fit(data, { ...options, optimizer: counting, batchSize: 20, epochs: 2 })
+    net.freeze('first')
+    await net.fit(data, { ...options, optimizer: counting, batchSize: 20, epochs: 1 })
+    expect(net.weights()['head.bias'].data[0]).toBe(2)
+    expect(net.weights()['first.bias'].data[0]).toBe(1)
   })
 
   it('are those of the run that follows', async () => {

@@ -1,5 +1,5 @@
 /** Logs: lines and records that are whole, on the disk after each epoch, and readable by others. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -63,8 +63,8 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,0\n')
     })
 
-    it('refuses other columns, and changes nothing', async () => {
-      writeFileSync(path('log.csv'), 'epoch,learningRate,loss,accuracy\n1,2,3,4\n')
+    it.each(['\n', ''])('refuses other columns, and changes nothing, whether the file ends with %j', async (end) => {
+      writeFileSync(path('log.csv'), `epoch,learningRate,loss,accuracy\n1,2,3,4${end}`)
       const model = net()
       await expectRefusal(
         () => model.fit(data, options([callbacks.csvLog(path('log.csv'))])),
@@ -72,14 +72,20 @@ describe.each(executors)('on the %s executor', (executor) => {
         'has the columns epoch,learningRate,loss,accuracy, this run would write epoch,learningRate,loss;',
         'append: false',
       )
-      expect(text('log.csv')).toBe('epoch,learningRate,loss,accuracy\n1,2,3,4\n')
+      expect(text('log.csv')).toBe(`epoch,learningRate,loss,accuracy\n1,2,3,4${end}`)
       expect(model.weights().p.data[0]).toBe(0)
     })
 
-    it('begins a new line where the file does not end with one', async () => {
-      writeFileSync(path('log.csv'), 'epoch,learningRate,loss\n0,1,5')
+    it.each(['', '\n0,1,5'])('begins a new line where the file does not end with one, after the header and %j', async (line) => {
+      writeFileSync(path('log.csv'), `epoch,learningRate,loss${line}`)
       await net().fit(data, options([callbacks.csvLog(path('log.csv'))], { epochs: 1 }))
-      expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,5\n0,1,0\n')
+      expect(text('log.csv')).toBe(`epoch,learningRate,loss${line}\n0,1,0\n`)
+    })
+
+    it('writes the rate that the epoch was trained with, not the one that comes next', async () => {
+      const lists = [callbacks.reduceOnPlateau({ patience: 1, factor: 0.5, minDelta: 100 }), callbacks.csvLog(path('log.csv'))]
+      await net().fit(data, options(lists, { optimizer: sgd({ learningRate: 1 }) }))
+      expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,0\n1,1,-1\n2,0.5,-2\n')
     })
 
     it('quotes names as a parser expects it', async () => {
@@ -87,6 +93,17 @@ describe.each(executors)('on the %s executor', (executor) => {
       await net().fit(data, options([callbacks.csvLog(path('log.csv'))], { epochs: 1, metrics: [metric] }))
       expect(parse(text('log.csv'), { columns: true })).toEqual([{ epoch: '0', learningRate: '1', loss: '0', 'a "b", c': 'NaN' }])
     })
+  })
+
+  it.each(['epoch', 'learningRate'])('no log takes a metric called %s', async (name) => {
+    const metrics: Metric[] = [{ name, batch: () => [], result: () => 7 }]
+    for (const log of [callbacks.csvLog(path('log')), callbacks.jsonLinesLog(path('log'))])
+      await expectRefusal(
+        () => net().fit(data, options([log], { metrics })),
+        'ERR_OPTION',
+        `${log.name}: a value of the epochs is called "${name}"`,
+      )
+    expect(existsSync(path('log'))).toBe(false)
   })
 
   it('jsonLinesLog writes an object for each epoch', async () => {
@@ -179,6 +196,17 @@ describe('a disk that refuses', () => {
 
   it.runIf(existsSync('/dev/full'))('where there is no room', async () => {
     await expectRefusal(() => fit(callbacks.jsonLinesLog('/dev/full')), 'ERR_FILE', '"/dev/full" cannot be written: ENOSPC')
+  })
+
+  it.runIf(existsSync('/proc/self/fd'))('leaves no file open that could not be begun', async () => {
+    const handle = await open(path('any'), 'w')
+    await handle.close()
+    vi.spyOn(Object.getPrototypeOf(handle), 'appendFile').mockRejectedValueOnce(new Error('ENOSPC: no space left on device, write'))
+    await expectRefusal(() => fit(callbacks.tensorBoard(path('run'))), 'ERR_FILE', 'ENOSPC')
+    const files = readdirSync('/proc/self/fd').map((name) =>
+      existsSync(`/proc/self/fd/${name}`) ? readlinkSync(`/proc/self/fd/${name}`) : '',
+    )
+    expect(files.filter((file) => file.startsWith(folder))).toEqual([])
   })
 
   it('leaves no half line', async () => {

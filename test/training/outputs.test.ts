@@ -9,6 +9,7 @@ import {
   losses,
   type Model,
   model,
+  multiply,
   printPlan,
   type TrainingData,
 } from '../../src/index.ts'
@@ -149,6 +150,9 @@ it('names are those of the layers, or numbers', () => {
   const from = input(2)
   const shared = dense(3, { name: 'shared' })
   expect(model(from, [shared(from), dense(from, 1), shared(from)]).outputNames).toEqual(['shared', 'dense_1', 'output_3'])
+  const named = (name: string) => dense(from, 1, { name })
+  expect(model(from, [named('output_2'), multiply(from, 2)]).outputNames).toEqual(['output_2', 'output_2_'])
+  expect(model(from, [multiply(from, 2), named('output_1')]).outputNames).toEqual(['output_1_', 'output_1'])
 })
 
 it('the gradient of all losses together is right', () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { activation, adam, constant, dense, executionInfo, input, sequential } from '../../src/index.ts'
+import { activation, adam, constant, dense, executionInfo, input, model, sequential } from '../../src/index.ts'
 import { hasBegun } from './support.ts'
 
 const x = Array.from({ length: 4000 }, (_, i) => [i / 4000, 1 - i / 4000])
@@ -48,6 +48,23 @@ it('early stopping gets over a first value of NaN', async () => {
     { loss: 'meanSquaredError', epochs: 4, metrics: [metric], earlyStopping: { monitor: 'planted', patience: 2 } },
   )
   expect({ stopped, bestEpoch }).toEqual({ stopped: 'completed', bestEpoch: 3 })
+})
+
+it('refuses a value with the name of a value of the validation', async () => {
+  const metric = { name: 'validationLoss', batch: () => [constant(0)], result: () => 42 }
+  const net = sequential([input(2), dense(1)])
+  const options = { loss: 'meanSquaredError', metrics: [metric] } as const
+  expect((await net.fit({ x, y }, options)).epochs[0].validationLoss).toBe(42)
+  const { code, message } = await net.fit({ x, y }, { ...options, validationSplit: 0.5 }).catch((error) => error)
+  expect({ code, message }).toEqual({
+    code: 'ERR_OPTION',
+    message: expect.stringContaining('fit: with validation two values would be reported as "validationLoss"'),
+  })
+  const from = input(2)
+  const heads = model(from, [dense(from, 1, { name: 'validation' }), dense(from, 1, { name: 'other' })])
+  const data = { x, y: { validation: y, other: y } }
+  const both = { loss: 'meanSquaredError', validationData: data } as const
+  await expect(heads.fit(data, both)).rejects.toMatchObject({ code: 'ERR_OPTION' })
 })
 
 it('refuses two values of one name, and a model without anything to train', async () => {

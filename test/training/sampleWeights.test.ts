@@ -127,6 +127,15 @@ describe.each(executors)('on the %s executor', (executor) => {
     expect(both.weights()).toEqual(bySample.weights())
   })
 
+  it('class weights of a loss that does not know how many classes there are', async () => {
+    // As many as could not be listed.
+    const loss = { ...losses.triplet(), range: () => ({ kind: 'classes', count: 2 ** 40 }) as const }
+    const [byClass, bySample] = [identity(executor), identity(executor)]
+    await byClass.fit({ x, y: labels }, { loss, classWeights: { 1: 3 } })
+    await bySample.fit({ x, y: labels, sampleWeights: labels.map((label) => (label === 1 ? 3 : 1)) }, { loss })
+    expect(byClass.weights()).toEqual(bySample.weights())
+  })
+
   it('class weights are not for validation, sample weights are', async () => {
     const options: FitOptions = { loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'], batchSize: count }
     const still: FitOptions = { ...options, optimizer: sgd({ learningRate: 0 }) }
@@ -190,6 +199,8 @@ describe('refuses', () => {
   it.each<[name: string, weights: unknown, message: string]>([
     ['too few class weights', [1, 2], 'one number for each of 3 classes, got 2'],
     ['a class that there is not', { 3: 1 }, 'classes 0 … 2, got one for "3"'],
+    ['a class that is no number', { '01': 1 }, 'classes 0 … 2, got one for "01"'],
+    ['no class weight', { 1: null }, 'at least 0, got null for class 1'],
     ['a class weight below 0', [1, -1, 1], 'at least 0, got -1 for class 1'],
     ['a class weight that is text', { 1: '2' }, 'got "2" for class 1'],
     ['a number for class weights', 5, 'an array, or an object such as { 0: 1, 1: 5 }, got 5'],

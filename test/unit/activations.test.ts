@@ -194,6 +194,11 @@ describe.each(executors)('on the %s executor', (executor) => {
   })
 })
 
+it('an option that is undefined has its default', async () => {
+  const { y } = await valuesAndGradient((x) => leakyRelu(x, { slope: undefined }), [2], [-1, 2], 'reference')
+  expect(y).toEqual([Math.fround(-0.01), 2])
+})
+
 // biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
 const any = (value: unknown): any => value
 

@@ -40,6 +40,7 @@ import {
   type Tensor,
   type TrainingData,
   tanh,
+  transpose,
   unitNorm,
 } from '../../src/index.ts'
 import type { VariableAttributes } from '../../src/ops/source.ts'
@@ -382,6 +383,19 @@ describe('constraints', () => {
       expect(length === 0 || Math.abs(length - 1) < 3e-7).toBe(true)
     }
     expect(steps).toBe(9)
+  })
+
+  it.each<[returned: string, constrain: unknown, got: string]>([
+    ['a scalar, which would be every weight', (w: Tensor) => sum(w), '[]'],
+    ['another shape', (w: Tensor) => transpose(w), '[3, 2]'],
+    ['a number', () => 1, '1'],
+    ['nothing', () => undefined, 'undefined'],
+  ])('one that returns %s is refused', async (_, constrain, got) => {
+    const net = sequential([input(2), dense(3, { kernelConstraint: constrain as Constraint })])
+    await expect(net.fit({ x: [[1, 2]], y: [[1, 2, 3]] }, { loss: 'meanSquaredError' })).rejects.toMatchObject({
+      code: 'ERR_OPTION',
+      message: `The constraint of dense_1.kernel must return a symbolic tensor of shape [2, 3], got ${got}.`,
+    })
   })
 
   it('go with the parameters of their layer, where the trainer finds them', () => {

@@ -380,6 +380,7 @@ describe('options', () => {
     }
     expect((await net.evaluate(data, { loss: first })).loss).toBe(3.5)
     expect((await net.evaluate(data, { loss: { ...first, reduction: 'sum' } })).loss).toBe(7)
+    expect((await net.evaluate(data, { loss: { ...first, range: undefined, target: undefined } })).loss).toBe(3.5)
     await expectRefusal(
       () => net.evaluate(data, { loss: { ...first, reduction: 'none' as never } }),
       'ERR_OPTION',

@@ -88,6 +88,31 @@ describe.each(executors)('on the %s executor', (executor) => {
     expectAlike(masked, rest)
   })
 
+  it.each([1e9, -1e9])('what is masked by %d costs the rest no digits', async (maskValue) => {
+    const [prediction, target] = [rows(30, 2, 3), rows(30, 2, 4)]
+    const list: MetricName[] = ['r2Score', 'explainedVariance', 'pearsonCorrelation']
+    const net = sequential([input(2), activation('linear')], { executor })
+    const masked = await net.evaluate(
+      { x: prediction, y: target.map((row, i) => (i % 3 === 0 ? [maskValue, maskValue] : row)) },
+      { loss: losses.meanSquaredError({ maskValue }), metrics: list, batchSize: 7 },
+    )
+    const rest = await net.evaluate(
+      { x: prediction.filter((_, i) => i % 3 !== 0), y: target.filter((_, i) => i % 3 !== 0) },
+      { loss: 'meanSquaredError', metrics: list },
+    )
+    expectAlike(masked, rest)
+  })
+
+  it('metrics of numbers that are all masked are NaN', async () => {
+    const list = Object.keys(metrics).filter((name) => /error|r2|explained|correlation/i.test(name) && !/calibration|matthews/i.test(name))
+    const { loss, ...values } = await sequential([input(2), activation('linear')], { executor }).evaluate(
+      { x: rows(5, 2, 3), y: rows(5, 2, 4).map((row) => row.map(() => 9)) },
+      { loss: losses.meanSquaredError({ maskValue: 9 }), metrics: list as MetricName[], batchSize: 2 },
+    )
+    expect(loss).toBe(0)
+    expect(values).toEqual(Object.fromEntries(list.map((name) => [name, Number.NaN])))
+  })
+
   it('a metric and a loss of one name are one number', async () => {
     const both = (Object.keys(losses) as LossName[]).filter((name) => Object.hasOwn(metrics, name))
     expect(both).toEqual(['meanSquaredError', 'meanAbsoluteError', 'meanAbsolutePercentageError'])

@@ -191,6 +191,20 @@ describe('where a metric is not defined', () => {
   })
 })
 
+it('a class that a logit of -Infinity rules out is no hit for topKAccuracy, nor are the others because of it', async () => {
+  const net = sequential([input(3), (p: Tensor) => log(p)])
+  const data = {
+    x: [
+      [0, 0.9, 0.1],
+      [0, 0.1, 0.9],
+      [0, 0.3, 0.7],
+    ],
+    y: [1, 1, 0],
+  }
+  const sparse = { loss: 'sparseCategoricalCrossentropy' as const, metrics: [metrics.topKAccuracy({ k: 1 })] }
+  expect((await net.evaluate(data, sparse)).topKAccuracy).toBeCloseTo(1 / 3, 6)
+})
+
 it.each(Object.keys(metrics) as MetricName[])('%s says which direction is better, and takes another name', (kind) => {
   const metric = metrics[kind]({ name: 'mine' })
   expect(metric.name).toBe('mine')
@@ -334,6 +348,19 @@ describe('refuses what does not fit', () => {
     await expectRefusal(call, 'ERR_OPTION', message)
   })
 
+  it.each<[what: string, batch: unknown, got: string]>([
+    ['no array', (p: Tensor) => p, 'a value of type Tensor'],
+    ['numbers', () => [5], 'one of 5'],
+    ['a promise', async () => [], 'a value of type Promise'],
+    ['nothing', () => undefined, 'undefined'],
+  ])('a metric of your own whose batch returns %s', async (_, batch, got) => {
+    const own = { name: 'own', batch, result: () => 0 } as Metric
+    const message = `batch of metric "own" must return an array of symbolic tensors, such as [sum(x)], got ${got}`
+    await expectRefusal(() => score(own, [1], [2]), 'ERR_OPTION', `score: ${message}`)
+    const fitting = () => sequential([input(1), dense(1)]).fit({ x: [1], y: [2] }, { loss: 'meanSquaredError', metrics: [own] })
+    await expectRefusal(fitting, 'ERR_OPTION', `fit: ${message}`)
+  })
+
   it.each([
     ['labels between', () => rocCurve([1, 2], [0, 0.5]), 'rocCurve: labels must be 0 and 1', 'got 0.5 at index 1'],
     ['fewer labels', () => precisionRecallCurve([1, 2], [0]), 'scores and labels must be equally many, got 2 and 1'],
@@ -341,6 +368,8 @@ describe('refuses what does not fit', () => {
     ['NaN for a score', () => rocCurve([1, Number.NaN], [0, 1]), 'scores: expected finite numbers, got NaN at index 1'],
     ['logits for probabilities', () => calibrationCurve([1, 2], [0, 1]), '0 … 1, got 2 at index 1', 'sigmoid'],
     ['half a class', () => confusionMatrix([0.5], [1]), 'confusionMatrix: predicted must be class numbers', 'got 0.5 at index 0'],
+    ['identifiers for classes', () => confusionMatrix([0, 1e9], [0, 1]), 'at most 16384 classes, got 1000000001', 'without gaps'],
+    ['identifiers in a report', () => classificationReport([0, 1e10], [0, 1]), 'at most 1048576 classes, got 10000000001'],
     ['class 2 of 2', () => confusionMatrix([0, 1], [2, 1], { classes: 2 }), 'actual must be class numbers of 0 … 1, got 2'],
     ['fewer names than classes', () => classificationReport([0, 1], [2, 1], { names: ['a', 'b'] }), 'got 2 at index 0'],
     ['weights of no labels', () => balancedClassWeights([]), 'got no data at all'],

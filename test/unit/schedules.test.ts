@@ -104,6 +104,11 @@ describe('follows its equation', () => {
     expect(schedule.rateAt(4 * (2 ** 6 - 1), runOf(1, 400))).toBe(0.1)
   })
 
+  it('an option that is undefined is one that is absent', () => {
+    const given = schedules.stepDecay({ rate: undefined, factor: undefined, every: undefined })
+    expect(ratesOf(given, runOf(30, 2))).toEqual(ratesOf(schedules.stepDecay(), runOf(30, 2)))
+  })
+
   it('scaled, constant, perStep', () => {
     const run = runOf(2, 5)
     expect(ratesOf(schedules.scaled(schedules.constant({ rate: 0.5 }), 3), run)).toEqual(new Array(10).fill(1.5))
@@ -120,6 +125,10 @@ describe('follows its equation', () => {
     const schedule = schedules.perEpoch((epoch) => asked.push(epoch))
     expect(ratesOf(schedule, runOf(3, 3))).toEqual([1, 1, 1, 2, 2, 2, 3, 3, 3])
     expect(asked).toEqual([0, 1, 2])
+    const rest: number[] = []
+    const inside = schedules.sequence([{ schedule: 1, length: steps(2) }, { schedule: schedules.scaled((epoch) => rest.push(epoch), 10) }])
+    expect(ratesOf(inside, runOf(2, 3))).toEqual([1, 1, 10, 10, 10, 20])
+    expect(rest).toEqual([0, 1])
   })
 
   it('sequence counts the steps of each part, and gives the last the rest of the run', () => {

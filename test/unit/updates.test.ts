@@ -13,13 +13,21 @@ import {
   constant,
   continueIf,
   dense,
+  divide,
   greater,
   input,
+  log,
   matmul,
   multiply,
   type Optimizer,
+  perGroup,
+  perParameter,
   reshape,
+  rmsprop,
+  schedules,
   sequential,
+  sgd,
+  slice,
   sqrt,
   square,
   subtract,
@@ -27,6 +35,7 @@ import {
   sumOfSquares,
   type Tensor,
   tanh,
+  transpose,
 } from '../../src/index.ts'
 import { buildPlan } from '../../src/plan/build.ts'
 import type { Plan } from '../../src/plan/plan.ts'
@@ -80,6 +89,37 @@ describe.each(executors)('updates on the %s executor', (executor) => {
       [0, 0, 0, 0],
       [11, 22, 13, 24],
     ])
+  })
+
+  it('leave what was repeated, turned or added up before them as it was', () => {
+    const before: [(v: Tensor) => Tensor, number[]][] = [
+      [(v) => broadcastTo(slice(v, [[0, 1]]), [2, 2]), [1, 2, 1, 2]],
+      [(v) => transpose(v), [1, 3, 2, 4]],
+      [(v) => broadcastTo(sum(v), [2, 2]), [10, 10, 10, 10]],
+    ]
+    const behind: [(x: Tensor, r: Tensor) => Tensor, (x: number[]) => number[]][] = [
+      [(x, r) => assign(r, matmul(x, holding([2, 2], [1, 0, 0, 1], { name: 'one' }))), (x) => x],
+      [(x, r) => assignAll([r], [x]), (x) => x],
+      [(x, r) => assignAll([r], [add(r, x)]), (x) => x.map((each) => each + 5)],
+      [
+        (x, r) => assign(r, multiply(x, broadcastTo(holding([2], [1, 10], { name: 'row' }), [2, 2]))),
+        (x) => x.map((each, i) => each * (i % 2 ? 10 : 1)),
+      ],
+    ]
+    for (const [make, values] of before) {
+      for (const [use, expected] of behind) {
+        const [v, r] = [holding([2, 2], [1, 2, 3, 4], { name: 'v' }), holding([2, 2], [5, 5, 5, 5], { name: 'r' })]
+        const made = make(v)
+        const cleared = assignAll([v], [constant(0)])
+        expect(afterwards([cleared, use(made, r)], [v, r], executor)).toEqual([[0, 0, 0, 0], expected(values)])
+      }
+    }
+    const [row, r] = [holding([2], [1, 2], { name: 'row' }), holding([2, 2], [5, 5, 5, 5], { name: 'r' })]
+    for (const use of [(x: Tensor) => x, (x: Tensor) => add(r, x), (x: Tensor) => multiply(x, broadcastTo(constant(5), [2, 2]))]) {
+      const repeated = broadcastTo(row, [2, 2])
+      const updates = [assignAll([row], [constant(0)]), assignAll([r], [use(repeated)])]
+      expect(afterwards(updates, [row], executor)).toEqual([[0, 0]])
+    }
   })
 
   it('follow each other as they were written, whatever is fused', () => {
@@ -153,6 +193,14 @@ describe.each(executors)('updates on the %s executor', (executor) => {
     const [a, b] = [holding([3], [1, 2, 3], { name: 'a' }), holding([3], [1, 2, 3], { name: 'b' })]
     expectRefusal(() => assign(add(a, b), b), 'ERR_GRAPH', 'assign: expected a variable', 'got add float32 [3]')
     expectRefusal(() => assignAll([a, a], [b, b]), 'ERR_GRAPH', 'update: a variable is listed twice')
+    const many = Array.from({ length: 9 }, (_, i) => holding([3], [i, i, i], { name: `v${i}` }))
+    const doubled = many.map((each) => multiply(each, 2))
+    expectRefusal(() => assignAll(many, doubled), 'ERR_GRAPH', 'update: expected at most 16 different variables and values, got 18')
+    expect(afterwards([assignAll(many.slice(1), doubled.slice(1))], [many[8]], executor)).toEqual([[16, 16, 16]])
+    expect(afterwards([assignAll(many, [...many.slice(1), constant(0)])], [many[7], many[8]], executor)).toEqual([
+      [8, 8, 8],
+      [0, 0, 0],
+    ])
     expectRefusal(() => assignAll([a], [a, b]), 'ERR_SHAPE', 'a value for each variable, got 1 variables and 2 values')
   })
 })
@@ -195,6 +243,84 @@ describe.each(executors)('a step that ends early on the %s executor', (executor)
   })
 })
 
+describe.each(executors)('parameters side by side on the %s executor', (executor) => {
+  it('are single numbers with learning rates of their own, also when these change with each step', async () => {
+    for (const make of [sgd, rmsprop]) {
+      const fall = schedules.polynomial({ rate: 0.1, floor: 0.05 })
+      const optimizer = perGroup([
+        { parameters: 'kernel', optimizer: make({ learningRate: fall }) },
+        { optimizer: make({ learningRate: 0 }) },
+      ])
+      const single = perGroup([{ parameters: 'kernel', optimizer: make({ learningRate: 0 }) }, { optimizer: make({ learningRate: fall }) }])
+      const moved = await Promise.all(
+        [optimizer, single].map(async (each) => {
+          const net = sequential([input(1), dense(1, { kernelInitializer: 'ones' })], { executor, threads: 1 })
+          await net.fit({ x: [[1], [1]], y: [[3], [3]] }, { loss: 'meanSquaredError', optimizer: each, batchSize: 1, shuffle: false })
+          return Object.values(net.weights()).map(({ data }) => data[0])
+        }),
+      )
+      expect(moved[0][1]).toBe(0)
+      expect(moved[1][0]).toBe(1)
+      expect(moved[0][0] - 1).toBeGreaterThan(0.1)
+      expect(moved[1][1]).toBeCloseTo(moved[0][0] - 1, 5)
+    }
+  })
+
+  it('have gaps between them whose content concerns nobody', async () => {
+    // In the gaps slots are 0, and so 0 / 0 is what gradients and parameters become there.
+    const optimizer: Optimizer = {
+      name: 'withoutEpsilon',
+      learningRates: [0.01],
+      slots: () => [{ name: 'square', initial: 1 }],
+      update: ({ parameters, learningRates: [rate] }) => {
+        const steps = parameters.map(({ gradient, slots, store }) => assignAll([store(gradient)], [divide(gradient, sqrt(slots.square))]))
+        return { parameters: parameters.map(({ value }, i) => assignAll([value], [subtract(value, multiply(rate, steps[i]))])) }
+      },
+    }
+    const train = async (loss: (prediction: Tensor) => Tensor, epochs: number) => {
+      const net = sequential([input(3), dense(5), dense(2)], { executor, threads: 1, seed: 1 })
+      await net.fit({ x: [[1, 2, 3]], y: [[3, 1]] }, { loss, optimizer, epochs })
+      return net
+    }
+    const before = (await train((prediction) => sum(prediction, { axes: [1] }), 1)).weights()
+    const after = (await train((prediction) => sum(prediction, { axes: [1] }), 4)).weights()
+    for (const [name, { data }] of Object.entries(after)) {
+      expect(data.every(Number.isFinite)).toBe(true)
+      expect(data).not.toEqual(before[name].data)
+    }
+    const failure = train((prediction) => sum(log(subtract(prediction, 1000)), { axes: [1] }), 2)
+    await expect(failure).rejects.toThrow(/instruction of layer "loss": .* = .*log/)
+    const [a, b, norm] = [holding([3], [0, 1, 1], { name: 'a' }), holding([2], [2, 2], { name: 'b' }), holding([], [0], { name: 'norm' })]
+    const more = [a, b].map((x) => assignAll([x], [add(x, 1)]))
+    expect(afterwards([...more, assign(norm, sumOfSquares(more))], [norm], executor)).toEqual([[1 + 4 + 4 + 9 + 9]])
+  })
+})
+
+it.skipIf(addon === undefined)('results that are no operands are refused when a plan is loaded', () => {
+  const variables = ['a', 'b'].map((name) => holding([3], [1, 2, 3], { name }))
+  const layout = layoutOf(variables)
+  const updates = [assignAll(variables, [...variables].reverse())]
+  const plan = buildPlan({ inputs: {}, outputs: {}, updates, variables: layout, batchSize: 1, mode: 'training' })
+  for (const results of [
+    [0, -1e9],
+    [0, 2],
+    [2, 0],
+    [1, Number.NaN],
+  ]) {
+    const instructions = plan.instructions.map((instruction) => ({ ...instruction, attributes: { ...instruction.attributes, results } }))
+    const load = () =>
+      nativeExecutor(addon as NonNullable<typeof addon>, { threads: 1 }).load({ ...plan, instructions }, arenaFor(plan, layout))
+    expect(load).toThrow(/update\): result \d is no operand/)
+  }
+})
+
+it('two updates of one number stay two', () => {
+  const [count, a, b] = ['count', 'a', 'b'].map((name) => holding([1], [1], { name }))
+  const once = assignAll([count, a], [add(count, 1), multiply(a, 2)])
+  const twice = assignAll([once, b], [add(once, 1), multiply(b, 2)])
+  expect(afterwards([once, twice], [count, a, b], 'reference')).toEqual([[3], [2], [2]])
+})
+
 describe('an optimizer written as formulas', () => {
   const rmsprop: Optimizer = {
     name: 'mine',
@@ -213,6 +339,21 @@ describe('an optimizer written as formulas', () => {
     const plan: Plan = net().trainingPlan(4, { loss: 'meanSquaredError', optimizer: rmsprop })
     expect(plan.instructions.filter(({ op }) => op === 'update').length).toBe(1)
     expect(plan.instructions.map(({ op }) => op)).not.toContain('assign')
+  })
+
+  it('must update every parameter', async () => {
+    const optimizers: [Optimizer, string][] = [
+      [
+        perParameter('mine', 0.1, [], ({ value, gradient }, rate) => subtract(value, multiply(rate, gradient))),
+        'got subtract float32 [6, 9]',
+      ],
+      [{ name: 'mine', learningRates: [1], update: () => ({ parameters: [] }) }, 'got 0 results for 6 parameters'],
+      [perParameter('mine', 0.1, [], ({ value, gradient }) => assignAll([gradient], [value])), 'got update float32 [6, 9]'],
+    ]
+    for (const [optimizer, got] of optimizers) {
+      const where = 'optimizer "mine": expected an update of parameter dense_1.kernel'
+      await expectRefusal(() => net().trainingPlan(4, { loss: 'meanSquaredError', optimizer }), 'ERR_GRAPH', where, got)
+    }
   })
 
   it('begins with the values its slots ask for', async () => {

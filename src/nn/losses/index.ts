@@ -1,5 +1,5 @@
 /** Losses: what a prediction costs, sample by sample. Each is a factory: `losses.huber({ delta: 2 })`; a name means the factory's defaults. */
-import { describe, type Hints, OptionError, unknownName } from '../../errors.ts'
+import { definedOf, describe, type Hints, OptionError, unknownName } from '../../errors.ts'
 import { Tensor } from '../../graph/tensor.ts'
 import {
   binaryCrossentropy,
@@ -124,7 +124,7 @@ function custom(where: string, loss: CustomLoss): Loss {
     target: likePrediction,
     range: anyNumber,
     includes: [],
-    ...loss,
+    ...definedOf(loss),
     compute(prediction, target) {
       const losses = loss.compute(prediction, target)
       if (!(losses instanceof Tensor))

@@ -1,7 +1,20 @@
 /** Metrics of decisions: which class, yes or no. Nearly all follow from counts of each class, and those are exact. */
 import { checkCount, checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
 import type { Tensor } from '../../graph/tensor.ts'
-import { abs, cast, divide, equal, greater, maximum, minimum, multiply, notEqual, square, subtract } from '../../ops/elementwise.ts'
+import {
+  abs,
+  cast,
+  divide,
+  equal,
+  lessEqual,
+  maximum,
+  minimum,
+  multiply,
+  notEqual,
+  square,
+  subtract,
+  where,
+} from '../../ops/elementwise.ts'
 import { oneHot } from '../../ops/indexing.ts'
 import { sum } from '../../ops/reduce.ts'
 import { reshape } from '../../ops/shape.ts'
@@ -89,8 +102,9 @@ export function topKAccuracy(options: MetricOptions & { readonly k?: number } = 
         throw new OptionError(`Metric "${name}" is for predictions of several classes, loss "${loss.name}" is binary; try accuracy.`)
       if (k >= count)
         throw new OptionError(`Metric "${name}": k must be less than the number of classes, got ${k} of ${count}; try ${count - 1}.`)
-      const truth = sum(multiply(prediction, oneHot(actual, count)), { axes: [-1], keepDims: true })
-      const above = sum(greater(prediction, truth), { axes: [-1] })
+      // Not a product: 0 times an infinite logit of another class is NaN. And what is not below or equal, as NaN, counts as above.
+      const truth = sum(where(oneHot(actual, count), prediction, 0), { axes: [-1], keepDims: true })
+      const above = subtract(count, sum(lessEqual(prediction, truth), { axes: [-1] }))
       const ties = sum(equal(prediction, truth), { axes: [-1] })
       return summed(minimum(maximum(divide(subtract(k, above), ties), 0), 1), mask)
     },

@@ -4,8 +4,8 @@ import { checkOptions, DataError, describe, OptionError } from '../../errors.ts'
 import { fBetaOf, ratio } from './classification.ts'
 import { pairs } from './curves.ts'
 
-/** Class numbers of 0 … count - 1. */
-function classNumbers(where: string, predicted: NumbersLike, actual: NumbersLike, count?: number) {
+/** Class numbers of 0 … count - 1, of which there may be `most`. */
+function classNumbers(where: string, most: number, predicted: NumbersLike, actual: NumbersLike, count?: number) {
   if (count !== undefined && (!Number.isSafeInteger(count) || count < 1))
     throw new OptionError(`${where}: classes must be an integer of at least 1, got ${describe(count)}.`)
   const [p, t] = pairs(where, ['predicted', 'actual'], predicted, actual)
@@ -19,8 +19,11 @@ function classNumbers(where: string, predicted: NumbersLike, actual: NumbersLike
         `${where}: ${name} must be class numbers of 0${count === undefined ? ' and up' : ` … ${count - 1}`}, got ${values[bad]} at index ${bad}; of scores take the largest first.`,
       )
   }
-  const largest = [p, t].reduce((most, values) => values.reduce((a, b) => Math.max(a, b), most), 0)
-  return { p, t, count: count ?? largest + 1 }
+  const largest = [p, t].reduce((so, values) => values.reduce((a, b) => Math.max(a, b), so), 0)
+  const classes = count ?? largest + 1
+  if (classes > most)
+    throw new DataError(`${where}: expected at most ${most} classes, got ${classes}; number those that occur from 0 on without gaps.`)
+  return { p, t, count: classes }
 }
 
 /**
@@ -30,7 +33,7 @@ function classNumbers(where: string, predicted: NumbersLike, actual: NumbersLike
  * @param predicted Class numbers.
  * @param actual The true class numbers, as many.
  * @param options `classes`: how many there are; default the largest number given, plus 1.
- * @throws DataError if they are not equally many, or not class numbers.
+ * @throws DataError if they are not equally many, or not class numbers, or there are more than 16384 classes.
  * @example confusionMatrix([0, 2, 1, 2], [0, 1, 1, 2]).toArray()
  */
 export function confusionMatrix(
@@ -39,7 +42,7 @@ export function confusionMatrix(
   options: { readonly classes?: number } = {},
 ): NdArray<Int32Array> {
   checkOptions('confusionMatrix', options, ['classes'])
-  const { p, t, count } = classNumbers('confusionMatrix', predicted, actual, options.classes)
+  const { p, t, count } = classNumbers('confusionMatrix', 2 ** 14, predicted, actual, options.classes)
   const matrix = new Int32Array(count * count)
   p.forEach((guess, i) => {
     matrix[t[i] * count + guess] += 1
@@ -84,7 +87,7 @@ const scoreNames = ['precision', 'recall', 'f1'] as const
  * @param predicted Class numbers.
  * @param actual The true class numbers, as many.
  * @param options `names`: one for each class, for the table; default their numbers, up to the largest given.
- * @throws DataError if they are not equally many, or not class numbers.
+ * @throws DataError if they are not equally many, or not class numbers, or there are more than 1048576 classes.
  * @example String(classificationReport([0, 1, 1, 1], [0, 1, 0, 1], { names: ['ham', 'spam'] }))
  */
 export function classificationReport(
@@ -97,7 +100,7 @@ export function classificationReport(
   const { names } = options
   if (names !== undefined && (!Array.isArray(names) || names.some((name) => typeof name !== 'string')))
     throw new OptionError(`${where}: names must be an array of strings, one for each class, got ${describe(names)}.`)
-  const { p, t, count } = classNumbers(where, predicted, actual, names?.length)
+  const { p, t, count } = classNumbers(where, 2 ** 20, predicted, actual, names?.length)
   const [hits, guesses, truths] = [0, 1, 2].map(() => new Float64Array(count))
   t.forEach((label, i) => {
     truths[label] += 1

@@ -2,6 +2,8 @@
  * The metrics, exact over batches of any size: a plan computes statistics of each batch, and the metric joins them in double precision.
  */
 import { describe, type Hints, OptionError, unknownName } from '../../errors.ts'
+import { Tensor } from '../../graph/tensor.ts'
+import type { Loss } from '../losses/index.ts'
 import {
   accuracy,
   balancedAccuracy,
@@ -86,6 +88,16 @@ const hints: Hints = {
   mape: 'did you mean "meanAbsolutePercentageError"?',
   rmse: 'did you mean "rootMeanSquaredError"?',
   r2: 'did you mean "r2Score"?',
+}
+
+/** What a metric asks a plan to compute; `where` begins the error if that is nothing a plan can. */
+export function statisticsOf(where: string, metric: Metric, prediction: Tensor, target: Tensor, loss: Loss): readonly Tensor[] {
+  const statistics: unknown = metric.batch(prediction, target, loss)
+  const refuse = (got: string) =>
+    new OptionError(`${where}: batch of metric "${metric.name}" must return an array of symbolic tensors, such as [sum(x)], got ${got}.`)
+  if (!Array.isArray(statistics)) throw refuse(describe(statistics))
+  for (const one of statistics) if (!(one instanceof Tensor)) throw refuse(`one of ${describe(one)}`)
+  return statistics
 }
 
 export function metricFor(where: string, choice: MetricName | Metric): Metric {

@@ -71,6 +71,9 @@ export const rootMeanSquaredError = (options: MetricOptions = {}): Metric =>
 export const meanAbsolutePercentageError = (options: MetricOptions = {}): Metric =>
   meanError('meanAbsolutePercentageError', options, (p, t) => multiply(100, divide(abs(subtract(p, t)), maximum(abs(t), 1e-7))))
 
+/** What is masked, among numbers that are not negative. */
+const MASKED = -1
+
 /**
  * The largest |prediction - target| of all samples and outputs.
  *
@@ -84,14 +87,14 @@ export function maxError(options: MetricOptions = {}): Metric {
     batch: (prediction, target, loss) => {
       const mask = compare(name, prediction, target, loss)
       const error = abs(subtract(prediction, target))
-      return [max(mask === null ? error : where(mask, error, 0))]
+      return [max(mask === null ? error : where(mask, error, MASKED))]
     },
-    result: (batches) => batches.reduce((largest, { values }) => Math.max(largest, values[0][0]), 0),
+    result: (batches) => {
+      const largest = batches.reduce((largest, { values }) => Math.max(largest, values[0][0]), MASKED)
+      return largest === MASKED ? Number.NaN : largest
+    },
   }
 }
-
-/** What is masked, among numbers that are not negative. */
-const MASKED = -1
 
 /**
  * The median of |prediction - target|, of several outputs the mean of their medians. It keeps an error for each output of each sample.
@@ -144,6 +147,9 @@ interface Moments {
   readonly products: number
 }
 
+/** Below any number of data, and finite. */
+const LOWEST = -(2 ** 127)
+
 /**
  * Statistics of a batch of two variables, for each output. Deviations are from a mean that is rounded to float32; what is left of it is
  * measured too, for values far from 0. The largest value goes first, so that equal values deviate by 0 exactly.
@@ -153,7 +159,8 @@ function momentsOf(a: Tensor, b: Tensor, mask: Tensor | null): Tensor[] {
   const average = (x: Tensor) =>
     mask === null || count === null ? mean(x, { axes: [0] }) : divide(sum(where(mask, x, 0), { axes: [0] }), maximum(count, 1))
   const centered = (x: Tensor) => {
-    const largest = max(x, { axes: [0] })
+    // Of what is masked nothing may be taken, however large: near a mask of 1e9 all other numbers are the same.
+    const largest = max(mask === null ? x : where(mask, x, LOWEST), { axes: [0] })
     const center = average(subtract(x, largest))
     const deviation = subtract(subtract(x, largest), center)
     return { deviation, statistics: [largest, center, average(deviation), average(square(deviation))] }
@@ -226,7 +233,9 @@ export const r2Score = (options: MetricOptions = {}): Metric =>
  * @example metrics.explainedVariance()
  */
 export const explainedVariance = (options: MetricOptions = {}): Metric =>
-  ofMoments('explainedVariance', options, errorAndTarget, ({ squaresA, squaresB }) => explained(squaresA, squaresB))
+  ofMoments('explainedVariance', options, errorAndTarget, ({ count, squaresA, squaresB }) =>
+    count === 0 ? Number.NaN : explained(squaresA, squaresB),
+  )
 
 function correlation({ squaresA, squaresB, products }: Moments): number {
   const value = products / Math.sqrt(squaresA * squaresB)

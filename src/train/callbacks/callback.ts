@@ -23,7 +23,10 @@ export interface TrainingRun {
   modeOf(value: string): 'min' | 'max'
   /** The parameters that are trained, by name: the memory itself, to be read between epochs. */
   parameters(): Record<string, Float32Array>
-  /** The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, to be read between epochs. */
+  /**
+   * The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, to be read between epochs. As the
+   * optimizer left it there: clipped by `clipGradients`, and `lamb` and `adafactor` put the direction of their step in its place.
+   */
   latestGradients(): Record<string, Float32Array>
   /** Ends the run after the epoch in progress. */
   stop(): void
@@ -128,7 +131,7 @@ export class CallbackList {
   private readonly callbacks: readonly Callback[]
   private readonly run: TrainingRun
   private readonly begun: Callback[] = []
-  private pending: Promise<void>[] = []
+  private pending: Promise<unknown>[] = []
 
   constructor(callbacks: readonly Callback[], run: TrainingRun) {
     this.callbacks = callbacks
@@ -169,11 +172,12 @@ export class CallbackList {
 
   stepsEnded(steps: StepGroup): void {
     for (const callback of this.callbacks) {
-      const result = callback.onSteps?.(steps, this.run)
-      if (!(result instanceof Promise)) continue
-      // Awaited in epochEnds; until then a rejection must not count as unhandled.
-      result.catch(() => {})
-      this.pending.push(result)
+      const result: unknown = callback.onSteps?.(steps, this.run)
+      if (typeof result !== 'object' || result === null) continue
+      // A promise of another kind too. Awaited in epochEnds; until then a rejection must not count as unhandled.
+      const done = Promise.resolve(result)
+      done.catch(() => {})
+      this.pending.push(done)
     }
   }
 
@@ -191,6 +195,8 @@ export class CallbackList {
   /** Lets every callback finish, whatever the others do; throws the first error, unless the run has one of its own. */
   async trainEnds(end: TrainEnd): Promise<void> {
     const errors: unknown[] = []
+    // Of an epoch that an error ended; nobody has waited for them.
+    await Promise.allSettled(this.pending)
     for (const callback of this.begun) {
       try {
         await callback.onTrainEnd?.(end, this.run)

@@ -29,7 +29,12 @@ export class EventFile {
     const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0')
     const name = `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${files++}`
     const file = new EventFile(await LogFile.open(where, join(directory, name), 'new'))
-    await file.write((event) => event.writeStringField(3, 'brain.Event:2'))
+    try {
+      await file.write((event) => event.writeStringField(3, 'brain.Event:2'))
+    } catch (error) {
+      await file.close()
+      throw error
+    }
     return file
   }
 

@@ -29,10 +29,15 @@ function lineLog(
   return forOneRun({
     name: where,
     async onTrainBegin({ valueNames }) {
+      const taken = valueNames.find((name) => name === 'epoch' || name === 'learningRate')
+      if (taken !== undefined)
+        throw new OptionError(
+          `${where}: a value of the epochs is called "${taken}", as a column of the log is; give that metric another name.`,
+        )
       file = await LogFile.open(where, path, append ? 'append' : 'replace')
       try {
-        if (!(await file.endsWithLine())) await file.append('\n')
         await begin(file, ['epoch', 'learningRate', ...valueNames])
+        if (!(await file.endsWithLine())) await file.append('\n')
       } catch (error) {
         await close()
         throw error
@@ -71,8 +76,8 @@ export function csvLog(path: string, options: LogOptions = {}): Callback {
     async (file, names) => {
       const header = `${names.map(field).join(',')}\n`
       if (file.isEmpty) return file.append(header)
-      const bytes = Buffer.from(header)
-      if ((await file.start(bytes.length)).equals(bytes)) return
+      // Of a file that ends with its header the end of the line may be missing.
+      if (`${await file.start(Buffer.byteLength(header))}\n`.startsWith(header)) return
       const [found] = (await file.start(200)).toString().split('\n', 1)
       throw new OptionError(
         `csvLog: "${path}" has the columns ${found}, this run would write ${names.join(',')}; give another path, or append: false to replace it.`,

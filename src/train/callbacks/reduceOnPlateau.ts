@@ -8,15 +8,17 @@ export interface ReduceOnPlateauOptions extends MonitorOptions {
   readonly factor?: number
   /** Epochs without improvement before that; default 10. */
   readonly patience?: number
-  /** Epochs after that in which nothing is counted; default 0. */
+  /** So many epochs after that are not counted; default 0. */
   readonly cooldown?: number
-  /** The rate that it does not go below; default 0. */
+  /** The rate that it does not go below, of the optimizer's first learning rate; default 0. */
   readonly floor?: number
+  /** The least change that counts as an improvement; default 0.0001. */
+  readonly minDelta?: number
 }
 
 /**
- * Lowers the learning rate when a value has not become better for some epochs (as Keras' ReduceLROnPlateau). With a schedule, all its
- * rates are lowered.
+ * Lowers the learning rate when a value has not become better for some epochs (as Keras' ReduceLROnPlateau, which already counts the last epoch of a cooldown).
+ * With a schedule, all its rates are lowered.
  *
  * @param options `factor` 0.1; `patience` 10; `cooldown` 0; `floor` 0; `monitor` "validationLoss" with validation, else "loss"; `mode` the metric's own; `minDelta` 0.0001.
  * @example callbacks.reduceOnPlateau({ factor: 0.5, patience: 3 })
@@ -30,7 +32,7 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Callback 
   checkPatience('reduceOnPlateau', cooldown, 'cooldown')
   if (typeof floor !== 'number' || !(floor >= 0 && floor < Number.POSITIVE_INFINITY))
     throw new OptionError(`reduceOnPlateau: floor must be a finite number of at least 0, got ${describe(floor)}.`)
-  let [waited, cooling] = [0, 0]
+  let [waited, cooling, scale] = [0, 0, 1]
   return forOneRun({
     name: 'reduceOnPlateau',
     onTrainBegin(run) {
@@ -38,14 +40,20 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Callback 
       waited = 0
       cooling = 0
     },
+    onEpochBegin(_, run) {
+      scale = run.learningRateScale
+    },
     onEpochEnd(_, values, run) {
       const better = monitor.isBetter(values)
       if (cooling > 0) {
         cooling -= 1
         waited = 0
       } else if (better) waited = 0
-      else if (++waited >= patience && run.learningRate > floor) {
-        run.learningRateScale *= Math.max(factor, floor / run.learningRate)
+      else if (++waited >= patience) {
+        // Another callback may have lowered it since the latest step.
+        const rate = run.learningRate * (run.learningRateScale / scale)
+        if (!(rate > floor)) return
+        run.learningRateScale *= Math.max(factor, floor / rate)
         cooling = cooldown
         waited = 0
       }

@@ -10,7 +10,7 @@ const format = () => import('./events.ts')
 
 /** Options of `callbacks.tensorBoard`. */
 export interface TensorBoardOptions {
-  /** Write histograms of the weights, and of the gradients of the latest step, every so many epochs; default 0: none. */
+  /** Write histograms of the weights, and of the gradients of the latest step (as the optimizer left them), every so many epochs; default 0: none. */
   readonly histograms?: number
 }
 
