@@ -277,8 +277,9 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     const begun = performance.now()
     const { order, count } = await this.orderOf(epoch, most)
     const { scale } = this
-    const rates = await this.ratesOf(trainer, epoch, count, scale)
+    const { first, rates } = await this.ratesOf(epoch, count, scale)
     this.begin()
+    trainer.setLearningRates(first)
     const firstStep = epoch * this.stepsPerEpoch
     const feeds = measures.feeds(this.samples)
     const runs: Run[] = []
@@ -356,21 +357,25 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     if (this.latest === null) this.training.begin?.()
   }
 
-  /** Sets the learning rates of `count` epochs; for one that changes, gives the rate of each step. */
-  private async ratesOf(trainer: Trainer, epoch: number, count: number, scale: number): Promise<readonly (Float32Array | null)[]> {
-    const first = epoch * this.stepsPerEpoch
-    trainer.setLearningRates(this.schedules.map((schedule) => this.rateOf(schedule, first, scale)))
+  /** The learning rates of `count` epochs: at their first step, and of one that changes the rate of each step. */
+  private async ratesOf(
+    epoch: number,
+    count: number,
+    scale: number,
+  ): Promise<{ readonly first: readonly number[]; readonly rates: readonly (Float32Array | null)[] }> {
+    const firstStep = epoch * this.stepsPerEpoch
+    const first = this.schedules.map((schedule) => this.rateOf(schedule, firstStep, scale))
     const pace = new Pace()
     const rates: (Float32Array | null)[] = []
     for (const [i, schedule] of this.schedules.entries()) {
       const each = this.constantRates[i] ? null : new Float32Array(count * this.stepsPerEpoch)
       rates.push(each)
       for (let step = 0; each !== null && step < each.length; step++) {
-        each[step] = this.rateOf(schedule, first + step, scale)
+        each[step] = this.rateOf(schedule, firstStep + step, scale)
         if (step % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
       }
     }
-    return rates
+    return { first, rates }
   }
 
   private rateOf(schedule: Schedule, step: number, scale: number): number {
