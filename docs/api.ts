@@ -56,10 +56,12 @@ export function readApi(root: string, program = ts.createProgram([`${root}/src/i
     const declaration = declarationOf(symbol)
     return declaration === undefined ? ['', 0] : [relative(root, declaration.getSourceFile().fileName), declaration.pos]
   }
+  // What a folder's index says comes before what its files say.
+  const rank = (file: string) => file.replace(/\/index\.ts$/, '/')
   const exported = checker
     .getExportsOfModule(module)
     .map((symbol) => ({ name: symbol.name, symbol: resolve(symbol), place: place(resolve(symbol)) }))
-    .sort((a, b) => (a.place[0] === b.place[0] ? a.place[1] - b.place[1] : a.place[0] < b.place[0] ? -1 : 1))
+    .sort((a, b) => (a.place[0] === b.place[0] ? a.place[1] - b.place[1] : rank(a.place[0]) < rank(b.place[0]) ? -1 : 1))
   const exportedTypes = new Set(exported.map(({ symbol }) => symbol))
   /** Classes behind `export type`. */
   const typesAlone = new Set(

@@ -136,7 +136,8 @@ export interface NonFiniteOrigin {
 }
 
 /**
- * The loss or a gradient became NaN or infinite. The parameters are those before the step, which is not taken. An update that itself leaves
+ * The loss or a gradient became NaN or infinite. The parameters are those before the step, which is not taken (of a step by `customTraining`, what the
+ * losses before the one to blame have changed stays). An update that itself leaves
  * the range of float32 (a learning rate above 1e30, say) is only seen by the next step.
  *
  * @example await sequential([input(1), dense(1)]).fit({ x: [1e30], y: [0] }, { loss: 'meanSquaredError' }).catch((error) => { if (!(error instanceof NonFiniteError)) throw error })
@@ -228,6 +229,11 @@ export function checkCount(where: string, name: string, value: unknown, advice =
     throw new OptionError(
       `${where}: ${name} must be an integer of at least 1, got ${describe(value)}${advice === '' ? '' : `; ${advice}`}.`,
     )
+}
+
+/** Throws unless the value is true or false. */
+export function checkBoolean(where: string, name: string, value: unknown): void {
+  if (typeof value !== 'boolean') throw new OptionError(`${where}: ${name} must be true or false, got ${describe(value)}.`)
 }
 
 /** Throws unless `signal` is an AbortSignal, or not given. */

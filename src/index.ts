@@ -99,8 +99,6 @@ export type {
   SparseCategoricalFocalOptions,
 } from './nn/losses/classification.ts'
 export type { TripletOptions } from './nn/losses/embedding.ts'
-export type { ElementLossOptions, LossOptions } from './nn/losses/loss.ts'
-export type { ContrastiveOptions, GaussianOptions, HuberOptions, PoissonOptions, QuantileOptions } from './nn/losses/regression.ts'
 export {
   type CustomLoss,
   euclideanDistance,
@@ -111,7 +109,9 @@ export {
   type Reduction,
   type Task,
   tripletMargin,
-} from './nn/losses.ts'
+} from './nn/losses/index.ts'
+export type { ElementLossOptions, LossOptions } from './nn/losses/loss.ts'
+export type { ContrastiveOptions, GaussianOptions, HuberOptions, PoissonOptions, QuantileOptions } from './nn/losses/regression.ts'
 export type { Average, PerClassOptions, ThresholdOptions } from './nn/metrics/classification.ts'
 export { type ClassificationReport, type ClassScores, classificationReport, confusionMatrix } from './nn/metrics/confusion.ts'
 export {
@@ -122,9 +122,9 @@ export {
   type RocCurve,
   rocCurve,
 } from './nn/metrics/curves.ts'
+export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics/index.ts'
 export type { MetricOptions } from './nn/metrics/metric.ts'
 export type { AreaOptions } from './nn/metrics/probability.ts'
-export { type BatchStatistics, type Metric, type MetricName, metrics } from './nn/metrics.ts'
 export type { MixupOptions } from './nn/mixup.ts'
 export { l1, l1l2, l2, orthogonalRegularizer, type Regularizer } from './nn/regularizers.ts'
 export {
@@ -232,8 +232,8 @@ export {
 } from './optim/wrappers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
-export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/bestWeights.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
+export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/earlyStopping.ts'
 export { callbacks } from './train/callbacks/index.ts'
 export type { LogOptions } from './train/callbacks/logs.ts'
 export type { MonitorOptions } from './train/callbacks/monitor.ts'
@@ -254,11 +254,12 @@ export {
   type CustomTrainingOptions,
   customTraining,
   type MinimizeOptions,
-} from './train/custom.ts'
+} from './train/customTraining.ts'
 export type { EpochOptions, Progress, RunOptions } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { FitOptions, History, Listeners } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
+export type { EpochValues } from './train/measures.ts'
 export {
   type Features,
   Model,
@@ -270,7 +271,7 @@ export {
   type Targets,
   type TrainingData,
 } from './train/model.ts'
-export type { EpochValues, ObjectiveOptions, PerOutput } from './train/objective.ts'
+export type { ObjectiveOptions, PerOutput } from './train/objective.ts'
+export type { ClassWeights } from './train/sampleWeights.ts'
 export { type ScoreOptions, score } from './train/score.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
-export type { ClassWeights } from './train/weights.ts'

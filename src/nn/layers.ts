@@ -5,7 +5,7 @@
  *     dense(64, { activation: 'relu' })       a layer
  *     dense(x, 64, { activation: 'relu' })    a tensor
  */
-import { checkCount, checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
+import { checkBoolean, checkCount, checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
 import { concrete, formatShape, normaliseAxis, product, sameShape } from '../graph/shape.ts'
 import { type Dtype, type Scope, Tensor, within } from '../graph/tensor.ts'
 import { add, greater, multiply, where } from '../ops/elementwise.ts'
@@ -131,7 +131,7 @@ function affine(
   const { useBias = true, kernelInitializer = defaultInitializer, biasInitializer = 'zeros', activityRegularizer } = options
   const ofKernel = { regularize: options.kernelRegularizer, constrain: options.kernelConstraint }
   const ofBias = { regularize: options.biasRegularizer, constrain: options.biasConstraint }
-  if (typeof useBias !== 'boolean') throw new OptionError(`${kind}: useBias must be true or false, got ${describe(useBias)}.`)
+  checkBoolean(kind, 'useBias', useBias)
   for (const name of ['kernelRegularizer', 'biasRegularizer', 'activityRegularizer'] as const)
     checkFunction(kind, name, options[name], 'l2(1e-4)')
   for (const name of ['kernelConstraint', 'biasConstraint'] as const) checkFunction(kind, name, options[name], 'maxNorm(3)')

@@ -1,11 +1,10 @@
 /** Adam and its kin: means of gradients, divided by means of their size. */
-import { checkOptions } from '../errors.ts'
+import { checkBoolean, checkOptions } from '../errors.ts'
 import { apply, type Tensor } from '../graph/tensor.ts'
 import { abs, add, divide, exp, greater, less, maximum, multiply, sqrt, square, subtract, where } from '../ops/elementwise.ts'
 import { assign, assignAll, updateOps } from '../ops/update.ts'
 import {
   biasCorrection,
-  checkFlag,
   decayedGradient,
   decayNames,
   decayOf,
@@ -22,7 +21,7 @@ import type { LearningRate } from './schedules.ts'
 
 /** What Adam and its kin have in common. */
 export interface MomentOptions extends WeightDecay {
-  /** A number, or a function of the epoch. */
+  /** A number, a schedule or its name, or a function of the epoch. */
   learningRate?: LearningRate
   /** Decay of the mean of gradients; default 0.9. */
   beta1?: number
@@ -87,8 +86,8 @@ export function adamW(options: AdamOptions = {}): Optimizer {
 function adamLike(name: string, options: AdamOptions & { learningRate: LearningRate }, decoupled: boolean): Optimizer {
   const { beta1, beta2, epsilon, decay } = momentsOf(name, options)
   const { amsgrad = false, epsilonHat = false } = options
-  checkFlag(name, 'amsgrad', amsgrad)
-  checkFlag(name, 'epsilonHat', epsilonHat)
+  checkBoolean(name, 'amsgrad', amsgrad)
+  checkBoolean(name, 'epsilonHat', epsilonHat)
   const slots = amsgrad ? ['mean', 'square', 'largestSquare'] : ['mean', 'square']
   return perParameter(name, options.learningRate, slots, (parameter, rate, steps) => {
     const { value: p, gradient, slots: kept, store } = parameter

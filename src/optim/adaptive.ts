@@ -1,18 +1,8 @@
 /** Optimizers that divide each gradient by the root of a sum or mean of its squares: AdaGrad and what came of it. */
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
 import { add, divide, greater, maximum, minimum, multiply, power, sqrt, square, subtract, where } from '../ops/elementwise.ts'
 import { assignAll } from '../ops/update.ts'
-import {
-  checkFlag,
-  decayedGradient,
-  decayNames,
-  decayOf,
-  hints,
-  overRoot,
-  runningMean,
-  type WeightDecay,
-  withoutRemnant,
-} from './formulas.ts'
+import { decayedGradient, decayNames, decayOf, hints, overRoot, runningMean, type WeightDecay, withoutRemnant } from './formulas.ts'
 import { checkNumber, checkRate, MAX_FLOAT, MIN_FLOAT, type Optimizer, perParameter } from './optimizer.ts'
 import type { LearningRate } from './schedules.ts'
 
@@ -121,8 +111,8 @@ export function rmsprop(options: RmspropOptions = {}): Optimizer {
   checkNumber('rmsprop', 'rho', rho, 0, 1)
   checkNumber('rmsprop', 'momentum', momentum, 0, 1)
   checkNumber('rmsprop', 'epsilon', epsilon, MIN_FLOAT, MAX_FLOAT)
-  checkFlag('rmsprop', 'centered', centered)
-  checkFlag('rmsprop', 'epsilonInRoot', epsilonInRoot)
+  checkBoolean('rmsprop', 'centered', centered)
+  checkBoolean('rmsprop', 'epsilonInRoot', epsilonInRoot)
   const decay = decayOf('rmsprop', weightDecay, excludeFromDecay)
   const slots = ['square', ...(centered ? ['mean'] : []), ...(momentum > 0 ? ['velocity'] : [])]
   return perParameter('rmsprop', learningRate, slots, (parameter, rate) => {

@@ -1,5 +1,5 @@
 /** Formulas and options that optimizers share. */
-import { describe, type Hints, OptionError } from '../errors.ts'
+import type { Hints } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { abs, add, cast, divide, less, multiply, sqrt, subtract, tanh, where } from '../ops/elementwise.ts'
 import { constant, type Operand } from '../ops/source.ts'
@@ -23,10 +23,6 @@ export function decayOf(where: string, weightDecay: number, exclude: ParameterFi
 }
 
 export const hints: Hints = { lr: 'did you mean "learningRate"?' }
-
-export function checkFlag(where: string, name: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw new OptionError(`${where}: ${name} must be true or false, got ${describe(value)}.`)
-}
 
 /** d = g + λ p: the gradient with that of λ/2 ‖p‖². */
 export function decayedGradient(gradient: Tensor, value: Tensor, decay: number): Tensor {

@@ -1,5 +1,5 @@
 /** Optimizers whose steps go by the size of each parameter as a whole. */
-import { checkOptions } from '../errors.ts'
+import { checkBoolean, checkOptions } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { add, divide, greater, maximum, minimum, multiply, power, sqrt, square, subtract, where } from '../ops/elementwise.ts'
 import { mean, sumOfSquares } from '../ops/reduce.ts'
@@ -8,7 +8,6 @@ import { assignAll } from '../ops/update.ts'
 import { type MomentOptions, momentNames, momentsOf } from './adam.ts'
 import {
   biasCorrection,
-  checkFlag,
   decayedGradient,
   decayNames,
   decayOf,
@@ -98,7 +97,7 @@ export function adafactor(options: AdafactorOptions = {}): Optimizer {
   checkNumber('adafactor', 'epsilon1', epsilon1, LEAST_NORMAL, MAX_FLOAT)
   checkNumber('adafactor', 'epsilon2', epsilon2, MIN_FLOAT, MAX_FLOAT)
   checkNumber('adafactor', 'clipThreshold', clipThreshold, MIN_FLOAT, MAX_FLOAT)
-  checkFlag('adafactor', 'relativeStep', relativeStep)
+  checkBoolean('adafactor', 'relativeStep', relativeStep)
   const decay = decayOf('adafactor', weightDecay, excludeFromDecay)
   return {
     name: 'adafactor',

@@ -80,10 +80,6 @@ export function lengthOf(duration: Duration | undefined, run: ScheduleRun): numb
   return Math.max(1, duration === undefined ? run.steps : stepsOf(duration, run))
 }
 
-export function checkBoolean(where: string, name: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw new OptionError(`${where}: ${name} must be true or false, got ${describe(value)}.`)
-}
-
 /** Refuses what is not a list of durations. */
 export function checkPlaces(where: string, name: string, places: readonly Duration[]): void {
   if (!Array.isArray(places) || places.length === 0)

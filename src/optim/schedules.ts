@@ -1,8 +1,7 @@
 /** Schedules: the learning rate of each step. Pure functions of the step, so that a run can know the rates of many steps ahead. */
-import { checkOptions, describe, type Hints, OptionError, unknownName } from '../errors.ts'
+import { checkBoolean, checkOptions, describe, type Hints, OptionError, unknownName } from '../errors.ts'
 import {
   check,
-  checkBoolean,
   checkDuration,
   checkFloor,
   checkGrowth,

@@ -1,7 +1,7 @@
-import { checkOptions, OptionError } from '../errors.ts'
+import { checkBoolean, checkOptions, OptionError } from '../errors.ts'
 import { apply } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
-import { checkFlag, decayNames, decayOf, hints, type WeightDecay } from './formulas.ts'
+import { decayNames, decayOf, hints, type WeightDecay } from './formulas.ts'
 import { checkNumber, checkRate, type Optimizer, perParameter } from './optimizer.ts'
 import type { LearningRate } from './schedules.ts'
 
@@ -30,7 +30,7 @@ export function sgd(options: SgdOptions = {}): Optimizer {
   const { weightDecay = 0, excludeFromDecay = [] } = options
   checkRate('sgd', learningRate)
   checkNumber('sgd', 'momentum', momentum, 0, 1)
-  checkFlag('sgd', 'nesterov', nesterov)
+  checkBoolean('sgd', 'nesterov', nesterov)
   if (nesterov && momentum === 0) throw new OptionError('sgd: nesterov needs a momentum above 0, got 0; try momentum 0.9.')
   const decay = decayOf('sgd', weightDecay, excludeFromDecay)
   return perParameter('sgd', learningRate, momentum === 0 ? [] : ['velocity'], (parameter, rate) => {

@@ -1,5 +1,5 @@
 /** Optimizers around optimizers: they change the gradients another one gets, when it steps, or what becomes of its steps. In any order. */
-import { checkCount, checkOptions, describe, type Hints, OptionError } from '../errors.ts'
+import { checkBoolean, checkCount, checkOptions, describe, type Hints, OptionError } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { abs, add, divide, equal, greaterEqual, maximum, minimum, multiply, sqrt, subtract, where } from '../ops/elementwise.ts'
 import { sumOfSquares } from '../ops/reduce.ts'
@@ -277,7 +277,7 @@ export function sharpnessAware(optimizer: Optimizer | OptimizerName, options: Sh
   checkOptions('sharpnessAware', options, ['radius', 'adaptive'], { rho: 'did you mean "radius"?' })
   const { radius = 0.05, adaptive = false } = options
   checkNumber('sharpnessAware', 'radius', radius, 0, MAX_FLOAT)
-  if (typeof adaptive !== 'boolean') throw new OptionError(`sharpnessAware: adaptive must be true or false, got ${describe(adaptive)}.`)
+  checkBoolean('sharpnessAware', 'adaptive', adaptive)
   const kept = { slots: [{ name: 'perturbed' }, { name: 'perturbedGradient' }] }
   return wrapped('sharpnessAware', inner, kept, ({ parameters, slots, gradientsAt, inside }) => {
     const slopes = parameters.map(({ value, gradient, store }, i) =>

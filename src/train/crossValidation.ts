@@ -1,9 +1,10 @@
-import { checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
+import { checkBoolean, checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { RowSplit } from './epochs.ts'
 import { type FitOptions, fitRows, type History } from './fit.ts'
+import type { EpochValues, Samples } from './measures.ts'
 import { Model, type TrainingData } from './model.ts'
-import { type EpochValues, Objective, type Samples } from './objective.ts'
+import { Objective } from './objective.ts'
 import { epochHints, fitOptionNames } from './options.ts'
 
 /** Options of `kFold`. */
@@ -44,7 +45,7 @@ function foldsOf(where: string, samples: number | ArrayLike<number | string>, op
   if (!Number.isSafeInteger(folds) || folds < 2)
     throw new OptionError(`${where}: folds must be an integer of at least 2, got ${describe(folds)}.`)
   checkCount(where, 'repeats', repeats)
-  if (typeof shuffle !== 'boolean') throw new OptionError(`${where}: shuffle must be true or false, got ${describe(shuffle)}.`)
+  checkBoolean(where, 'shuffle', shuffle)
   if (!shuffle && repeats > 1)
     throw new OptionError(`${where}: without shuffle all ${repeats} repeats would be the same; leave one of them out.`)
   if (!Number.isSafeInteger(seed) || seed < 0)
@@ -135,7 +136,7 @@ export async function crossValidate(
   const known = [...fitOptionNames.filter((name) => !refused.includes(name)), 'folds', 'repeats', 'stratified', 'seed']
   checkOptions(where, options, known, hints)
   const { folds, repeats, stratified = false, seed, ...fitOptions } = options
-  if (typeof stratified !== 'boolean') throw new OptionError(`${where}: stratified must be true or false, got ${describe(stratified)}.`)
+  checkBoolean(where, 'stratified', stratified)
   const models = new WeakSet<Model>()
   const next = (fold: number) => {
     const model = build(fold)

@@ -1,5 +1,5 @@
 import type { Rows } from '../data/rows.ts'
-import { AbortError, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkBoolean, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
@@ -13,22 +13,14 @@ import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
-import { FullBatchTrainer } from './fullBatch.ts'
+import { FullBatchTrainer } from './fullBatchTrainer.ts'
+import type { EpochValues, Measures, Run, Samples } from './measures.ts'
 import { stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
-import {
-  type EpochValues,
-  hasWeights,
-  type Measures,
-  Objective,
-  type ObjectiveOptions,
-  type PerOutput,
-  type Run,
-  type Samples,
-} from './objective.ts'
+import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
+import type { ClassWeights } from './sampleWeights.ts'
 import { exclusively, Trainer } from './trainer.ts'
-import type { ClassWeights } from './weights.ts'
 
 /** How epochs go, whatever is trained. */
 export interface RunOptions<Data = TrainingData> {
@@ -174,7 +166,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       )
     checkCount(where, 'batchSize', batchSize)
     checkSignal(where, options.signal)
-    if (typeof shuffle !== 'boolean') throw new OptionError(`${where}: shuffle must be true or false, got ${describe(shuffle)}.`)
+    checkBoolean(where, 'shuffle', shuffle)
     if (typeof validationSplit !== 'number' || !(validationSplit >= 0 && validationSplit < 1)) {
       throw new OptionError(`${where}: validationSplit must lie in 0 … 1 (1 excluded), got ${describe(validationSplit)}.`)
     }

@@ -1,7 +1,8 @@
 import { checkCount, checkOptions, checkSignal, OptionError } from '../errors.ts'
 import { EVALUATION_BATCH } from './batches.ts'
+import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
-import { type EpochValues, hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
+import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
 
 /** What `Model.evaluate` measures. */
 export interface EvaluateOptions extends ObjectiveOptions {

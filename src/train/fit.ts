@@ -1,10 +1,10 @@
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
-import { type EarlyStopping, earlyStopping } from './callbacks/bestWeights.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
+import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
 import { type EpochOptions, Epochs, type Progress, type RowSplit, type RunOptions, trainingOf } from './epochs.ts'
+import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
-import type { EpochValues } from './objective.ts'
 import { epochHints, fitOptionNames } from './options.ts'
 
 /** Options of `fit`. */
@@ -73,7 +73,7 @@ export async function runEpochs<Data>(
   begin: () => Epochs<Data>,
 ): Promise<{ history: History; run: Epochs<Data> }> {
   const { profile = false } = options
-  if (typeof profile !== 'boolean') throw new OptionError(`${where}: profile must be true or false, got ${describe(profile)}.`)
+  checkBoolean(where, 'profile', profile)
   const callbacks = callbacksOf(where, options)
   const endTraining = beginTraining(models)
   try {

@@ -1,11 +1,11 @@
 import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
 import { type Rows, toRows } from '../data/rows.ts'
-import { AbortError, checkNames, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
-import type { Feed, Records } from '../executors/executor.ts'
+import { checkNames, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
+import type { Feed } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Spec, Tensor, within } from '../graph/tensor.ts'
-import { isLoss, type Loss, type LossChoice, lossFor } from '../nn/losses.ts'
-import { type BatchStatistics, type Metric, type MetricName, metricFor, statisticsOf } from '../nn/metrics.ts'
+import { isLoss, type Loss, type LossChoice, lossFor } from '../nn/losses/index.ts'
+import { type BatchStatistics, type Metric, type MetricName, metricFor, statisticsOf } from '../nn/metrics/index.ts'
 import { type Mixture, type MixupOptions, mixture } from '../nn/mixup.ts'
 import { penalties, withoutPenalty } from '../nn/regularizers.ts'
 import { add, divide, greater, multiply, where } from '../ops/elementwise.ts'
@@ -13,10 +13,11 @@ import { mean, sum } from '../ops/reduce.ts'
 import { flip } from '../ops/shape.ts'
 import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
-import { batches, SessionCache } from './batches.ts'
+import { SessionCache } from './batches.ts'
+import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Samples } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { numbersByName } from './names.ts'
-import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './weights.ts'
+import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './sampleWeights.ts'
 
 /** One thing for the only output or for every one; or one for each, in order or by output name. */
 export type PerOutput<T> = T | readonly T[] | Readonly<Record<string, T>>
@@ -43,34 +44,11 @@ export interface SampleTreatment {
 
 type MetricNames = readonly (MetricName | Metric)[]
 
-/**
- * What data measured: `loss` and each metric, after an epoch the validation's with `validation` in front; of several outputs `loss` is the total, and each
- * one's values have its name in front: `classesLoss`, `classesAccuracy`.
- */
-export type EpochValues = { readonly loss: number } & Readonly<Record<string, number>>
-
-/** Checked samples, ready to be fed. */
-export interface Samples {
-  readonly x: readonly Rows[]
-  /** The targets of each output. */
-  readonly y: readonly Rows[]
-  /** The sample weights of each output; none if the objective is not weighted. */
-  readonly weights: readonly Rows[]
-  readonly count: number
-}
-
 const dataHints: Hints = { classWeights: 'it is an option of fit and train.', lossWeights: 'it is an option, beside loss.' }
 
 /** Whether data weigh their samples. What is no data at all is for `toSamples` to refuse. */
 export function hasWeights(data: TrainingData | undefined): boolean {
   return data?.sampleWeights !== undefined
-}
-
-/** Steps of one batch size and what they recorded. */
-export interface Run {
-  readonly batchSize: number
-  readonly completed: number
-  readonly records: Records
 }
 
 /** An input of the plan that is not one of the model. */
@@ -100,25 +78,6 @@ interface Reported {
   readonly name: string
   readonly metric: Metric
   readonly part: Part
-}
-
-/** What steps record of samples, and what is made of that. */
-export interface Measures<Data> {
-  /** Outputs of the plan. */
-  readonly recorded: readonly string[]
-  /** What is reported of data, in order; "loss" among them. */
-  readonly valueNames: readonly string[]
-  /** Whether the loss of all samples is the mean of the batches' losses, weighted by their numbers of samples. */
-  readonly isMean: boolean
-  /** Whether less or more of a value is better. */
-  modeOf(value: string): 'min' | 'max'
-  /** Checks and converts data. */
-  toSamples(where: string, data: Data): Samples
-  feeds(samples: Samples): Feed[]
-  /** The values over samples, with dropout off. */
-  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues>
-  /** The values over runs of batches. */
-  report(runs: readonly Run[]): EpochValues
 }
 
 /** The loss a model is trained for, with its metrics, as part of the graph. */
@@ -278,18 +237,8 @@ export class Objective implements Measures<TrainingData> {
   }
 
   /** The loss and metrics over samples, with dropout off. */
-  async measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues> {
-    const runs = []
-    const feeds = this.feeds(samples)
-    for (const { batchSize: size, steps, firstRow } of batches(samples.count, batchSize)) {
-      const session = this.sessions.get(size)
-      const { completed, records, stopped } = await this.model.exclusive(() =>
-        session.run({ steps, feeds, firstRow, record: this.recorded, signal }),
-      )
-      if (stopped === 'aborted') throw new AbortError('Evaluation was stopped.', signal?.reason)
-      runs.push({ batchSize: size, completed, records })
-    }
-    return this.report(runs)
+  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues> {
+    return measureOver(this, samples, { models: [this.model], sessions: this.sessions, batchSize, signal })
   }
 
   /** The mean loss and each metric over runs of batches. */
@@ -305,8 +254,8 @@ export class Objective implements Measures<TrainingData> {
         })),
       )
     const result: { loss: number } & Record<string, number> = { loss: 0 }
-    if (this.isMean) result.loss = meanLoss(runs, 'loss')
-    else if ('penalty' in this.details) result.loss = meanLoss(runs, 'penalty')
+    if (this.isMean) result.loss = meanOf(runs, 'loss')
+    else if ('penalty' in this.details) result.loss = meanOf(runs, 'penalty')
     if ('loss0' in this.details)
       this.parts.forEach((part, i) => {
         const loss = joinedLoss(runs, part, i)
@@ -453,7 +402,7 @@ function weightedSum(losses: readonly Tensor[], factors: readonly number[]): Ten
 
 /** The loss of an output over runs of batches: exactly what it would be of one batch of all samples. */
 function joinedLoss(runs: readonly Run[], { loss, count }: Part, i: number): number {
-  if (count === null && loss.reduction === 'mean') return meanLoss(runs, `loss${i}`)
+  if (count === null && loss.reduction === 'mean') return meanOf(runs, `loss${i}`)
   let [total, counts] = [0, 0]
   for (const { completed, records } of runs) {
     for (let step = 0; step < completed; step++) {
@@ -463,16 +412,4 @@ function joinedLoss(runs: readonly Run[], { loss, count }: Part, i: number): num
     }
   }
   return loss.reduction === 'sum' ? total : total / (counts || 1)
-}
-
-/** The mean over samples. A loop of its own: small networks take a million steps a second. */
-function meanLoss(runs: readonly Run[], name: string): number {
-  let total = 0
-  let samples = 0
-  for (const { batchSize, completed, records } of runs) {
-    const values = records[name]
-    for (let step = 0; step < completed; step++) total += batchSize * values[step]
-    samples += batchSize * completed
-  }
-  return total / samples
 }

@@ -1,4 +1,4 @@
-/** The names of options, and hints at those that belong elsewhere. Apart from what uses them, because those files import each other in a circle. */
+/** The names of options, and hints at those that belong elsewhere: for fit, train, cross-validation and custom training. */
 import type { Hints } from '../errors.ts'
 
 export const runOptionNames = ['epochs', 'initialEpoch', 'batchSize', 'validationData', 'validationSplit', 'shuffle', 'signal']

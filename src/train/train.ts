@@ -1,8 +1,8 @@
 import { checkOptions, checkSignal, type Hints, OptionError } from '../errors.ts'
 import type { StepGroup } from './callbacks/callback.ts'
 import { type EpochOptions, Epochs, trainingOf } from './epochs.ts'
+import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
-import type { EpochValues } from './objective.ts'
 import { epochHints, epochOptionNames } from './options.ts'
 
 /** How `Model.train` trains. */

@@ -43,10 +43,7 @@ export class Trainer {
     const { models, minimizations, variables = [] } = step
     this.step = step
     const own = [...minimizations.flatMap((each) => each.variables), ...variables]
-    this.layout = new VariableLayout(
-      own,
-      [...models].map(([prefix, { layout }]) => [prefix, layout]),
-    )
+    this.layout = joinedLayout(models, own)
     const before = previous?.step.minimizations
     const carriesOn = before?.length === minimizations.length && minimizations.every((each, i) => each.continues(before[i]))
     const known = carriesOn ? previous : undefined
@@ -185,6 +182,14 @@ export function exclusively<T>(models: readonly Model[], work: () => Promise<T>)
 function sameBits(a: Float32Array, b: Float32Array): boolean {
   const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)
   return Buffer.compare(bytes(a), bytes(b)) === 0
+}
+
+/** Where the variables of several models are, in their joined memory, and those that need memory beside it. */
+export function joinedLayout(models: ReadonlyMap<string, Model>, own: readonly NamedVariable[] = []): VariableLayout {
+  return new VariableLayout(
+    own,
+    [...models].map(([prefix, { layout }]) => [prefix, layout]),
+  )
 }
 
 /** The memory of several models under one name each. */

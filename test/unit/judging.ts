@@ -12,7 +12,7 @@ import {
   parameter,
   zeros,
 } from '../../src/index.ts'
-import { lossFor } from '../../src/nn/losses.ts'
+import { lossFor } from '../../src/nn/losses/index.ts'
 import { buildPlan } from '../../src/plan/build.ts'
 import { Objective } from '../../src/train/objective.ts'
 import type { ExecutorName } from '../training/support.ts'

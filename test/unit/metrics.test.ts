@@ -25,7 +25,7 @@ import {
   sum,
   type Tensor,
 } from '../../src/index.ts'
-import { lossFor } from '../../src/nn/losses.ts'
+import { lossFor } from '../../src/nn/losses/index.ts'
 import { executors, expectRefusal, numbers, rows } from '../training/support.ts'
 
 const count = 37

@@ -172,11 +172,6 @@ export function checkPositive(where: string, name: string, value: unknown): void
     throw new OptionError(`${where}: ${name} must be a finite number above 0, got ${describe(value)}.`)
 }
 
-/** Throws unless the value is true or false. */
-export function checkBoolean(where: string, name: string, value: unknown): void {
-  if (typeof value !== 'boolean') throw new OptionError(`${where}: ${name} must be true or false, got ${describe(value)}.`)
-}
-
 /** Throws unless the value is an array of finite numbers of at least 0. */
 export function checkWeights(where: string, name: string, value: unknown): asserts value is readonly number[] {
   if (!Array.isArray(value) || value.length === 0)

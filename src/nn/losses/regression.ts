@@ -1,5 +1,5 @@
 /** Losses for predictions of numbers, and of distributions of numbers. */
-import { describe, OptionError } from '../../errors.ts'
+import { checkBoolean, describe, OptionError } from '../../errors.ts'
 import { formatShape } from '../../graph/shape.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import {
@@ -26,7 +26,6 @@ import { stopGradient } from '../../ops/source.ts'
 import {
   alongLast,
   anyNumber,
-  checkBoolean,
   checkLossOptions,
   checkPositive,
   type ElementLossOptions,

@@ -6,7 +6,7 @@ import { cast, equal, greater, where } from '../../ops/elementwise.ts'
 import { argmax, sum } from '../../ops/reduce.ts'
 import { reshape } from '../../ops/shape.ts'
 import { elementCount } from '../../ops/source.ts'
-import type { Loss } from '../losses.ts'
+import type { Loss } from '../losses/index.ts'
 
 /**
  * The statistics of one batch: how many samples it had, and the values of each tensor that the metric asked for, row-major. The values are

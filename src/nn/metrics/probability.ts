@@ -6,7 +6,7 @@ import { oneHot } from '../../ops/indexing.ts'
 import { max, sum } from '../../ops/reduce.ts'
 import { logSoftmax, softmaxCrossEntropy } from '../../ops/softmax.ts'
 import { constant } from '../../ops/source.ts'
-import type { Loss } from '../losses.ts'
+import type { Loss } from '../losses/index.ts'
 import { areaUnderRoc, averagePrecision, binOf, type Ranking, rank } from './curves.ts'
 import {
   type BatchStatistics,

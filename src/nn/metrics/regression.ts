@@ -4,7 +4,7 @@ import { formatShape, sameShape } from '../../graph/shape.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import { abs, divide, maximum, multiply, square, subtract, where } from '../../ops/elementwise.ts'
 import { max, mean, sum } from '../../ops/reduce.ts'
-import type { Loss } from '../losses.ts'
+import type { Loss } from '../losses/index.ts'
 import { type BatchStatistics, columnOf, joined, type Metric, type MetricOptions, maskOf, meanOf, nameOf, summed } from './metric.ts'
 
 /** Checks that prediction and target are numbers that can be compared one by one, and says which count. */

@@ -1,7 +1,7 @@
 /** Callbacks: what happens beside training. One mechanism; the options `earlyStopping`, `onProgress` and `onEpochEnd` of fit are made from it too. */
 import { BusyError, describe, OptionError, unknownName } from '../../errors.ts'
+import type { EpochValues } from '../measures.ts'
 import type { Model } from '../model.ts'
-import type { EpochValues } from '../objective.ts'
 
 /** A training run, as callbacks see it. */
 export interface TrainingRun {

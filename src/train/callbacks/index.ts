@@ -1,4 +1,4 @@
-import { bestWeights, earlyStopping } from './bestWeights.ts'
+import { bestWeights, earlyStopping } from './earlyStopping.ts'
 import { csvLog, jsonLinesLog } from './logs.ts'
 import { reduceOnPlateau } from './reduceOnPlateau.ts'
 import { tensorBoard } from './tensorBoard.ts'

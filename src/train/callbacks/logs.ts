@@ -1,4 +1,4 @@
-import { checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkBoolean, checkOptions, OptionError } from '../../errors.ts'
 import { type Callback, forOneRun } from './callback.ts'
 import { checkPath, LogFile } from './logFile.ts'
 
@@ -19,7 +19,7 @@ function lineLog(
   checkPath(where, 'file', path)
   checkOptions(where, options, ['append'])
   const { append = true } = options
-  if (typeof append !== 'boolean') throw new OptionError(`${where}: append must be true or false, got ${describe(append)}.`)
+  checkBoolean(where, 'append', append)
   let file: LogFile | null = null
   const close = async () => {
     const open = file

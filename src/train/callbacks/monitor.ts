@@ -1,7 +1,7 @@
 import { checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
-import { metricNames } from '../../nn/metrics.ts'
+import { metricNames } from '../../nn/metrics/index.ts'
+import type { EpochValues } from '../measures.ts'
 import { validationName } from '../names.ts'
-import type { EpochValues } from '../objective.ts'
 import type { TrainingRun } from './callback.ts'
 
 /** What a callback that watches a value can be told about it. */

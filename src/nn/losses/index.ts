@@ -1,6 +1,6 @@
 /** Losses: what a prediction costs, sample by sample. Each is a factory: `losses.huber({ delta: 2 })`; a name means the factory's defaults. */
-import { definedOf, describe, type Hints, OptionError, unknownName } from '../errors.ts'
-import { Tensor } from '../graph/tensor.ts'
+import { definedOf, describe, type Hints, OptionError, unknownName } from '../../errors.ts'
+import { Tensor } from '../../graph/tensor.ts'
 import {
   binaryCrossentropy,
   binaryFocalCrossentropy,
@@ -12,9 +12,9 @@ import {
   sparseCategoricalCrossentropy,
   sparseCategoricalFocalCrossentropy,
   squaredHinge,
-} from './losses/classification.ts'
-import { triplet } from './losses/embedding.ts'
-import { anyNumber, type Loss, likePrediction } from './losses/loss.ts'
+} from './classification.ts'
+import { triplet } from './embedding.ts'
+import { anyNumber, type Loss, likePrediction } from './loss.ts'
 import {
   contrastive,
   cosineSimilarity,
@@ -27,10 +27,10 @@ import {
   meanSquaredLogarithmicError,
   poisson,
   quantile,
-} from './losses/regression.ts'
+} from './regression.ts'
 
-export { euclideanDistance, tripletMargin } from './losses/embedding.ts'
-export type { Loss, Reduction, Task } from './losses/loss.ts'
+export { euclideanDistance, tripletMargin } from './embedding.ts'
+export type { Loss, Reduction, Task } from './loss.ts'
 
 /**
  * The losses: factories, each with options of its own that may be left out. To get the loss of each sample in a graph of your own, use

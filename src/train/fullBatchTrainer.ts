@@ -13,8 +13,9 @@ import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
 import { batches, SessionCache } from './batches.ts'
+import type { Run } from './measures.ts'
 import type { Model, NamedVariable } from './model.ts'
-import type { Objective, Run } from './objective.ts'
+import type { Objective } from './objective.ts'
 import { nonFiniteError } from './trainer.ts'
 
 /** What is measured at once, and where. */

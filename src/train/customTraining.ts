@@ -1,6 +1,6 @@
 import type { NumbersLike } from '../data/ndarray.ts'
 import { toRows } from '../data/rows.ts'
-import { AbortError, checkCount, checkNames, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
+import { checkCount, checkNames, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Feed } from '../executors/executor.ts'
 import { concrete, formatShape } from '../graph/shape.ts'
 import { ancestors, expectDtype, expectTensor, substitute, type Tensor, within } from '../graph/tensor.ts'
@@ -12,15 +12,14 @@ import { checkFilter, chooses, type Optimizer, type ParameterFilter } from '../o
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
-import { VariableLayout } from '../plan/variables.ts'
-import { batches, SessionCache } from './batches.ts'
+import { SessionCache } from './batches.ts'
 import { Epochs, type RunOptions, type Training } from './epochs.ts'
 import { type History, type Listeners, runEpochs } from './fit.ts'
+import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Samples } from './measures.ts'
 import { Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
-import type { EpochValues, Measures, Run, Samples } from './objective.ts'
 import { listenerNames, runOptionNames } from './options.ts'
-import { exclusively, joinedMemory, namesOfLayers, Trainer } from './trainer.ts'
+import { joinedLayout, joinedMemory, namesOfLayers, Trainer } from './trainer.ts'
 
 /** A loss, and the parameters that are changed to make it small. */
 export interface MinimizeOptions {
@@ -201,10 +200,7 @@ class Reports implements Measures<CustomData> {
     this.models = [...models.values()]
     this.recorded = Object.keys(outputs)
     this.valueNames = this.recorded
-    const variables = new VariableLayout(
-      [],
-      [...models].map(([prefix, { layout }]) => [prefix, layout]),
-    )
+    const variables = joinedLayout(models)
     const layerNames = namesOfLayers(models)
     this.sessions = new SessionCache((batchSize) =>
       this.models[0].load(buildPlan({ inputs, outputs, variables, batchSize, mode: 'inference', layerNames }), joinedMemory(models)),
@@ -242,25 +238,12 @@ class Reports implements Measures<CustomData> {
     return Object.keys(this.inputs).map((input, i) => ({ input, values: x[i].values }))
   }
 
-  async measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues> {
-    const runs: Run[] = []
-    for (const { batchSize: size, steps, firstRow } of batches(samples.count, batchSize)) {
-      const request = { steps, feeds: this.feeds(samples), firstRow, record: this.recorded, signal }
-      const { completed, records, stopped } = await exclusively(this.models, () => this.sessions.get(size).run(request))
-      if (stopped === 'aborted') throw new AbortError('Evaluation was stopped.', signal?.reason)
-      runs.push({ batchSize: size, completed, records })
-    }
-    return this.report(runs)
+  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues> {
+    return measureOver(this, samples, { models: this.models, sessions: this.sessions, batchSize, signal })
   }
 
   report(runs: readonly Run[]): EpochValues {
-    const samples = runs.reduce((sum, { batchSize, completed }) => sum + batchSize * completed, 0)
-    const mean = (name: string) => {
-      let total = 0
-      for (const { batchSize, records } of runs) for (const value of records[name]) total += (batchSize / samples) * value
-      return total
-    }
-    return Object.fromEntries(this.recorded.map((name) => [name, mean(name)])) as EpochValues
+    return Object.fromEntries(this.recorded.map((name) => [name, meanOf(runs, name)])) as EpochValues
   }
 }
 

@@ -1,4 +1,4 @@
-import { describe, OptionError } from '../../errors.ts'
+import { checkBoolean } from '../../errors.ts'
 import { type Callback, forOneRun, type TrainingRun } from './callback.ts'
 import { checkPatience, Monitor, type MonitorOptions } from './monitor.ts'
 
@@ -33,8 +33,7 @@ export function earlyStopping(options: EarlyStopping = {}): Callback {
   const monitor = new Monitor('earlyStopping', options, ['patience', 'restoreBestWeights'])
   const { patience = 5, restoreBestWeights = true } = options
   checkPatience('earlyStopping', patience)
-  if (typeof restoreBestWeights !== 'boolean')
-    throw new OptionError(`earlyStopping: restoreBestWeights must be true or false, got ${describe(restoreBestWeights)}.`)
+  checkBoolean('earlyStopping', 'restoreBestWeights', restoreBestWeights)
   return watch('earlyStopping', monitor, patience, restoreBestWeights)
 }
 

@@ -4,7 +4,7 @@ import { describe, OptionError } from '../errors.ts'
 import { formatShape } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
-import type { Loss } from '../nn/losses.ts'
+import type { Loss } from '../nn/losses/index.ts'
 
 /** The weight of each class: one number a class, or by class number (1 for those not named). */
 export type ClassWeights = readonly number[] | Readonly<Record<number, number>>

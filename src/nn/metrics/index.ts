@@ -1,9 +1,9 @@
 /**
  * The metrics, exact over batches of any size: a plan computes statistics of each batch, and the metric joins them in double precision.
  */
-import { describe, type Hints, OptionError, unknownName } from '../errors.ts'
-import { Tensor } from '../graph/tensor.ts'
-import type { Loss } from './losses.ts'
+import { describe, type Hints, OptionError, unknownName } from '../../errors.ts'
+import { Tensor } from '../../graph/tensor.ts'
+import type { Loss } from '../losses/index.ts'
 import {
   accuracy,
   balancedAccuracy,
@@ -15,9 +15,9 @@ import {
   recall,
   specificity,
   topKAccuracy,
-} from './metrics/classification.ts'
-import type { Metric } from './metrics/metric.ts'
-import { brierScore, calibrationError, logLoss, prAuc, rocAuc } from './metrics/probability.ts'
+} from './classification.ts'
+import type { Metric } from './metric.ts'
+import { brierScore, calibrationError, logLoss, prAuc, rocAuc } from './probability.ts'
 import {
   explainedVariance,
   maxError,
@@ -29,9 +29,9 @@ import {
   r2Score,
   rootMeanSquaredError,
   spearmanCorrelation,
-} from './metrics/regression.ts'
+} from './regression.ts'
 
-export type { BatchStatistics, Metric } from './metrics/metric.ts'
+export type { BatchStatistics, Metric } from './metric.ts'
 
 /**
  * The metrics, each a function from options to a metric; a name alone, as in `metrics: ['f1']`, means its defaults.

@@ -1,0 +1,86 @@
+/** What steps measure: of which samples, what they record, and how runs of batches are joined. */
+import type { Rows } from '../data/rows.ts'
+import { AbortError } from '../errors.ts'
+import type { Feed, Records } from '../executors/executor.ts'
+import { batches, type SessionCache } from './batches.ts'
+import type { Model } from './model.ts'
+import { exclusively } from './trainer.ts'
+
+/**
+ * What data measured: `loss` and each metric, after an epoch the validation's with `validation` in front; of several outputs `loss` is the total, and each
+ * one's values have its name in front: `classesLoss`, `classesAccuracy`.
+ */
+export type EpochValues = { readonly loss: number } & Readonly<Record<string, number>>
+
+/** Checked samples, ready to be fed. */
+export interface Samples {
+  readonly x: readonly Rows[]
+  /** The targets of each output. */
+  readonly y: readonly Rows[]
+  /** The sample weights of each output; none if the objective is not weighted. */
+  readonly weights: readonly Rows[]
+  readonly count: number
+}
+
+/** Steps of one batch size and what they recorded. */
+export interface Run {
+  readonly batchSize: number
+  readonly completed: number
+  readonly records: Records
+}
+
+/** What steps record of samples, and what is made of that. */
+export interface Measures<Data> {
+  /** Outputs of the plan. */
+  readonly recorded: readonly string[]
+  /** What is reported of data, in order; "loss" among them. */
+  readonly valueNames: readonly string[]
+  /** Whether the loss of all samples is the mean of the batches' losses, weighted by their numbers of samples. */
+  readonly isMean: boolean
+  /** Whether less or more of a value is better. */
+  modeOf(value: string): 'min' | 'max'
+  /** Checks and converts data. */
+  toSamples(where: string, data: Data): Samples
+  feeds(samples: Samples): Feed[]
+  /** The values over samples, with dropout off. */
+  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues>
+  /** The values over runs of batches. */
+  report(runs: readonly Run[]): EpochValues
+}
+
+/** Where samples are measured: plans of `measures.recorded` by batch size, run when nothing else uses the models. */
+interface MeasureContext {
+  readonly models: readonly Model[]
+  readonly sessions: SessionCache
+  readonly batchSize: number
+  readonly signal?: AbortSignal
+}
+
+/** What `measures` reports over samples. */
+export async function measureOver<Data>(
+  measures: Measures<Data>,
+  samples: Samples,
+  { models, sessions, batchSize, signal }: MeasureContext,
+): Promise<EpochValues> {
+  const runs: Run[] = []
+  const [feeds, record] = [measures.feeds(samples), measures.recorded]
+  for (const { batchSize: size, steps, firstRow } of batches(samples.count, batchSize)) {
+    const session = sessions.get(size)
+    const { completed, records, stopped } = await exclusively(models, () => session.run({ steps, feeds, firstRow, record, signal }))
+    if (stopped === 'aborted') throw new AbortError('Evaluation was stopped.', signal?.reason)
+    runs.push({ batchSize: size, completed, records })
+  }
+  return measures.report(runs)
+}
+
+/** The mean over samples of what each step recorded as its own mean. A loop of its own: small networks take a million steps a second. */
+export function meanOf(runs: readonly Run[], name: string): number {
+  let total = 0
+  let samples = 0
+  for (const { batchSize, completed, records } of runs) {
+    const values = records[name]
+    for (let step = 0; step < completed; step++) total += batchSize * values[step]
+    samples += batchSize * completed
+  }
+  return total / samples
+}
