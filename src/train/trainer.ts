@@ -62,7 +62,7 @@ export class Trainer {
   }
 
   /** Forgets what the optimizers remember. */
-  initialize(): void {
+  private initialize(): void {
     for (const each of this.step.minimizations) each.initialize((variable) => this.values(variable))
     for (const { variable } of this.step.variables ?? []) this.values(variable).fill(0)
     this.aside.clear()
@@ -147,10 +147,14 @@ export class Trainer {
   }
 
   private copyFrom(trainer: Trainer): void {
+    const copy = (to: readonly NamedVariable[], from: readonly NamedVariable[]) => {
+      const known = new Map(from.map(({ name, variable }) => [name, variable]))
+      for (const { name, variable } of to) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+    }
     this.step.minimizations.forEach(({ variables }, i) => {
-      const known = new Map(trainer.step.minimizations[i].variables.map(({ name, variable }) => [name, variable]))
-      for (const { name, variable } of variables) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+      copy(variables, trainer.step.minimizations[i].variables)
     })
+    copy(this.step.variables ?? [], trainer.step.variables ?? [])
   }
 
   private values(variable: Tensor): Float32Array {

@@ -14,6 +14,7 @@ import {
   input,
   l2,
   log,
+  lookahead,
   type Model,
   mean,
   model,
@@ -191,6 +192,49 @@ describe.each(executors)('on the %s executor, custom training', (executor) => {
       Object.keys(now).filter((name) => JSON.stringify(now[name]) !== JSON.stringify(then[name]))
     expect(changed(bitsOf(judge), beforeJudge)).toEqual(['dense_2.kernel', 'dense_2.bias'])
     expect(changed(bitsOf(generator), before)).toEqual(['dense_2.bias'])
+  })
+
+  it('keeps what is frozen between two runs, and goes on with the moments of the rest', async () => {
+    const make = () => {
+      const net = network(executor, 2, 1)
+      const x = input(2)
+      const loss = mean(square(subtract(net.apply(x), 1)))
+      const training = customTraining({
+        models: { net },
+        inputs: { x },
+        minimize: [{ loss, optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }), every: 3 }],
+      })
+      return { net, fit: () => training.fit({ x: rows(4, 2) }, { batchSize: 1, shuffle: false }) }
+    }
+    const [net, whole] = [make(), make()]
+    for (const each of [net, whole]) await each.fit()
+    net.net.freeze('dense_1')
+    const before = bitsOf(net.net)
+    for (const each of [net, whole]) await each.fit()
+    const after = bitsOf(net.net)
+    expect(after['dense_1.kernel']).toEqual(before['dense_1.kernel'])
+    expect(after['dense_1.bias']).toEqual(before['dense_1.bias'])
+    // One step is due, the second of its run, as the first run took only one of four.
+    expect(after['dense_2.kernel']).not.toEqual(before['dense_2.kernel'])
+    expect(after['dense_2.kernel']).toEqual(bitsOf(whole.net)['dense_2.kernel'])
+    net.net.unfreeze()
+    await net.fit()
+    expect(bitsOf(net.net)['dense_1.kernel']).not.toEqual(before['dense_1.kernel'])
+  })
+
+  it('begins with the weights of its first run, not with those it was made with', async () => {
+    const trained = async (early: boolean) => {
+      const net = network(executor, 2, 1)
+      const weights = { 'dense_2.bias': [5] }
+      if (early) net.setWeights(weights)
+      const x = input(2)
+      const optimizer = lookahead(sgd({ learningRate: 0.01 }), { steps: 2 })
+      const training = customTraining({ models: { net }, inputs: { x }, minimize: [{ loss: mean(square(net.apply(x))), optimizer }] })
+      if (!early) net.setWeights(weights)
+      await training.fit({ x: rows(4, 2) }, { batchSize: 1 })
+      return bitsOf(net)
+    }
+    expect(await trained(false)).toEqual(await trained(true))
   })
 
   it('puts averages in the place of the weights when no steps run', async () => {
