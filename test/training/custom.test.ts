@@ -3,6 +3,7 @@ import { trainGan } from '../../examples/gan.ts'
 import { lockstep } from '../../src/executors/lockstep.ts'
 import {
   accumulateGradients,
+  adam,
   add,
   averageWeights,
   batch,
@@ -19,9 +20,11 @@ import {
   mean,
   model,
   multiply,
+  type NonFiniteError,
   negate,
   printPlan,
   randomNormal,
+  randomUniform,
   sequential,
   sgd,
   softplus,
@@ -276,6 +279,51 @@ describe.each(executors)('on the %s executor, custom training', (executor) => {
     expect(bitsOf(first)).toEqual(bitsOf(twin[0]))
     expect(bitsOf(second)).toEqual(bitsOf(twin[1]))
     expect(bitsOf(second)).not.toEqual(before)
+  })
+
+  it.each([1, 2])('finds what is not finite with the noise of the step that was stopped, one of %i', async (every) => {
+    for (const several of [false, true]) {
+      for (const seed of [1, 2, 3, 4]) {
+        const [first, second] = [network(executor, 2, 1, seed), network(executor, 2, 1, seed)]
+        const x = input(2)
+        // In one step of three the logarithm of a negative number.
+        const noise = mean(log(subtract(randomUniform([batch, 1]), 0.3)))
+        const minimize = [
+          { loss: mean(square(first.apply(x))), parameters: first, optimizer: sgd() },
+          { loss: add(noise, mean(square(second.apply(x)))), parameters: second, optimizer: sgd(), every },
+        ]
+        const training = customTraining({
+          models: several ? { first, second } : { second },
+          inputs: { x },
+          minimize: minimize.slice(several ? 0 : 1),
+        })
+        const error = await expectRefusal(
+          () => training.fit({ x: rows(60, 2) }, { batchSize: 1, shuffle: false }),
+          'ERR_NON_FINITE',
+          'NaN began in step',
+          'log(subtract(',
+        )
+        expect(stepsOf(several ? first : second)).toBe((error as NonFiniteError).origin.step)
+      }
+    }
+  })
+
+  it('goes on after one that was not finite with what the optimizers before it have counted', async () => {
+    const [first, second] = [network(executor, 2, 1), network(executor, 2, 1, 4)]
+    const [x, y] = [input(2), input(1)]
+    const own = { loss: mean(square(first.apply(x))), parameters: first, optimizer: adam() }
+    const logarithm = mean(log(multiply(y, square(first.apply(x)))))
+    const minimize = [own, { loss: add(logarithm, mean(square(second.apply(x)))), parameters: second, optimizer: sgd() }]
+    const training = customTraining({ models: { first, second }, inputs: { x, y }, minimize })
+    const points = rows(4, 2)
+    const run = (each: number[][], y: number) => training.fit({ x: each, y: each.map(() => [y]) }, { batchSize: 1, shuffle: false })
+    await expectRefusal(() => run(points.slice(0, 1), -1), 'ERR_NON_FINITE', 'log')
+    await run(points.slice(1), 1)
+    const twin = network(executor, 2, 1)
+    const loss = mean(square(twin.apply(x)))
+    const alone = customTraining({ models: { twin }, inputs: { x }, minimize: [{ loss, optimizer: adam() }] })
+    await alone.fit({ x: points }, { batchSize: 1, shuffle: false })
+    expect(bitsOf(first)).toEqual(bitsOf(twin))
   })
 
   it('holds all its models, and can be stopped', async () => {
