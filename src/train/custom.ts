@@ -383,6 +383,8 @@ function checkGraph(
     expectTensor(place, tensor, `inputs.${name}`)
     if (tensor.op !== sourceOps.input)
       throw new OptionError(`${place}: inputs.${name} must come from input(shape), got the result of ${tensor.op.name}.`)
+    const [first] = Object.keys(inputs).filter((other) => inputs[other] === tensor)
+    if (first !== name) throw new OptionError(`${place}: inputs.${first} and inputs.${name} are the same tensor; leave one of them out.`)
   }
   const given = new Set(Object.values(inputs))
   const needed = new Set(ancestors([...minimize.map(({ loss }) => loss), ...Object.values(report)]))

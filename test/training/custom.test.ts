@@ -444,6 +444,11 @@ describe('custom training', () => {
       'ERR_OPTION',
       'depends on inputs.y',
     )
+    await expectRefusal(
+      () => customTraining({ models: { a }, inputs: { x, y: x }, minimize: [{ loss }] }),
+      'ERR_OPTION',
+      'inputs.x and inputs.y are the same',
+    )
     const training = customTraining({ models: { a }, inputs: { x }, minimize: [{ loss }] })
     await expectRefusal(() => training.fit({} as never), 'ERR_DATA', 'x is missing')
     await expectRefusal(() => training.fit({ x: [[1, 2, 3]] }), 'ERR_DATA', 'input "x"', 'shape [2]', '[1, 3]')
