@@ -10,6 +10,8 @@ import {
   customTraining,
   dense,
   dropout,
+  equal,
+  gaussianNoise,
   gradcheck,
   gradients,
   input,
@@ -474,6 +476,28 @@ describe('a model as a function', () => {
       outputs.reduce((total, output) => total + output / 8, 0),
       5,
     )
+  })
+
+  it.each(executors)('draws noise of its own in each call, the same in a loss and its gradient (%s)', async (executor) => {
+    const net = sequential([input(64), dropout(0.5), gaussianNoise(0.1), dense(1)], { executor })
+    const x = input(64)
+    const [a, b] = [net.apply(x), net.apply(x)]
+    const [slope] = gradients(sum(a), [x])
+    const kernel = net.parameters[0].variable
+    // Dropped elements have no slope.
+    const dropped = mean(equal(slope, 0))
+    const report = { same: mean(square(subtract(a, a))), other: mean(square(subtract(a, b))), dropped }
+    const training = customTraining({
+      models: { net },
+      inputs: { x },
+      minimize: [{ loss: mean(square(kernel)), optimizer: sgd() }],
+      report,
+    })
+    const { epochs } = await training.fit({ x: rows(16, 64) }, { batchSize: 8 })
+    expect(epochs[0].same).toBe(0)
+    expect(epochs[0].other).toBeGreaterThan(0.01)
+    expect(epochs[0].dropped).toBeGreaterThan(0.3)
+    expect(epochs[0].dropped).toBeLessThan(0.7)
   })
 
   it('refuses tensors that do not fit', async () => {
