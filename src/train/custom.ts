@@ -4,6 +4,7 @@ import { AbortError, checkCount, checkNames, checkOptions, counted, DataError, d
 import type { Feed } from '../executors/executor.ts'
 import { concrete, formatShape } from '../graph/shape.ts'
 import { ancestors, expectDtype, expectTensor, substitute, type Tensor, within } from '../graph/tensor.ts'
+import { activityPenalties } from '../nn/regularizers.ts'
 import { add, equal, greaterEqual, where as select } from '../ops/elementwise.ts'
 import { seedVariable, stepVariable } from '../ops/random.ts'
 import { expectScalar, isVariable, sourceOps, type VariableAttributes, variable } from '../ops/source.ts'
@@ -63,7 +64,7 @@ const fitHints: Hints = { loss: ofTraining, optimizer: ofTraining, metrics: ofTr
 /**
  * A training step of your own over one or several models: losses made of them, each with the parameters that are to make it small. All of it becomes one plan, with
  * what is computed twice computed once; the step is stopped by `checkFinite` before each minimization. Penalties of the parameters (`kernelRegularizer`) are
- * added to the loss they are minimized for.
+ * added to the loss they are minimized for, those of activities (`activityRegularizer`) to each loss that is made of them; what is reported is without.
  *
  * @param options `models`, `inputs`, `minimize`, and if wanted `report`.
  * @throws OptionError for a loss that is no scalar, or does not depend on its parameters; parameters and variables of no model among `models`; inputs that are missing.
@@ -172,10 +173,11 @@ function stepOf({ inputs, report }: CustomTrainingOptions, models: ReadonlyMap<s
   const counters: NamedVariable[] = []
   const recorded = new Map<Tensor, Tensor>()
   const updates = minimize.flatMap(({ loss, minimization, every }, i) => {
-    const penalties = minimization.parameters.flatMap(({ variable: parameter }) => {
+    const ofParameters = minimization.parameters.flatMap(({ variable: parameter }) => {
       const { regularize } = parameter.attributes as VariableAttributes
       return regularize === undefined ? [] : [regularize(parameter)]
     })
+    const penalties = [...ofParameters, ...activityPenalties([loss])]
     const [asFound, total] = substitute([loss, penalties.reduce((sum, penalty) => add(sum, penalty), loss)], updated)
     recorded.set(loss, asFound)
     const due = every === 1 ? [] : isDue(every, counters, i === 0)

@@ -65,7 +65,10 @@ const data = { real: rows(12, 2, 1), noise: rows(12, 2, 2) }
 describe.each(executors)('on the %s executor, custom training', (executor) => {
   it('of one model and one loss is what fit does, to the bit', async () => {
     const make = () =>
-      sequential([input(3), dense(8, { activation: 'relu', kernelRegularizer: l2(0.01) }), dropout(0.3), dense(2)], { executor })
+      sequential(
+        [input(3), dense(8, { activation: 'relu', kernelRegularizer: l2(0.01), activityRegularizer: l2(0.1) }), dropout(0.3), dense(2)],
+        { executor },
+      )
     const [x, y] = [rows(21, 3, 1), rows(21, 2, 2)]
     const [fitted, custom] = [make(), make()]
     const options = { epochs: 3, batchSize: 4 }
@@ -167,6 +170,22 @@ describe.each(executors)('on the %s executor, custom training', (executor) => {
     const taken = make(1)
     await taken.training.fit({ x: [x[2], x[5]] }, { batchSize: 1, shuffle: false })
     expect(bitsOf(third.net)).toEqual(bitsOf(taken.net))
+  })
+
+  it('adds the penalties of activities to each loss that is made of them', async () => {
+    const make = (activityRegularizer?: (x: Tensor) => Tensor) => sequential([input(2), dense(3, { activityRegularizer })], { executor })
+    const [net, plain] = [make(l2(0.1)), make()]
+    const x = input(2)
+    const y = plain.apply(x)
+    // As the layer divides it by the samples of a batch.
+    const byHand = add(mean(square(y)), multiply(0.1 * 3, mean(square(y))))
+    const minimize = [
+      { loss: mean(square(net.apply(x))), parameters: net, optimizer: sgd({ learningRate: 0.1 }) },
+      { loss: byHand, parameters: plain, optimizer: sgd({ learningRate: 0.1 }) },
+    ]
+    await customTraining({ models: { net, plain }, inputs: { x }, minimize }).fit({ x: rows(8, 2) }, { batchSize: 4, epochs: 3 })
+    for (const [name, { data: values }] of Object.entries(plain.weights()))
+      expect(scaledError(net.weights()[name].data, values)).toBeLessThan(1e-6)
   })
 
   it('minimizes twice over the same parameters', async () => {
