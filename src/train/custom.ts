@@ -19,6 +19,7 @@ import { Epochs, type RunOptions } from './epochs.ts'
 import { type History, type Listeners, runEpochs } from './fit.ts'
 import { Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
+import { validationName } from './names.ts'
 import type { EpochValues, Measures, Run, Samples } from './objective.ts'
 import { listenerNames, runOptionNames } from './options.ts'
 import { exclusively, joinedMemory, namesOfLayers, type Step, Trainer } from './trainer.ts'
@@ -368,6 +369,9 @@ function checkReport(report: unknown): void {
     expectTensor(`${place}: report`, tensor, name)
     expectDtype(`${place}: report`, tensor, 'float32', name)
     expectScalar(`${place}: report.${name}`, tensor)
+    const other = ['loss', ...Object.keys(report)].find((measured) => validationName(measured) === name)
+    if (other !== undefined)
+      throw new OptionError(`${place}: report.${name} has the name of what ${other} is in validation; take another one.`)
   }
 }
 

@@ -470,6 +470,11 @@ describe('custom training', () => {
       'ERR_OPTION',
       'inputs.x and inputs.y are the same',
     )
+    await expectRefusal(
+      () => customTraining({ models: { a }, inputs: { x }, minimize: [{ loss }], report: { validationLoss: loss } }),
+      'ERR_OPTION',
+      'report.validationLoss has the name of what loss is in validation',
+    )
     const training = customTraining({ models: { a }, inputs: { x }, minimize: [{ loss }] })
     await expectRefusal(() => training.fit({} as never), 'ERR_DATA', 'x is missing')
     await expectRefusal(() => training.fit({ x: [[1, 2, 3]] }), 'ERR_DATA', 'input "x"', 'shape [2]', '[1, 3]')
