@@ -105,5 +105,10 @@ export function penalties(where: string, outputs: readonly Tensor[]): Tensor[] {
     const { name, regularize } = variable.attributes as VariableAttributes
     return regularize === undefined ? [] : [checkedPenalty(`${where}: the penalty on ${name}`, regularize(variable))]
   })
-  return [...ofParameters, ...nodes.filter(({ op }) => op === sourceOps.penalised).map(({ inputs }) => inputs[1])]
+  return [...ofParameters, ...activityPenalties(outputs)]
+}
+
+/** All penalties of activities that tensors are made of. */
+export function activityPenalties(tensors: readonly Tensor[]): Tensor[] {
+  return ancestors(tensors).flatMap(({ op, inputs }) => (op === sourceOps.penalised ? [inputs[1]] : []))
 }

@@ -75,6 +75,11 @@ export const randomOps = {
   }),
 }
 
+/** Whether a tensor is drawn at random. */
+export function isRandom({ op }: Tensor): boolean {
+  return Object.values<unknown>(randomOps).includes(op)
+}
+
 const zero: Initializer = (values) => {
   values.fill(0)
 }

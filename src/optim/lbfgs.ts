@@ -70,6 +70,8 @@ class Lbfgs implements Minimizer {
     const { history, lineSearch, gradientTolerance, changeTolerance } = this.settings
     const work = new VectorWork()
     if ((await work.largest(from.gradient)) <= gradientTolerance) return { reached: from, converged: true }
+    // A schedule may begin with 0, which says nothing about the steps that follow.
+    if (learningRate === 0) return { reached: from, converged: false }
     const direction = await this.direction(from.gradient, work)
     const start = { ...from, length: 0, slope: await work.dot(from.gradient, direction) }
     // Where there is no way down, what is remembered may be to blame: the next step goes along the gradient.

@@ -4,6 +4,7 @@ import { checkCount, checkNames, checkOptions, counted, DataError, describe, typ
 import type { Feed } from '../executors/executor.ts'
 import { concrete, formatShape } from '../graph/shape.ts'
 import { ancestors, expectDtype, expectTensor, substitute, type Tensor, within } from '../graph/tensor.ts'
+import { activityPenalties } from '../nn/regularizers.ts'
 import { add, equal, greaterEqual, where as select } from '../ops/elementwise.ts'
 import { seedVariable, stepVariable } from '../ops/random.ts'
 import { expectScalar, isVariable, sourceOps, type VariableAttributes, variable } from '../ops/source.ts'
@@ -13,13 +14,14 @@ import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { SessionCache } from './batches.ts'
-import { Epochs, type RunOptions, type Training } from './epochs.ts'
+import { Epochs, type RunOptions } from './epochs.ts'
 import { type History, type Listeners, runEpochs } from './fit.ts'
 import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Samples } from './measures.ts'
 import { Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
+import { validationName } from './names.ts'
 import { listenerNames, runOptionNames } from './options.ts'
-import { joinedLayout, joinedMemory, namesOfLayers, Trainer } from './trainer.ts'
+import { joinedLayout, joinedMemory, namesOfLayers, type Step, Trainer } from './trainer.ts'
 
 /** A loss, and the parameters that are changed to make it small. */
 export interface MinimizeOptions {
@@ -62,7 +64,7 @@ const fitHints: Hints = { loss: ofTraining, optimizer: ofTraining, metrics: ofTr
 /**
  * A training step of your own over one or several models: losses made of them, each with the parameters that are to make it small. All of it becomes one plan, with
  * what is computed twice computed once; the step is stopped by `checkFinite` before each minimization. Penalties of the parameters (`kernelRegularizer`) are
- * added to the loss they are minimized for.
+ * added to the loss they are minimized for, those of activities (`activityRegularizer`) to each loss that is made of them; what is reported is without.
  *
  * @param options `models`, `inputs`, `minimize`, and if wanted `report`.
  * @throws OptionError for a loss that is no scalar, or does not depend on its parameters; parameters and variables of no model among `models`; inputs that are missing.
@@ -78,48 +80,25 @@ export function customTraining(options: CustomTrainingOptions): CustomTraining {
  * @example const net = sequential([input(1), dense(1)]); new CustomTraining({ models: { net }, inputs: { x: net.inputs[0] }, minimize: [{ loss: mean(abs(net.outputs[0])) }] })
  */
 export class CustomTraining {
+  private readonly options: CustomTrainingOptions
   private readonly models: ReadonlyMap<string, Model>
-  private readonly training: Training<CustomData> & { readonly trainer: Trainer }
-  private generations: readonly number[]
+  private readonly measures: Reports
+  private step: CustomStep
+  /** That of the last run, and which weights it belongs to. */
+  private last: { readonly trainer: Trainer; readonly generations: readonly number[] } | null = null
 
   constructor(options: CustomTrainingOptions) {
     checkOptions(place, options, ['models', 'inputs', 'minimize', 'report'], hints)
     if (options === undefined) throw new OptionError(`${place}: options are required, at least { models, inputs, minimize }.`)
-    const { report = {} } = options
+    const { inputs, report = {} } = options
     this.models = checkModels(options.models)
-    const prefixed = new Map([...this.models].map(([name, model]) => [`${name}.`, model]))
     const minimize = checkMinimize(options.minimize, this.models)
     checkReport(report)
     checkGraph(options, minimize, this.models)
-    const updated = new Map<Tensor, Tensor>()
-    const counters: NamedVariable[] = []
-    const recorded = new Map<Tensor, Tensor>()
-    const updates = minimize.flatMap(({ loss, minimization, every }, i) => {
-      const penalties = minimization.parameters.flatMap(({ variable: parameter }) => {
-        const { regularize } = parameter.attributes as VariableAttributes
-        return regularize === undefined ? [] : [regularize(parameter)]
-      })
-      const [asFound, total] = substitute([loss, penalties.reduce((sum, penalty) => add(sum, penalty), loss)], updated)
-      recorded.set(loss, asFound)
-      const due = every === 1 ? [] : isDue(every, counters, i === 0)
-      const countsStep = i === 0 && every === 1
-      const made = minimization.updates(total, updated, () => (countsStep ? [increment(stepVariable)] : []))
-      checkEnds(i, minimize.length, minimization, made)
-      return [...due, ...made]
-    })
-    const outputs = { loss: minimize[0].loss, ...report }
-    const asFound = ([name, tensor]: [string, Tensor]) => [name, recorded.get(tensor) ?? tensor]
-    const step = {
-      models: prefixed,
-      inputs: options.inputs,
-      outputs: Object.fromEntries(Object.entries(outputs).map(asFound)),
-      minimizations: minimize.map(({ minimization }) => minimization),
-      updates,
-      variables: counters,
-    }
-    const models = [...this.models.values()]
-    this.training = { models, measures: new Reports(prefixed, options.inputs, outputs), trainer: new Trainer(step) }
-    this.generations = models.map(({ generation }) => generation)
+    // One object each for as long as this lives, so that what they remember can carry on.
+    this.options = { ...options, minimize: options.minimize.map((each, i) => ({ ...each, optimizer: minimize[i].minimization.optimizer })) }
+    this.step = stepOf(this.options, this.models, minimize)
+    this.measures = new Reports(this.step.models, inputs, this.step.reported)
   }
 
   /**
@@ -133,13 +112,19 @@ export class CustomTraining {
   async fit(data: CustomData, options: CustomFitOptions = {}): Promise<History> {
     const where = 'fit of customTraining'
     checkOptions(where, options, [...runOptionNames, ...listenerNames], fitHints)
-    const { models, trainer } = this.training
-    const begin = () => {
+    const models = [...this.models.values()]
+    const { history } = await runEpochs(where, models, options, () => {
       const generations = models.map(({ generation }) => generation)
-      if (generations.some((generation, i) => generation !== this.generations[i])) trainer.initialize()
-      this.generations = generations
-    }
-    const { history } = await runEpochs(where, models, options, () => new Epochs(where, { ...this.training, begin }, data, options))
+      const last = this.last?.generations.every((generation, i) => generation === generations[i]) ? this.last.trainer : undefined
+      const step = this.currentStep()
+      const trainer = last?.step === step ? last : new Trainer(step, last)
+      // A call that is refused does not cost the optimizers their moments.
+      const begin = () => {
+        this.step = step
+        this.last = { trainer, generations }
+      }
+      return new Epochs(where, { models, measures: this.measures, trainer, begin }, data, options)
+    })
     return history
   }
 
@@ -151,7 +136,14 @@ export class CustomTraining {
    */
   plan(batchSize: number): Plan {
     checkCount(place, 'batchSize', batchSize)
-    return this.training.trainer.plan(batchSize)
+    return new Trainer(this.currentStep()).plan(batchSize)
+  }
+
+  /** The step for the parameters that are not frozen now. */
+  private currentStep(): CustomStep {
+    const trainable = trainableOf(this.models)
+    const isSame = trainable.length === this.step.trainable.length && trainable.every((each, i) => each === this.step.trainable[i])
+    return isSame ? this.step : stepOf(this.options, this.models, checkMinimize(this.options.minimize, this.models))
   }
 }
 
@@ -162,6 +154,50 @@ interface Checked {
   readonly loss: Tensor
   readonly minimization: Minimization
   readonly every: number
+}
+
+/** A step, and what it was made for. */
+interface CustomStep extends Step {
+  /** The parameters that were not frozen when it was made. */
+  readonly trainable: readonly Tensor[]
+  /** The loss and the reports, as the user gave them. */
+  readonly reported: Readonly<Record<string, Tensor>>
+}
+
+function trainableOf(models: ReadonlyMap<string, Model>): readonly Tensor[] {
+  return [...models.values()].flatMap(({ trainableParameters }) => trainableParameters.map(({ variable: each }) => each))
+}
+
+function stepOf({ inputs, report }: CustomTrainingOptions, models: ReadonlyMap<string, Model>, minimize: readonly Checked[]): CustomStep {
+  const updated = new Map<Tensor, Tensor>()
+  const counters: NamedVariable[] = []
+  const recorded = new Map<Tensor, Tensor>()
+  const updates = minimize.flatMap(({ loss, minimization, every }, i) => {
+    const ofParameters = minimization.parameters.flatMap(({ variable: parameter }) => {
+      const { regularize } = parameter.attributes as VariableAttributes
+      return regularize === undefined ? [] : [regularize(parameter)]
+    })
+    const penalties = [...ofParameters, ...activityPenalties([loss])]
+    const [asFound, total] = substitute([loss, penalties.reduce((sum, penalty) => add(sum, penalty), loss)], updated)
+    recorded.set(loss, asFound)
+    const due = every === 1 ? [] : isDue(every, counters, i === 0)
+    const countsStep = i === 0 && every === 1
+    const made = minimization.updates(total, updated, () => (countsStep ? [increment(stepVariable)] : []))
+    checkEnds(i, minimize.length, minimization, made)
+    return [...due, ...made]
+  })
+  const reported = { loss: minimize[0].loss, ...report }
+  const asFound = ([name, tensor]: [string, Tensor]) => [name, recorded.get(tensor) ?? tensor]
+  return {
+    models: new Map([...models].map(([name, model]) => [`${name}.`, model])),
+    inputs,
+    outputs: Object.fromEntries(Object.entries(reported).map(asFound)),
+    minimizations: minimize.map(({ minimization }) => minimization),
+    updates,
+    variables: counters,
+    trainable: trainableOf(models),
+    reported,
+  }
 }
 
 /** Ends the step here, but in every `count`-th. Each step has its randomness, also one that ends. */
@@ -316,6 +352,9 @@ function checkReport(report: unknown): void {
     expectTensor(`${place}: report`, tensor, name)
     expectDtype(`${place}: report`, tensor, 'float32', name)
     expectScalar(`${place}: report.${name}`, tensor)
+    const other = ['loss', ...Object.keys(report)].find((measured) => validationName(measured) === name)
+    if (other !== undefined)
+      throw new OptionError(`${place}: report.${name} has the name of what ${other} is in validation; take another one.`)
   }
 }
 
@@ -333,6 +372,8 @@ function checkGraph(
     expectTensor(place, tensor, `inputs.${name}`)
     if (tensor.op !== sourceOps.input)
       throw new OptionError(`${place}: inputs.${name} must come from input(shape), got the result of ${tensor.op.name}.`)
+    const [first] = Object.keys(inputs).filter((other) => inputs[other] === tensor)
+    if (first !== name) throw new OptionError(`${place}: inputs.${first} and inputs.${name} are the same tensor; leave one of them out.`)
   }
   const given = new Set(Object.values(inputs))
   const needed = new Set(ancestors([...minimize.map(({ loss }) => loss), ...Object.values(report)]))

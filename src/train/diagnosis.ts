@@ -27,8 +27,36 @@ export function findNonFinite(session: Session, step: number): NonFiniteOrigin {
     }
   }
   const checks = plan.instructions.flatMap(({ op }, i) => (op === 'checkFinite' ? [i] : []))
-  const nowhere = { step, instruction: null, layer: null, value: 'NaN' } as const
-  return firstOrigin(session, step, checks[0]) ?? (checks.length > 1 ? secondOrigin(session, step, checks) : null) ?? nowhere
+  const [first, last] = [checks[0], checks[checks.length - 1]]
+  // What stopped the step is still there.
+  const isFirst = plan.instructions[first].inputs.some((input) => firstNonFinite(arena.view(plan.tensors[input])) !== null)
+  for (const end of isFirst && first !== last ? [first, last] : [last]) {
+    const origin = originBefore(session, step, end)
+    if (origin !== null) return origin
+  }
+  return { step, instruction: null, layer: null, value: 'NaN' }
+}
+
+/**
+ * The origin before an instruction. What counts steps before it has counted this one by then, and is set back meanwhile. If an origin is found, the model's own
+ * count stays so, for the step is not taken; an optimizer's goes on, as its update is done.
+ */
+function originBefore(session: Session, step: number, end: number): NonFiniteOrigin | null {
+  const { plan, arena } = session
+  const counters = plan.instructions.slice(0, end).flatMap(({ op, outputs }) => {
+    const counter = plan.tensors[outputs[0]]
+    return op === 'increment' ? [{ isOfModel: counter.block.endsWith('state'), values: arena.view(counter) }] : []
+  })
+  const found = counters.map(({ values: [count] }) => count)
+  const set = (count: (i: number) => number) => {
+    counters.forEach(({ values }, i) => {
+      values[0] = count(i)
+    })
+  }
+  set((i) => found[i] - 1)
+  const origin = firstOrigin(session, step, end)
+  set((i) => (origin !== null && counters[i].isOfModel ? found[i] - 1 : found[i]))
+  return origin
 }
 
 function firstOrigin(session: Session, step: number, end: number): NonFiniteOrigin | null {
@@ -43,24 +71,6 @@ function firstOrigin(session: Session, step: number, end: number): NonFiniteOrig
     }
   }
   return null
-}
-
-/** The origin in a second pass through the network (`gradientsAt`). The step had been counted by then, and is not taken. */
-function secondOrigin(session: Session, step: number, checks: readonly number[]): NonFiniteOrigin | null {
-  const { plan, arena } = session
-  const counters = plan.instructions
-    .slice(checks[0], checks[checks.length - 1])
-    .flatMap(({ op, outputs }) => (op === 'increment' ? [arena.view(plan.tensors[outputs[0]])] : []))
-  const before = counters.map(([count]) => count - 1)
-  const restore = () => {
-    counters.forEach((counter, i) => {
-      counter[0] = before[i]
-    })
-  }
-  restore()
-  const origin = firstOrigin(session, step, checks[checks.length - 1])
-  restore()
-  return origin
 }
 
 function firstNonFinite(values: Values): 'NaN' | 'Infinity' | null {

@@ -3,11 +3,12 @@ import { checkOptions, describe, OptionError } from '../errors.ts'
 import { Arena, type Values } from '../executors/arena.ts'
 import type { Session } from '../executors/executor.ts'
 import { referenceExecutor } from '../executors/reference/index.ts'
-import { concrete } from '../graph/shape.ts'
-import type { Tensor } from '../graph/tensor.ts'
+import { concrete, formatShape } from '../graph/shape.ts'
+import { ancestors, type Tensor } from '../graph/tensor.ts'
 import { constantOf } from '../nn/initializers.ts'
 import { gradients } from '../ops/gradients.ts'
-import { expectScalar, variable } from '../ops/source.ts'
+import { seedVariable, stepVariable } from '../ops/random.ts'
+import { expectScalar, isVariable, sourceOps, type VariableAttributes, variable } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
@@ -157,9 +158,23 @@ function checkedFunction(subject: (...tensors: Tensor[]) => Tensor, sample: read
   })
   const loss = subject(...operands.map((operand) => operand.variable))
   expectScalar('gradcheck: the function', loss)
-  const checked = prepare(loss, operands, operands, {}, 1)
+  const checked = prepare(loss, operands, [...operands, ...noiseOf(loss, operands)], {}, 1)
   for (const { variable: operand, numbers } of operands) checked.values(operand).set(numbers)
   return checked
+}
+
+/** What noise is made of, which begins with 0. Refuses what else a function may not depend on. */
+function noiseOf(loss: Tensor, operands: readonly NamedVariable[]): readonly NamedVariable[] {
+  return ancestors([loss]).flatMap((node) => {
+    const { name } = node.attributes as VariableAttributes
+    if (node === seedVariable || node === stepVariable) return [{ variable: node, name }]
+    const isForeign = isVariable(node) ? operands.every(({ variable: operand }) => operand !== node) : node.op === sourceOps.input
+    if (isForeign)
+      throw new OptionError(
+        `gradcheck: the function depends on ${isVariable(node) ? `"${name}"` : `an input of shape ${formatShape(node.shape)}`}, which is not among its operands; give its values as one.`,
+      )
+    return []
+  })
 }
 
 function prepare(

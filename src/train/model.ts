@@ -17,9 +17,9 @@ import type { Executor, Session } from '../executors/executor.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
 import type { Profile } from '../executors/profile.ts'
 import { batch, concrete, formatShape, sameShape, sizeOf } from '../graph/shape.ts'
-import { ancestors, expectDtype, expectTensor, type Scope, substitute, Tensor } from '../graph/tensor.ts'
+import { ancestors, expectDtype, expectTensor, apply as makeNode, type Scope, substitute, Tensor, within } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
-import { seedVariable } from '../ops/random.ts'
+import { isRandom, seedVariable } from '../ops/random.ts'
 import { sourceOps, type VariableAttributes } from '../ops/source.ts'
 import { checkFilter, chooses, type Optimizer, type ParameterFilter } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
@@ -140,7 +140,7 @@ export class Model {
 
   /**
    * The model as a function: its output for other tensors, with the same parameters. Only for building, inside `customTraining`
-   * or `gradients`; a `model(…)` made of the result has parameters of its own.
+   * or `gradients`; a `model(…)` made of the result has parameters of its own. Each call has dropout and other noise of its own.
    *
    * @param x A tensor of the input's shape and dtype; for several inputs, an object of tensors by input name.
    * @returns The output; of a model of several, `applyAll` gives them.
@@ -173,7 +173,11 @@ export class Model {
         throw new ShapeError(`apply: input "${name}" must have shape ${formatShape(input.shape)}, got ${formatShape(tensor.shape)}.`)
       return [input, tensor]
     })
-    return substitute(this.outputs, new Map(replacements))
+    const noise = ancestors(this.outputs).flatMap((node): [Tensor, Tensor][] => {
+      if (!isRandom(node)) return []
+      return [[node, within(node.scope, node.phase, () => makeNode(node.op, node.inputs, node.attributes))]]
+    })
+    return substitute(this.outputs, new Map([...replacements, ...noise]))
   }
 
   /**

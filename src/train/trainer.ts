@@ -59,7 +59,7 @@ export class Trainer {
   }
 
   /** Forgets what the optimizers remember. */
-  initialize(): void {
+  private initialize(): void {
     for (const each of this.step.minimizations) each.initialize((variable) => this.values(variable))
     for (const { variable } of this.step.variables ?? []) this.values(variable).fill(0)
     this.aside.clear()
@@ -144,15 +144,19 @@ export class Trainer {
   }
 
   private copyFrom(trainer: Trainer): void {
+    const copy = (to: readonly NamedVariable[], from: readonly NamedVariable[]) => {
+      const known = new Map(from.map(({ name, variable }) => [name, variable]))
+      for (const { name, variable } of to) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+    }
     this.step.minimizations.forEach(({ ofParameters, ofAll }, i) => {
       const before = trainer.step.minimizations[i]
-      const known = new Map(before.ofParameters.map(({ name, variable }) => [name, variable]))
-      for (const { name, variable } of ofParameters) this.values(variable).set(trainer.values(known.get(name) as Tensor))
+      copy(ofParameters, before.ofParameters)
       // By their order: an optimizer may name its counters as it likes.
       ofAll.forEach(({ variable }, j) => {
         this.values(variable).set(trainer.values(before.ofAll[j].variable))
       })
     })
+    copy(this.step.variables ?? [], trainer.step.variables ?? [])
   }
 
   private values(variable: Tensor): Float32Array {

@@ -3,24 +3,30 @@ import { trainGan } from '../../examples/gan.ts'
 import { lockstep } from '../../src/executors/lockstep.ts'
 import {
   accumulateGradients,
+  adam,
   add,
   averageWeights,
   batch,
   customTraining,
   dense,
   dropout,
+  equal,
+  gaussianNoise,
   gradcheck,
   gradients,
   input,
   l2,
   log,
+  lookahead,
   type Model,
   mean,
   model,
   multiply,
+  type NonFiniteError,
   negate,
   printPlan,
   randomNormal,
+  randomUniform,
   sequential,
   sgd,
   softplus,
@@ -59,7 +65,10 @@ const data = { real: rows(12, 2, 1), noise: rows(12, 2, 2) }
 describe.each(executors)('on the %s executor, custom training', (executor) => {
   it('of one model and one loss is what fit does, to the bit', async () => {
     const make = () =>
-      sequential([input(3), dense(8, { activation: 'relu', kernelRegularizer: l2(0.01) }), dropout(0.3), dense(2)], { executor })
+      sequential(
+        [input(3), dense(8, { activation: 'relu', kernelRegularizer: l2(0.01), activityRegularizer: l2(0.1) }), dropout(0.3), dense(2)],
+        { executor },
+      )
     const [x, y] = [rows(21, 3, 1), rows(21, 2, 2)]
     const [fitted, custom] = [make(), make()]
     const options = { epochs: 3, batchSize: 4 }
@@ -163,6 +172,22 @@ describe.each(executors)('on the %s executor, custom training', (executor) => {
     expect(bitsOf(third.net)).toEqual(bitsOf(taken.net))
   })
 
+  it('adds the penalties of activities to each loss that is made of them', async () => {
+    const make = (activityRegularizer?: (x: Tensor) => Tensor) => sequential([input(2), dense(3, { activityRegularizer })], { executor })
+    const [net, plain] = [make(l2(0.1)), make()]
+    const x = input(2)
+    const y = plain.apply(x)
+    // As the layer divides it by the samples of a batch.
+    const byHand = add(mean(square(y)), multiply(0.1 * 3, mean(square(y))))
+    const minimize = [
+      { loss: mean(square(net.apply(x))), parameters: net, optimizer: sgd({ learningRate: 0.1 }) },
+      { loss: byHand, parameters: plain, optimizer: sgd({ learningRate: 0.1 }) },
+    ]
+    await customTraining({ models: { net, plain }, inputs: { x }, minimize }).fit({ x: rows(8, 2) }, { batchSize: 4, epochs: 3 })
+    for (const [name, { data: values }] of Object.entries(plain.weights()))
+      expect(scaledError(net.weights()[name].data, values)).toBeLessThan(1e-6)
+  })
+
   it('minimizes twice over the same parameters', async () => {
     const net = network(executor, 2, 1)
     const x = input(2)
@@ -191,6 +216,49 @@ describe.each(executors)('on the %s executor, custom training', (executor) => {
       Object.keys(now).filter((name) => JSON.stringify(now[name]) !== JSON.stringify(then[name]))
     expect(changed(bitsOf(judge), beforeJudge)).toEqual(['dense_2.kernel', 'dense_2.bias'])
     expect(changed(bitsOf(generator), before)).toEqual(['dense_2.bias'])
+  })
+
+  it('keeps what is frozen between two runs, and goes on with the moments of the rest', async () => {
+    const make = () => {
+      const net = network(executor, 2, 1)
+      const x = input(2)
+      const loss = mean(square(subtract(net.apply(x), 1)))
+      const training = customTraining({
+        models: { net },
+        inputs: { x },
+        minimize: [{ loss, optimizer: sgd({ learningRate: 0.1, momentum: 0.9 }), every: 3 }],
+      })
+      return { net, fit: () => training.fit({ x: rows(4, 2) }, { batchSize: 1, shuffle: false }) }
+    }
+    const [net, whole] = [make(), make()]
+    for (const each of [net, whole]) await each.fit()
+    net.net.freeze('dense_1')
+    const before = bitsOf(net.net)
+    for (const each of [net, whole]) await each.fit()
+    const after = bitsOf(net.net)
+    expect(after['dense_1.kernel']).toEqual(before['dense_1.kernel'])
+    expect(after['dense_1.bias']).toEqual(before['dense_1.bias'])
+    // One step is due, the second of its run, as the first run took only one of four.
+    expect(after['dense_2.kernel']).not.toEqual(before['dense_2.kernel'])
+    expect(after['dense_2.kernel']).toEqual(bitsOf(whole.net)['dense_2.kernel'])
+    net.net.unfreeze()
+    await net.fit()
+    expect(bitsOf(net.net)['dense_1.kernel']).not.toEqual(before['dense_1.kernel'])
+  })
+
+  it('begins with the weights of its first run, not with those it was made with', async () => {
+    const trained = async (early: boolean) => {
+      const net = network(executor, 2, 1)
+      const weights = { 'dense_2.bias': [5] }
+      if (early) net.setWeights(weights)
+      const x = input(2)
+      const optimizer = lookahead(sgd({ learningRate: 0.01 }), { steps: 2 })
+      const training = customTraining({ models: { net }, inputs: { x }, minimize: [{ loss: mean(square(net.apply(x))), optimizer }] })
+      if (!early) net.setWeights(weights)
+      await training.fit({ x: rows(4, 2) }, { batchSize: 1 })
+      return bitsOf(net)
+    }
+    expect(await trained(false)).toEqual(await trained(true))
   })
 
   it('puts averages in the place of the weights when no steps run', async () => {
@@ -232,6 +300,51 @@ describe.each(executors)('on the %s executor, custom training', (executor) => {
     expect(bitsOf(first)).toEqual(bitsOf(twin[0]))
     expect(bitsOf(second)).toEqual(bitsOf(twin[1]))
     expect(bitsOf(second)).not.toEqual(before)
+  })
+
+  it.each([1, 2])('finds what is not finite with the noise of the step that was stopped, one of %i', async (every) => {
+    for (const several of [false, true]) {
+      for (const seed of [1, 2, 3, 4]) {
+        const [first, second] = [network(executor, 2, 1, seed), network(executor, 2, 1, seed)]
+        const x = input(2)
+        // In one step of three the logarithm of a negative number.
+        const noise = mean(log(subtract(randomUniform([batch, 1]), 0.3)))
+        const minimize = [
+          { loss: mean(square(first.apply(x))), parameters: first, optimizer: sgd() },
+          { loss: add(noise, mean(square(second.apply(x)))), parameters: second, optimizer: sgd(), every },
+        ]
+        const training = customTraining({
+          models: several ? { first, second } : { second },
+          inputs: { x },
+          minimize: minimize.slice(several ? 0 : 1),
+        })
+        const error = await expectRefusal(
+          () => training.fit({ x: rows(60, 2) }, { batchSize: 1, shuffle: false }),
+          'ERR_NON_FINITE',
+          'NaN began in step',
+          'log(subtract(',
+        )
+        expect(stepsOf(several ? first : second)).toBe((error as NonFiniteError).origin.step)
+      }
+    }
+  })
+
+  it('goes on after one that was not finite with what the optimizers before it have counted', async () => {
+    const [first, second] = [network(executor, 2, 1), network(executor, 2, 1, 4)]
+    const [x, y] = [input(2), input(1)]
+    const own = { loss: mean(square(first.apply(x))), parameters: first, optimizer: adam() }
+    const logarithm = mean(log(multiply(y, square(first.apply(x)))))
+    const minimize = [own, { loss: add(logarithm, mean(square(second.apply(x)))), parameters: second, optimizer: sgd() }]
+    const training = customTraining({ models: { first, second }, inputs: { x, y }, minimize })
+    const points = rows(4, 2)
+    const run = (each: number[][], y: number) => training.fit({ x: each, y: each.map(() => [y]) }, { batchSize: 1, shuffle: false })
+    await expectRefusal(() => run(points.slice(0, 1), -1), 'ERR_NON_FINITE', 'log')
+    await run(points.slice(1), 1)
+    const twin = network(executor, 2, 1)
+    const loss = mean(square(twin.apply(x)))
+    const alone = customTraining({ models: { twin }, inputs: { x }, minimize: [{ loss, optimizer: adam() }] })
+    await alone.fit({ x: points }, { batchSize: 1, shuffle: false })
+    expect(bitsOf(first)).toEqual(bitsOf(twin))
   })
 
   it('holds all its models, and can be stopped', async () => {
@@ -352,6 +465,16 @@ describe('custom training', () => {
       'ERR_OPTION',
       'depends on inputs.y',
     )
+    await expectRefusal(
+      () => customTraining({ models: { a }, inputs: { x, y: x }, minimize: [{ loss }] }),
+      'ERR_OPTION',
+      'inputs.x and inputs.y are the same',
+    )
+    await expectRefusal(
+      () => customTraining({ models: { a }, inputs: { x }, minimize: [{ loss }], report: { validationLoss: loss } }),
+      'ERR_OPTION',
+      'report.validationLoss has the name of what loss is in validation',
+    )
     const training = customTraining({ models: { a }, inputs: { x }, minimize: [{ loss }] })
     await expectRefusal(() => training.fit({} as never), 'ERR_DATA', 'x is missing')
     await expectRefusal(() => training.fit({ x: [[1, 2, 3]] }), 'ERR_DATA', 'input "x"', 'shape [2]', '[1, 3]')
@@ -377,6 +500,28 @@ describe('a model as a function', () => {
       outputs.reduce((total, output) => total + output / 8, 0),
       5,
     )
+  })
+
+  it.each(executors)('draws noise of its own in each call, the same in a loss and its gradient (%s)', async (executor) => {
+    const net = sequential([input(64), dropout(0.5), gaussianNoise(0.1), dense(1)], { executor })
+    const x = input(64)
+    const [a, b] = [net.apply(x), net.apply(x)]
+    const [slope] = gradients(sum(a), [x])
+    const kernel = net.parameters[0].variable
+    // Dropped elements have no slope.
+    const dropped = mean(equal(slope, 0))
+    const report = { same: mean(square(subtract(a, a))), other: mean(square(subtract(a, b))), dropped }
+    const training = customTraining({
+      models: { net },
+      inputs: { x },
+      minimize: [{ loss: mean(square(kernel)), optimizer: sgd() }],
+      report,
+    })
+    const { epochs } = await training.fit({ x: rows(16, 64) }, { batchSize: 8 })
+    expect(epochs[0].same).toBe(0)
+    expect(epochs[0].other).toBeGreaterThan(0.01)
+    expect(epochs[0].dropped).toBeGreaterThan(0.3)
+    expect(epochs[0].dropped).toBeLessThan(0.7)
   })
 
   it('refuses tensors that do not fit', async () => {

@@ -16,6 +16,8 @@ import {
   model,
   multiply,
   NdArray,
+  parameter,
+  randomUniform,
   sequential,
   sigmoid,
   square,
@@ -24,6 +26,7 @@ import {
   sum,
   type Tensor,
   tanh,
+  zeros,
 } from '../../src/index.ts'
 import { elementwiseOps } from '../../src/ops/elementwise.ts'
 import { expectRefusal, numbers, rows } from '../training/support.ts'
@@ -52,6 +55,15 @@ describe('of a model', () => {
     ])
     // Not right because nothing flows.
     expect(report.parameters.every(({ worst }) => worst.analytic !== 0)).toBe(true)
+  })
+
+  it('checks a function with noise, and refuses one of more than its operands', async () => {
+    const noisy = gradcheck((x) => sum(square(multiply(dropout(x, 0.5), randomUniform([16])))), [numbers(16)])
+    expect(noisy.ok, String(noisy)).toBe(true)
+    expect(noisy.loss).toBeGreaterThan(0)
+    const other = parameter('other', [2], zeros)
+    await expectRefusal(() => gradcheck((x) => sum(multiply(x, other)), [[1, 2]]), 'ERR_OPTION', '"other"', 'operands')
+    await expectRefusal(() => gradcheck((x) => sum(multiply(x, input(2))), [[1, 2]]), 'ERR_OPTION', '[batch, 2]', 'operands')
   })
 
   it('with several inputs, residuals and shared layers is right', () => {

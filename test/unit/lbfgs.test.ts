@@ -176,6 +176,15 @@ describe('lbfgs', () => {
     expect(converged).toBe(true)
   })
 
+  it.each(['strongWolfe', 'none'] as const)('waits where a schedule begins with 0, lineSearch %s', async (lineSearch) => {
+    const from = await rosenbrock(Float64Array.of(-1, 1))
+    const minimizer = lbfgs({ lineSearch }).begin()
+    const { reached, converged } = await minimizer.step(from, 0, rosenbrock)
+    expect(reached).toBe(from)
+    expect(converged).toBe(false)
+    expect((await minimizer.step(reached, 0.01, rosenbrock)).reached.loss).toBeLessThan(from.loss)
+  })
+
   it('lets the event loop turn while it works on long vectors', async () => {
     const size = 1_000_000
     const bowl = evaluation((x, gradient) => {
