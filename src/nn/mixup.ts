@@ -1,7 +1,7 @@
 /** Mixup: training on weighted means of two samples (Zhang et al. 2018, arXiv:1710.09412). */
 import { checkOptions, describe, OptionError } from '../errors.ts'
 import { substitute, type Tensor } from '../graph/tensor.ts'
-import { add, exp, greater, less, log, maximum, multiply, sigmoid, square, subtract } from '../ops/elementwise.ts'
+import { abs, add, exp, greater, less, log, maximum, multiply, sigmoid, square, subtract } from '../ops/elementwise.ts'
 import { oneHot } from '../ops/indexing.ts'
 import { randomNormal, randomUniform } from '../ops/random.ts'
 import { argmax, sum } from '../ops/reduce.ts'
@@ -42,7 +42,7 @@ export function logGamma(alpha: number): Tensor {
 
 /**
  * A model whose training inputs are λ x + (1 - λ) x′, x′ being those of another sample of the batch (the batch read backwards) and λ, one number a step,
- * distributed as Beta(α, α). Quotients of gamma variables have that distribution: λ = γ₁ / (γ₁ + γ₂) = σ(log γ₁ - log γ₂).
+ * distributed as Beta(α, α), of which the larger of λ and 1 - λ is taken. Quotients of gamma variables have that distribution: λ = γ₁ / (γ₁ + γ₂) = σ(log γ₁ - log γ₂).
  */
 export function mixture(place: string, options: MixupOptions, inputs: readonly Tensor[], outputs: readonly Tensor[]): Mixture {
   const whereOption = `${place}: mixup`
@@ -56,7 +56,8 @@ export function mixture(place: string, options: MixupOptions, inputs: readonly T
     throw new OptionError(
       `${whereOption}: inputs are mixed as numbers, but this model has an int32 input; mix behind its embedding in a custom step.`,
     )
-  const share = sigmoid(subtract(logGamma(alpha), logGamma(alpha)))
+  // λ and 1 - λ make the same batch, each pair in another order: the larger share is the sample's own, so that metrics compare with its target.
+  const share = sigmoid(abs(subtract(logGamma(alpha), logGamma(alpha))))
   const mixed = inputs.map((x) => whenTraining(mix(x, flip(x, [0])), x))
   return {
     outputs: substitute(outputs, new Map(inputs.map((x, i) => [x, mixed[i]]))),

@@ -52,7 +52,7 @@ export interface EpochOptions extends ObjectiveOptions, RunOptions {
    * outputs by output name. Default 1.
    */
   readonly classWeights?: PerOutput<ClassWeights>
-  /** Trains on weighted means of two samples of a batch, with their targets' losses weighted alike; metrics of training are of the mixed inputs. Default: none. */
+  /** Trains on weighted means of two samples of a batch, with their targets' losses weighted alike; metrics of training compare the prediction for the mixed inputs with the target of the larger share. Default: none. */
   readonly mixup?: MixupOptions
 }
 
