@@ -78,8 +78,7 @@ struct Session::State {
   StepEnd runInstructions(int64_t first, int64_t end);
   bool isWorthSharing(int64_t units, double nanoseconds) const;
   StepEnd runTogether(const Wave& wave);
-  StepEnd runAlone(int64_t index);
-  StepEnd finish(int64_t index);
+  Outcome runAlone(int64_t index);
   StepEnd runStep(const RunRequest& request, int64_t step, int64_t end);
   StepEnd runProfiledStep(const RunRequest& request, int64_t step, int64_t end, std::chrono::steady_clock::time_point began);
 };
@@ -455,19 +454,29 @@ void runUnit(void* context, int64_t index, int slot) {
 
 }  // namespace
 
+namespace {
+
+inline Outcome finish(const PreparedInstruction& prepared) {
+  return prepared.finish ? prepared.finish(&prepared.instruction) : Outcome::proceed;
+}
+
+}  // namespace
+
 // Runs instructions [first, end), or up to the one that ends the step or stops the run.
 StepEnd Session::State::runInstructions(int64_t first, int64_t end) {
   for (const Wave& wave : waves.waves) {
     if (wave.end <= first) continue;
     if (wave.first >= end) break;
-    StepEnd reached;
     if (wave.first >= first && wave.end <= end && isWorthSharing(wave.endUnit - wave.firstUnit, wave.nanoseconds)) {
-      reached = runTogether(wave);
+      const StepEnd reached = runTogether(wave);
+      if (reached.outcome != Outcome::proceed) return reached;
     } else {
       const int64_t to = std::min(end, wave.end);
-      for (int64_t index = std::max(first, wave.first); index < to && reached.outcome == Outcome::proceed; index++) reached = runAlone(index);
+      for (int64_t index = std::max(first, wave.first); index < to; index++) {
+        const Outcome outcome = runAlone(index);
+        if (outcome != Outcome::proceed) return {outcome, index};
+      }
     }
-    if (reached.outcome != Outcome::proceed) return reached;
   }
   return {};
 }
@@ -481,13 +490,13 @@ StepEnd Session::State::runTogether(const Wave& wave) {
   SharedWork work = {instructions.data(), waves.units.data() + wave.firstUnit, -1, scratch.data(), scratchStride};
   parallelFor(wave.endUnit - wave.firstUnit, static_cast<int>(threads), runUnit, &work);
   for (int64_t index = wave.first; index < wave.end; index++) {
-    const StepEnd reached = finish(index);
-    if (reached.outcome != Outcome::proceed) return reached;
+    const Outcome outcome = finish(instructions[index]);
+    if (outcome != Outcome::proceed) return {outcome, index};
   }
   return {};
 }
 
-StepEnd Session::State::runAlone(int64_t index) {
+Outcome Session::State::runAlone(int64_t index) {
   const PreparedInstruction& prepared = instructions[index];
   const int64_t chunks = prepared.instruction.chunks;
   if (isWorthSharing(chunks, prepared.nanoseconds)) {
@@ -496,13 +505,7 @@ StepEnd Session::State::runAlone(int64_t index) {
   } else {
     for (int64_t chunk = 0; chunk < chunks; chunk++) prepared.run(&prepared.instruction, chunk, scratch.data());
   }
-  return finish(index);
-}
-
-StepEnd Session::State::finish(int64_t index) {
-  const PreparedInstruction& prepared = instructions[index];
-  const Outcome outcome = prepared.finish ? prepared.finish(&prepared.instruction) : Outcome::proceed;
-  return {outcome, index};
+  return finish(prepared);
 }
 
 // Returns what runInstructions returns.
@@ -538,7 +541,7 @@ StepEnd Session::State::runProfiledStep(const RunRequest& request, int64_t step,
   StepEnd reached;
   for (int64_t index = request.firstInstruction; index < end; index++) {
     // What does not run any more has a part too, of no time.
-    if (reached.outcome == Outcome::proceed) reached = runAlone(index);
+    if (reached.outcome == Outcome::proceed) reached = {runAlone(index), index};
     partEnded();
     if (reached.outcome == Outcome::stopRun) break;
   }

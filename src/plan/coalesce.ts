@@ -16,7 +16,9 @@ export function coalesce(plan: Plan): Plan {
     if (joined === null) instructions.push(instruction)
     else instructions[instructions.length - 1] = joined
   }
-  return compact({ ...plan, tensors, instructions: instructions.map((instruction) => joinOperands(instruction, tensors)) })
+  const updates = instructions.filter((instruction) => isFlat(instruction) && writesVariables(instruction))
+  const updated = new Set(updates.flatMap(({ outputs }) => outputs.map((output) => tensors[output].block)))
+  return compact({ ...plan, tensors, instructions: instructions.map((instruction) => joinOperands(instruction, tensors, updated)) })
 }
 
 /** Leaves out the tensors that no instruction, input, output or constant names any more. */
@@ -94,15 +96,16 @@ function overlapInPart(a: PlanTensor, b: PlanTensor): boolean {
 
 /**
  * A flat op over a list of any length (checkFinite, sumOfSquares): neighbours in the list that adjoin in memory become one operand. Not over a
- * gap: what updates have made of it is not what the op is asked about.
+ * gap in a block that updates write: what they have made of it is not what the op is asked about. Elsewhere it holds zeros.
  */
-function joinOperands(instruction: Instruction, tensors: PlanTensor[]): Instruction {
+function joinOperands(instruction: Instruction, tensors: PlanTensor[], updated: ReadonlySet<string>): Instruction {
   if (!isFlat(instruction) || writesVariables(instruction)) return instruction
   const inputs: number[] = []
   for (const input of instruction.inputs) {
     const previous = inputs[inputs.length - 1]
-    if (previous !== undefined && follows(tensors[previous], tensors[input]) && isFull(tensors[previous]))
-      inputs[inputs.length - 1] = tensors.push(join(tensors[previous], tensors[input])) - 1
+    const last = previous === undefined ? null : tensors[previous]
+    if (last !== null && follows(last, tensors[input]) && (isFull(last) || !updated.has(last.block)))
+      inputs[inputs.length - 1] = tensors.push(join(last, tensors[input])) - 1
     else inputs.push(input)
   }
   return { ...instruction, inputs }
