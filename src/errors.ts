@@ -218,6 +218,8 @@ export function definedOf<T extends object>(given: T): T {
 
 /** Refuses entries of an object that are not in `known`; `what` says what they are. */
 export function checkNames(where: string, what: string, given: object, known: readonly string[], hints?: Hints): void {
+  if (given instanceof Map)
+    throw new OptionError(`${where}: expected an object of ${what}s by name, got a Map; try Object.fromEntries(map).`)
   for (const name of Object.keys(given)) {
     if (!known.includes(name)) throw unknownName(what, name, known, where, hints)
   }
