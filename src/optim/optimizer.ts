@@ -30,6 +30,8 @@ export interface Counter {
 
 /** A parameter in the step that updates it. */
 export interface TrainedParameter extends ParameterInfo {
+  /** All parameters of the models in training, this one and those that are frozen included. */
+  readonly siblings: readonly ParameterInfo[]
   /** The parameter as the step finds it. */
   readonly value: Tensor
   readonly gradient: Tensor

@@ -309,9 +309,10 @@ function checkModels(models: unknown): ReadonlyMap<string, Model> {
 function checkMinimize(minimize: unknown, models: ReadonlyMap<string, Model>): readonly Checked[] {
   if (!Array.isArray(minimize) || minimize.length === 0)
     throw new OptionError(`${place}: minimize must be an array of at least one { loss, parameters, optimizer }, got ${describe(minimize)}.`)
-  const names = [...models].flatMap(([name, model]) =>
-    model.trainableParameters.map((parameter) => ({ ...parameter, name: `${name}.${parameter.name}`, model })),
-  )
+  const named = (choose: (model: Model) => readonly NamedVariable[]) =>
+    [...models].flatMap(([name, model]) => choose(model).map((each) => ({ ...each, name: `${name}.${each.name}`, model })))
+  const all = named((model) => model.parameters)
+  const names = named((model) => model.trainableParameters)
   return minimize.map((entry: MinimizeOptions, i) => {
     const where = `${place}: minimize[${i}]`
     checkOptions(where, entry ?? null, ['loss', 'parameters', 'optimizer', 'every'])
@@ -340,7 +341,7 @@ function checkMinimize(minimize: unknown, models: ReadonlyMap<string, Model>): r
       throw new OptionError(
         `${where}: the loss does not depend on any of its parameters, such as ${parameters[0].name}; make it of model.apply(x), or choose others.`,
       )
-    const minimization = new Minimization(parameters, optimizerFor(where, optimizer))
+    const minimization = new Minimization(parameters, optimizerFor(where, optimizer), all)
     return { loss, minimization, every }
   })
 }

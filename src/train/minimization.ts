@@ -27,11 +27,14 @@ interface TrainingVariables {
 export class Minimization {
   readonly parameters: readonly NamedVariable[]
   readonly optimizer: Optimizer
+  private readonly siblings: readonly ParameterInfo[]
   private readonly own: TrainingVariables
 
-  constructor(parameters: readonly NamedVariable[], optimizer: Optimizer) {
+  /** @param all The parameters of all models in training, those among them that this one trains included. */
+  constructor(parameters: readonly NamedVariable[], optimizer: Optimizer, all: readonly NamedVariable[]) {
     this.parameters = parameters
     this.optimizer = optimizer
+    this.siblings = all.map(({ name, variable: { shape } }) => ({ name, shape: concrete(shape) }))
     this.own = trainingVariables(parameters, optimizer)
   }
 
@@ -130,6 +133,7 @@ export class Minimization {
         }
         return {
           ...info,
+          siblings: this.siblings,
           value: isVariable(read[i]) ? read[i] : read[i].inputs[0],
           gradient: stored[i],
           slots: Object.fromEntries(slots),
@@ -214,7 +218,7 @@ function trainingVariables(parameters: readonly NamedVariable[], optimizer: Opti
 
 /** The step of `fit`: one model, one objective, one optimizer. */
 export function stepOf(model: Model, objective: Objective, optimizer: Optimizer): Step {
-  const minimization = new Minimization(model.trainableParameters, optimizer)
+  const minimization = new Minimization(model.trainableParameters, optimizer, model.parameters)
   return {
     models: new Map([['', model]]),
     inputs: objective.inputs(),
