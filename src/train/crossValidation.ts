@@ -5,7 +5,7 @@ import { type FitOptions, fitRows, type History } from './fit.ts'
 import type { EpochValues, Samples } from './measures.ts'
 import { Model, type TrainingData } from './model.ts'
 import { Objective } from './objective.ts'
-import { epochHints, fitOptionNames } from './options.ts'
+import { epochHints, fitOptionNames, listenerHints } from './options.ts'
 
 /** Options of `kFold`. */
 export interface KFoldOptions {
@@ -109,6 +109,7 @@ export interface CrossValidation {
 
 const hints: Hints = {
   ...epochHints,
+  ...listenerHints,
   seed: 'it decides the splits here.',
   validationData: 'each fold is validated on the samples it holds out.',
   validationSplit: 'each fold is validated on the samples it holds out; say how many with folds.',

@@ -20,7 +20,7 @@ import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Sa
 import { Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
 import { validationName } from './names.ts'
-import { listenerNames, runOptionNames } from './options.ts'
+import { listenerHints, listenerNames, runOptionNames } from './options.ts'
 import { joinedLayout, joinedMemory, namesOfLayers, type Step, Trainer } from './trainer.ts'
 
 /** A loss, and the parameters that are changed to make it small. */
@@ -59,7 +59,14 @@ const hints: Hints = {
   metrics: 'scalars to report go into report: { name: tensor }.',
 }
 const ofTraining = 'it is an option of customTraining.'
-const fitHints: Hints = { loss: ofTraining, optimizer: ofTraining, metrics: ofTraining, inputs: ofTraining, report: ofTraining }
+const fitHints: Hints = {
+  ...listenerHints,
+  loss: ofTraining,
+  optimizer: ofTraining,
+  metrics: ofTraining,
+  inputs: ofTraining,
+  report: ofTraining,
+}
 
 /**
  * A training step of your own over one or several models: losses made of them, each with the parameters that are to make it small. All of it becomes one plan, with

@@ -3,10 +3,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
   activation,
   adam,
+  clipGradients,
   dense,
   dropout,
   type FitOptions,
   input,
+  losses,
   type Model,
   mean,
   metrics,
@@ -41,6 +43,59 @@ const changed = <T>(values: readonly T[], i: number, value: unknown): unknown[] 
 
 const sparse = [[0, 1], [2, 3], [4, 5], new Array(2)]
 sparse[3][1] = 7
+
+const named = (option: string, hints: Record<string, string>): Refusal[] =>
+  Object.entries(hints).map(([name, hint]) => [
+    `${option} "${name}"`,
+    fitWith(option === 'metrics' ? { metrics: [name] } : { [option]: name }),
+    'ERR_OPTION',
+    `"${name}" for fit; ${hint}`,
+  ])
+const elsewhere = (hints: Record<string, string>): Refusal[] =>
+  Object.entries(hints).map(([name, hint]) => [
+    `the option ${name}`,
+    fitWith({ [name]: 1 }),
+    'ERR_OPTION',
+    `Unknown option "${name}" for fit; ${hint}`,
+  ])
+
+/** Names of other libraries. */
+const habits: Refusal[] = [
+  ...named('loss', {
+    MSE: 'did you mean "meanSquaredError"?',
+    l1: 'did you mean "meanAbsoluteError"?',
+    CrossEntropyLoss: 'for class numbers use "sparseCategoricalCrossentropy"',
+    crossentropy: 'for class numbers use "sparseCategoricalCrossentropy"',
+    BCEWithLogitsLoss: 'did you mean "binaryCrossentropy"?',
+    kl: 'did you mean "klDivergence"?',
+    cosine: 'did you mean "cosineSimilarity"?',
+  }),
+  ...named('metrics', {
+    AUC: 'did you mean "rocAuc", or "prAuc"?',
+    top5: 'did you mean metrics.topKAccuracy({ k: 5 })?',
+    topK: 'did you mean metrics.topKAccuracy({ k: 5 })?',
+    binaryAccuracy: 'did you mean "accuracy"?',
+    kappa: 'did you mean "cohenKappa"?',
+  }),
+  ...named('optimizer', { momentum: 'did you mean sgd({ momentum: 0.9 })?' }),
+  ...elsewhere({
+    verbose: 'nothing is printed; for a line each epoch give onEpochEnd: console.log.',
+    patience: 'it is an option of earlyStopping: { earlyStopping: { patience: 10 } }.',
+    clipnorm: 'it goes around the optimizer: { optimizer: clipGradients(adam(), { norm: 1 }) }.',
+    clipNorm: 'it goes around the optimizer',
+    batch: 'did you mean "batchSize"?',
+  }),
+  ['activation "none"', () => dense(1, { activation: any('none') }), 'ERR_OPTION', '"none" for dense', 'did you mean "linear"?'],
+  ['activation "lrelu"', () => dense(1, { activation: any('lrelu') }), 'ERR_OPTION', '"lrelu" for dense', 'did you mean "leakyRelu"?'],
+  ['fromLogits', () => losses.binaryCrossentropy(any({ fromLogits: true })), 'ERR_OPTION', 'predictions are always logits'],
+  ['a bare learning rate', () => adam(any(0.01)), 'ERR_OPTION', 'adam: options must be an object, got 0.01; try { learningRate: 0.01 }.'],
+  [
+    'a bare bound',
+    () => clipGradients(adam(), any(1)),
+    'ERR_OPTION',
+    'clipGradients: options must be an object, got 1; try { value: 1 } or { norm: 1 } or { globalNorm: 1 }.',
+  ],
+]
 
 const data: Refusal[] = [
   ['rows that are too wide', fitX(rows(4, 3)), 'ERR_DATA', 'fit: input "input_1"', 'rows of shape [2] (2 numbers)', 'shape [4, 3]'],
@@ -341,7 +396,7 @@ describe.each(executors)('on the %s executor, training refuses', (executor) => {
     expect(bitsOf(net)).toEqual(second)
   }
 
-  it.each([...data, ...counts, ...options, ...memory].map((refusal) => [refusal[0], refusal] as const))('%s', (_, refusal) =>
+  it.each([...data, ...counts, ...options, ...habits, ...memory].map((refusal) => [refusal[0], refusal] as const))('%s', (_, refusal) =>
     expectHarmless(refusal, regressor, regress, regression),
   )
 

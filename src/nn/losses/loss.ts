@@ -1,6 +1,6 @@
 /** What a loss is, and what all losses share: options, masks, and how elements become one number a sample. */
 import type { Range } from '../../data/rows.ts'
-import { checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkOptions, describe, type Hints, OptionError } from '../../errors.ts'
 import { formatShape } from '../../graph/shape.ts'
 import type { Spec, Tensor } from '../../graph/tensor.ts'
 import { equal, subtract, where } from '../../ops/elementwise.ts'
@@ -142,9 +142,12 @@ function vector(values: readonly number[]): Tensor {
   )
 }
 
+const alwaysLogits = 'leave it out: predictions are always logits, so end the model without sigmoid or softmax.'
+const optionHints: Hints = { fromLogits: alwaysLogits, from_logits: alwaysLogits }
+
 /** Checks the names of a loss's options, and those that many losses have. */
 export function checkLossOptions(name: string, options: unknown, known: readonly string[] = []): void {
-  checkOptions(`losses.${name}`, options, ['reduction', ...known])
+  checkOptions(`losses.${name}`, options, ['reduction', ...known], optionHints)
   const { reduction, maskValue } = options as ElementLossOptions
   if (reduction !== undefined && reduction !== 'mean' && reduction !== 'sum')
     throw new OptionError(

@@ -77,6 +77,11 @@ export const metricNames: readonly string[] = Object.keys(metrics)
 
 const hints: Hints = {
   acc: 'did you mean "accuracy"?',
+  binaryAccuracy: 'did you mean "accuracy"? With a binary loss it counts logits on the right side.',
+  kappa: 'did you mean "cohenKappa"?',
+  topK: 'did you mean metrics.topKAccuracy({ k: 5 })?',
+  top5: 'did you mean metrics.topKAccuracy({ k: 5 })?',
+  top3: 'did you mean metrics.topKAccuracy({ k: 3 })?',
   auc: 'did you mean "rocAuc", or "prAuc"?',
   averagePrecision: 'did you mean "prAuc"?',
   sensitivity: 'did you mean "recall"?',
