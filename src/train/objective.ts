@@ -1,5 +1,5 @@
 import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
-import { type Rows, toRows } from '../data/rows.ts'
+import { type RangeAdvice, type Rows, toRows } from '../data/rows.ts'
 import { checkNames, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Feed } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
@@ -182,15 +182,19 @@ export class Objective implements Measures<TrainingData> {
     checkNames(where, 'entry of data', data, ['x', 'y', 'sampleWeights'], dataHints)
     const { rows, count } = this.model.toInputRows(where, data.x)
     const targets = numbersByName(where, 'y', 'output', this.model.outputNames, data.y)
-    const complete = (what: string, rows: Rows): Rows => {
-      if (rows.count !== count)
-        throw new DataError(`${where}: x has ${counted(count, 'sample')} and ${what} has ${rows.count}; they must be equal.`)
-      return rows
+    const complete = (what: string, rows: Rows, advice?: RangeAdvice): Rows => {
+      if (rows.count === count) return rows
+      const otherForm = advice?.otherForm
+      const isOther = otherForm !== undefined && rows.values.length === count * otherForm.width
+      throw new DataError(
+        `${where}: x has ${counted(count, 'sample')} and ${what} has ${rows.count}; they must be equal${isOther ? `; ${otherForm.text}` : ''}.`,
+      )
     }
     const y = this.parts.map(({ output, prediction, loss, target: { tensor } }) => {
       const name = this.parts.length === 1 ? 'y' : `y of output "${output}"`
       const shape = concrete(tensor.shape.slice(1))
-      return complete(name, toRows(where, targets[output], { name, shape, dtype: tensor.dtype, range: loss.range(prediction) }))
+      const range = loss.range(prediction)
+      return complete(name, toRows(where, targets[output], { name, shape, dtype: tensor.dtype, range }), range.advice)
     })
     return { x: rows, y, weights: this.toWeights(where, data, count, complete), count }
   }

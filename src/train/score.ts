@@ -1,5 +1,5 @@
 import { flatten, type NumbersLike } from '../data/ndarray.ts'
-import { toRows } from '../data/rows.ts'
+import { type Range, toRows } from '../data/rows.ts'
 import { checkOptions, counted, DataError, OptionError, unknownName } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import { chooseExecutor } from '../executors/index.ts'
@@ -54,9 +54,11 @@ export function score(metric: MetricName | Metric, prediction: NumbersLike, targ
   const input = placeholder(shape === null ? [1] : shape.slice(1))
   const spec = loss.target(input)
   const truth = placeholder(spec.shape.slice(1), { dtype: spec.dtype })
+  // Its advice is about losses and models.
+  const range: Range = { ...loss.range(input), advice: undefined }
   const rows = [
     toRows('score', prediction, { name: 'prediction', shape: concrete(input.shape.slice(1)), dtype: 'float32' }, 'any'),
-    toRows('score', target, { name: 'target', shape: concrete(truth.shape.slice(1)), dtype: spec.dtype, range: loss.range(input) }, 'any'),
+    toRows('score', target, { name: 'target', shape: concrete(truth.shape.slice(1)), dtype: spec.dtype, range }, 'any'),
   ]
   const [{ count }] = rows
   if (rows[1].count !== count)

@@ -124,6 +124,19 @@ const data: Refusal[] = [
   ['no entry for the input', fitX({}), 'ERR_OPTION', 'no entry for input "input_1"'],
   ['targets that are too wide', fitY(rows(4, 3)), 'ERR_DATA', 'fit: y', 'rows of shape [2]', 'shape [4, 3]'],
   ['NaN among targets', fitY(changed(y, 3, [0, Number.NaN])), 'ERR_DATA', 'fit: y', 'got NaN at row 3, column 1'],
+  [
+    'NaN among targets, which may be marked',
+    fitY(changed(y, 3, [0, Number.NaN])),
+    'ERR_DATA',
+    'fill in the value, or write -999 in its place and use losses.meanSquaredError({ maskValue: -999 }), if no target is that;',
+  ],
+  [
+    'NaN among marked targets',
+    (net) => net.fit({ x, y: changed(y, 3, [0, Number.NaN]) }, { loss: losses.huber({ maskValue: -7 }) }),
+    'ERR_DATA',
+    'or write -7 in its place, the maskValue;',
+  ],
+  ['Infinity among targets', fitY(changed(y, 3, [0, 1 / 0])), 'ERR_DATA', 'Remove the row or fill in the value; magnitudes'],
   ['no targets', fitY(undefined), 'ERR_DATA', 'fit: y', 'got undefined'],
   ['fewer targets than samples', fitY(y.slice(1)), 'ERR_DATA', 'x has 4 samples and y has 3'],
   ['data without y', (net) => net.fit(any({ x }), meanSquaredError), 'ERR_DATA', 'expected data as { x, y }, got { x }: y is missing'],
@@ -344,7 +357,50 @@ const memory: Refusal[] = [
   ],
 ]
 
+const oneHot = [0, 2, 1, 0].map((label) => [0, 1, 2].map((other) => Number(other === label)))
+const fitLoss = (loss: string, targets: unknown) => (net: Model) => net.fit({ x, y: any(targets) }, any({ ...crossEntropy, loss }))
+const binary = (targets: unknown) => fitLoss('binaryCrossentropy', targets)
+const categorical = (targets: unknown) => fitLoss('categoricalCrossentropy', targets)
+
+/** Targets in the form that another loss takes. */
+const otherForms: Refusal[] = [
+  ['class numbers for one-hot rows', categorical(labels), 'ERR_DATA', 'shape [4]; for class numbers use "sparseCategoricalCrossentropy".'],
+  ['typed class numbers', categorical(Int32Array.from(labels)), 'ERR_DATA', 'not a multiple of 3; for class numbers use "sparseCateg'],
+  ['rows that are too wide', categorical(rows(4, 5)), 'ERR_DATA', 'got data of shape [4, 5]; the first dimension counts the samples.'],
+  [
+    'class numbers for focal rows',
+    fitLoss('categoricalFocalCrossentropy', labels),
+    'ERR_DATA',
+    'for class numbers use "sparseCategoricalFocalCrossentropy".',
+  ],
+  ['class numbers for klDivergence', fitLoss('klDivergence', labels), 'ERR_DATA', 'make one-hot rows of class numbers.'],
+  ['one-hot rows for class numbers', fitLabels(oneHot), 'ERR_DATA', 'shape [4, 3]; for one-hot rows use "categoricalCrossentropy".'],
+  ['rows that are no classes', fitLabels(rows(4, 2)), 'ERR_DATA', 'got data of shape [4, 2]; the first dimension'],
+  [
+    'typed one-hot rows',
+    fitLabels(Float32Array.from(oneHot.flat())),
+    'ERR_DATA',
+    'x has 4 samples and y has 12; they must be equal; for one-hot rows use "categoricalCrossentropy".',
+  ],
+  ['too many labels', fitLabels([...labels, 0]), 'ERR_DATA', 'y has 5; they must be equal.'],
+  ['class numbers for columns', binary(labels), 'ERR_DATA', 'shape [4]; for class numbers use "sparseCategoricalCrossentropy".'],
+  [
+    'signs for 0 and 1',
+    binary(rows(4, 3).map((row) => row.map(() => -1))),
+    'ERR_DATA',
+    'got -1 at row 0, column 0. For targets of 1 and -1 use "hinge".',
+  ],
+  ['numbers for 0 and 1', binary(rows(4, 3).map((row) => row.map(() => 2))), 'ERR_DATA', 'got 2 at row 0, column 0.'],
+  [
+    'a missing label',
+    fitLabels([Number.NaN, 0, 0, 0]),
+    'ERR_DATA',
+    ', or write -1 in its place and use losses.sparseCategoricalCrossentropy({ ignoreIndex: -1 });',
+  ],
+]
+
 const classes: Refusal[] = [
+  ...otherForms,
   ['a label too large', fitLabels([0, 3, 1, 0]), 'ERR_DATA', 'fit: y', 'class numbers of 0 … 2', 'got 3 at row 1', 'has 3 classes'],
   ['a negative label', fitLabels([0, 2, -1, 0]), 'ERR_DATA', 'class numbers of 0 … 2, got -1 at row 2'],
   ['a label between classes', fitLabels([0, 2, 1.5, 0]), 'ERR_DATA', 'expected integers, got 1.5 at row 2'],

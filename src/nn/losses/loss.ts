@@ -94,8 +94,16 @@ export function elementLoss(
     maskOf?(mask: Tensor): Tensor
   },
 ): Loss {
-  const { options, each, range, maskOf = (mask) => mask, ...rest } = definition
-  if (options.maskValue === undefined) return lossFrom({ options, each, range, ...rest })
+  const { options, each, maskOf = (mask) => mask, ...rest } = definition
+  const missing =
+    options.maskValue === undefined
+      ? `write -999 in its place and use losses.${rest.name}({ maskValue: -999 }), if no target is that`
+      : `write ${options.maskValue} in its place, the maskValue`
+  const range: Loss['range'] = (prediction) => {
+    const given = definition.range(prediction)
+    return { ...given, advice: { ...given.advice, missing } }
+  }
+  if (options.maskValue === undefined) return lossFrom({ ...rest, options, each, range })
   const maskValue = Math.fround(options.maskValue)
   const masked = (t: Tensor): Tensor => equal(t, maskValue)
   return lossFrom({
