@@ -9,7 +9,7 @@ import { checkFilter, checkNumber, chooses, MAX_FLOAT, type ParameterFilter, typ
 export interface WeightDecay {
   /** How strongly parameters are drawn to 0. */
   weightDecay?: number
-  /** Parameters that do not decay, such as 'bias'; default none. Names and patterns of which no parameter of the model has any are refused. */
+  /** Parameters that do not decay, such as 'bias'; default none. Names and patterns that no parameter of the model has are refused. */
   excludeFromDecay?: ParameterFilter
 }
 
