@@ -52,8 +52,8 @@ export class DtypeError extends ThalwegError {
  * @example try { dense(0) } catch (error) { if (!(error instanceof OptionError)) throw error }
  */
 export class OptionError extends ThalwegError {
-  constructor(message: string) {
-    super('ERR_OPTION', message)
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_OPTION', message, options)
   }
 }
 

@@ -5,7 +5,7 @@ import { Arena } from '../executors/arena.ts'
 import { chooseExecutor } from '../executors/index.ts'
 import { concrete } from '../graph/shape.ts'
 import { type Loss, lossFor } from '../nn/losses/index.ts'
-import { type Metric, type MetricName, metricFor, statisticsOf } from '../nn/metrics/index.ts'
+import { type Metric, type MetricName, metricFor, resultOf, statisticsOf } from '../nn/metrics/index.ts'
 import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { VariableLayout } from '../plan/variables.ts'
@@ -76,5 +76,5 @@ export function score(metric: MetricName | Metric, prediction: NumbersLike, targ
   view(plan.inputs.input).set(rows[0].values)
   view(plan.inputs.truth).set(rows[1].values)
   session.execute(0, plan.instructions.length)
-  return chosen.result([{ samples: count, values: Object.values(plan.outputs).map(view) }])
+  return resultOf('score', chosen, [{ samples: count, values: Object.values(plan.outputs).map(view) }])
 }

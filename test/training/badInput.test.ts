@@ -255,6 +255,7 @@ const options: Refusal[] = [
     fitWith({ metrics: ['r2Score', 'r2Score'] }),
     'ERR_OPTION',
     'two values would be reported as "r2Score"',
+    "give one another name, as in metrics.accuracy({ name: 'another' })",
     'one of your own, { name, batch, result }, needs a name that no other has',
   ],
   ['half a metric', fitWith({ metrics: [{ name: 'mine' }] }), 'ERR_OPTION', 'the functions batch and result, got name'],

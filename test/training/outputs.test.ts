@@ -220,6 +220,13 @@ describe('refuses', () => {
     ],
     ['metrics of an unknown output', fit({ metrics: any({ sid: [] }) }), 'ERR_OPTION', 'Unknown output "sid" for metrics of fit'],
     [
+      'a metric that fits one output only',
+      fit({ metrics: ['accuracy'] }),
+      'ERR_OPTION',
+      'fit (output "distance"): Metric "accuracy" is for classification',
+      "For some outputs only give metrics by name: { side: ['accuracy'] }.",
+    ],
+    [
       'metrics that are no list',
       fit({ metrics: any({ side: 'accuracy' }) }),
       'ERR_OPTION',
