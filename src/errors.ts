@@ -52,8 +52,8 @@ export class DtypeError extends ThalwegError {
  * @example try { dense(0) } catch (error) { if (!(error instanceof OptionError)) throw error }
  */
 export class OptionError extends ThalwegError {
-  constructor(message: string) {
-    super('ERR_OPTION', message)
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_OPTION', message, options)
   }
 }
 
@@ -190,13 +190,14 @@ export function nearestName(given: string, known: readonly string[]): string | n
   return best
 }
 
-/** For names that are given by mistake but lie far from any known one: what to say in place of a list. */
+/** For names that are given by mistake but lie far from any known one, in lower or upper case: what to say in place of a list. */
 export type Hints = Readonly<Record<string, string>>
 
 /** An OptionError for a name outside a list, with a hint about it or the nearest one suggested. */
 export function unknownName(what: string, given: unknown, known: readonly string[], where = '', hints: Hints = {}): OptionError {
   const nearest = typeof given === 'string' ? nearestName(given, known) : null
-  const hint = typeof given === 'string' && Object.hasOwn(hints, given) ? hints[given] : null
+  const key = typeof given === 'string' ? Object.keys(hints).find((name) => name.toLowerCase() === given.toLowerCase()) : undefined
+  const hint = key === undefined ? null : hints[key]
   const advice = hint ?? (nearest === null ? `known are ${known.join(', ')}.` : `did you mean "${nearest}"?`)
   const quoted = typeof given === 'string' ? `"${given}"` : describe(given)
   return new OptionError(`Unknown ${what} ${quoted}${where === '' ? '' : ` for ${where}`}; ${advice}`)
@@ -206,9 +207,17 @@ export function unknownName(what: string, given: unknown, known: readonly string
 export function checkOptions(where: string, options: unknown, known: readonly string[], hints?: Hints): void {
   if (options === undefined) return
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw new OptionError(`${where}: options must be an object, got ${describe(options)}.`)
+    throw new OptionError(`${where}: options must be an object, got ${describe(options)}${rightForm(options, known)}.`)
   }
   checkNames(where, 'option', options, known, hints)
+}
+
+/** For a number in place of options: which one it may be. */
+function rightForm(given: unknown, known: readonly string[]): string {
+  if (typeof given !== 'number') return ''
+  const names = known.filter((name) => name === 'learningRate' || name === 'rate')
+  const candidates = names.length > 0 ? names : known
+  return candidates.length > 3 ? '' : `; try ${candidates.map((name) => `{ ${name}: ${given} }`).join(' or ')}`
 }
 
 /** What an object says, without members that are undefined: they are to mean their defaults, as members that are missing do. */
@@ -218,6 +227,8 @@ export function definedOf<T extends object>(given: T): T {
 
 /** Refuses entries of an object that are not in `known`; `what` says what they are. */
 export function checkNames(where: string, what: string, given: object, known: readonly string[], hints?: Hints): void {
+  if (given instanceof Map)
+    throw new OptionError(`${where}: expected an object of ${what}s by name, got a Map; try Object.fromEntries(map).`)
   for (const name of Object.keys(given)) {
     if (!known.includes(name)) throw unknownName(what, name, known, where, hints)
   }

@@ -9,10 +9,20 @@ import { flatten, type NumbersLike } from './ndarray.ts'
  * always `except`, which marks what does not count.
  */
 export type Range = (
-  | { readonly kind: 'classes'; readonly count: number; readonly advice?: string }
+  | { readonly kind: 'classes'; readonly count: number }
   | { readonly kind: 'probabilities' | 'signs' | 'any' }
   | { readonly kind: 'atLeast'; readonly minimum: number }
-) & { readonly except?: number }
+) & { readonly except?: number; readonly advice?: RangeAdvice }
+
+/** What to try where targets are not what a loss takes: ends of messages. */
+export interface RangeAdvice {
+  /** For class numbers out of range, or a target of -1 where only 0 … 1 is allowed: a sentence. */
+  readonly outside?: string
+  /** For NaN, beside removing and filling in. */
+  readonly missing?: string
+  /** For targets in another form, of so many numbers a sample. */
+  readonly otherForm?: { readonly width: number; readonly text: string }
+}
 
 /** What a plan's input takes: the shape of one row, and which numbers are allowed. */
 export interface RowSpec {
@@ -81,10 +91,13 @@ function usable(data: NumbersLike, dtype: Dtype, memory: RowMemory): Float32Arra
 function countRows(place: string, size: number, shape: readonly number[] | null, spec: RowSpec, width: number): number {
   const expected =
     spec.shape.length === 0 ? 'one number a sample' : `rows of shape [${spec.shape.join(', ')}] (${counted(width, 'number')})`
+  const otherForm = spec.range?.advice?.otherForm
   if (size === 0) throw new DataError(`${place}: expected ${expected}, got no data at all.`)
   if (shape === null) {
     if (size % width !== 0)
-      throw new DataError(`${place}: expected ${expected}, got ${counted(size, 'number')}, which is not a multiple of ${width}.`)
+      throw new DataError(
+        `${place}: expected ${expected}, got ${counted(size, 'number')}, which is not a multiple of ${width}${otherForm !== undefined && otherForm.width < width ? `; ${otherForm.text}` : ''}.`,
+      )
     return size / width
   }
   if (shape.length === 0 && width === 1) return 1
@@ -92,6 +105,8 @@ function countRows(place: string, size: number, shape: readonly number[] | null,
   const row = shape.slice(1)
   const fits =
     sizeOf(row) === width && (row.length === spec.shape.length ? row.every((extent, i) => extent === spec.shape[i]) : width === 1)
+  if (!fits && otherForm?.width === sizeOf(row))
+    throw new DataError(`${place}: expected ${expected}, got data of shape [${shape.join(', ')}]; ${otherForm.text}.`)
   if (!fits)
     throw new DataError(
       `${place}: expected ${expected}, got data of shape [${shape.join(', ')}]; the first dimension counts the samples${shape.length === spec.shape.length ? ' (a single row goes into brackets of its own: [row])' : ''}.`,
@@ -102,6 +117,7 @@ function countRows(place: string, size: number, shape: readonly number[] | null,
 /** One pass over the values: finite, and within what the loss or the dtype allows. */
 function check(place: string, values: Float32Array | Float64Array | Int32Array, spec: RowSpec, width: number): void {
   const { range, dtype } = spec
+  const { missing, outside } = range?.advice ?? {}
   if (values instanceof Float32Array && (range === undefined || range.kind === 'any') && allFinite(values)) return
   const fail = (i: number, expected: string, advice = ''): never => {
     const where = width === 1 ? `row ${i}` : `row ${Math.floor(i / width)}, column ${i % width}`
@@ -110,12 +126,17 @@ function check(place: string, values: Float32Array | Float64Array | Int32Array, 
   for (let i = 0; i < values.length; i++) {
     const value = values[i]
     if (!Number.isFinite(value))
-      fail(i, 'finite numbers', ' Remove the row or fill in the value; magnitudes above 3.4e38 do not fit float32.')
+      fail(
+        i,
+        'finite numbers',
+        ` Remove the row or fill in the value${missing === undefined || !Number.isNaN(value) ? '' : `, or ${missing}`}; magnitudes above 3.4e38 do not fit float32.`,
+      )
     if (dtype === 'int32' && (!Number.isInteger(value) || Math.abs(value) > 0x7fffffff)) fail(i, 'integers')
     if (range === undefined || value === range.except) continue
     if (range.kind === 'classes' && (value < 0 || value >= range.count))
-      fail(i, `class numbers of 0 … ${range.count - 1}`, range.advice === undefined ? '' : ` ${range.advice}`)
-    if (range.kind === 'probabilities' && (value < 0 || value > 1)) fail(i, 'targets of 0 … 1')
+      fail(i, `class numbers of 0 … ${range.count - 1}`, outside === undefined ? '' : ` ${outside}`)
+    if (range.kind === 'probabilities' && (value < 0 || value > 1))
+      fail(i, 'targets of 0 … 1', outside === undefined || value !== -1 ? '' : ` ${outside}`)
     if (range.kind === 'signs' && value !== 1 && value !== 0 && value !== -1) fail(i, 'targets of 1 and -1, or of 1 and 0')
     if (range.kind === 'atLeast' && value < range.minimum) fail(i, `numbers of at least ${range.minimum}`)
   }

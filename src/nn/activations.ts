@@ -2,7 +2,7 @@
  * Activations: functions of one symbolic tensor, element by element unless they say otherwise, composed of the ops. All of them carry NaN through,
  * and none lets an overflow of the side that is not taken into its gradient.
  */
-import { checkOptions, definedOf, describe, OptionError, ShapeError, unknownName } from '../errors.ts'
+import { checkOptions, definedOf, describe, type Hints, OptionError, ShapeError, unknownName } from '../errors.ts'
 import { formatShape, normaliseAxis } from '../graph/shape.ts'
 import { expectTensor, locate, type Tensor } from '../graph/tensor.ts'
 import {
@@ -279,6 +279,12 @@ const named = {
   swiglu,
 }
 
+const hints: Hints = {
+  none: 'did you mean "linear"? It is the default.',
+  identity: 'did you mean "linear"? It is the default.',
+  lrelu: 'did you mean "leakyRelu"?',
+}
+
 /** The activations that go by name, with the defaults of the functions of the same name. */
 export type ActivationName = keyof typeof named
 
@@ -288,7 +294,7 @@ export type ActivationChoice = ActivationName | ((x: Tensor) => Tensor)
 /** The function a choice stands for; it is called with a tensor and nothing else. */
 export function activationFunction(where: string, choice: ActivationChoice): (x: Tensor) => Tensor {
   if (typeof choice === 'function') return choice
-  if (!Object.hasOwn(named, choice)) throw unknownName('activation', choice, Object.keys(named), where)
+  if (!Object.hasOwn(named, choice)) throw unknownName('activation', choice, Object.keys(named), where, hints)
   return named[choice]
 }
 

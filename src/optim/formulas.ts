@@ -1,25 +1,34 @@
 /** Formulas and options that optimizers share. */
-import type { Hints } from '../errors.ts'
+import { describe, type Hints, OptionError } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { abs, add, cast, divide, less, multiply, sqrt, subtract, tanh, where } from '../ops/elementwise.ts'
 import { constant, type Operand } from '../ops/source.ts'
-import { checkFilter, checkNumber, chooses, MAX_FLOAT, type ParameterFilter, type ParameterInfo } from './optimizer.ts'
+import { checkFilter, checkNumber, chooses, MAX_FLOAT, type ParameterFilter, type TrainedParameter } from './optimizer.ts'
 
 /** Options of optimizers that let parameters decay. */
 export interface WeightDecay {
   /** How strongly parameters are drawn to 0. */
   weightDecay?: number
-  /** Parameters that do not decay, such as 'bias'; default none. */
+  /** Parameters that do not decay, such as 'bias'; default none. Names and patterns that no parameter of the model has are refused. */
   excludeFromDecay?: ParameterFilter
 }
 
 export const decayNames = ['weightDecay', 'excludeFromDecay']
 
 /** The decay of each parameter, from options that it checks. */
-export function decayOf(where: string, weightDecay: number, exclude: ParameterFilter): (parameter: ParameterInfo) => number {
+export function decayOf(where: string, weightDecay: number, exclude: ParameterFilter): (parameter: TrainedParameter) => number {
   checkNumber(where, 'weightDecay', weightDecay, 0, MAX_FLOAT)
   checkFilter(where, 'excludeFromDecay', exclude)
-  return (parameter) => (chooses(exclude, parameter) ? 0 : weightDecay)
+  const parts = Array.isArray(exclude) ? exclude : [exclude]
+  // A function cannot be misspelled, and may have been written for other models too.
+  const mayChooseNone = parts.length === 0 || parts.some((part) => typeof part === 'function')
+  return (parameter) => {
+    if (!mayChooseNone && !parameter.siblings.some((each) => chooses(exclude, each)))
+      throw new OptionError(
+        `${where}: excludeFromDecay, ${parts.map((part) => (part instanceof RegExp ? part : describe(part))).join(', ')}, chooses no parameter of the model; there are ${parameter.siblings.map(({ name }) => name).join(', ')}.`,
+      )
+    return chooses(exclude, parameter) ? 0 : weightDecay
+  }
 }
 
 export const hints: Hints = { lr: 'did you mean "learningRate"?' }

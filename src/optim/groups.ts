@@ -2,7 +2,7 @@
 import { checkOptions, describe, OptionError } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
-import { type Counter, checkFilter, chooses, type Optimizer, type ParameterFilter, type ParameterInfo } from './optimizer.ts'
+import { type Counter, checkFilter, chooses, keptByName, type Optimizer, type ParameterFilter, type ParameterInfo } from './optimizer.ts'
 import { type OptimizerName, optimizerFor } from './optimizers.ts'
 import { joined } from './wrappers.ts'
 
@@ -64,7 +64,11 @@ export function perGroup(groups: readonly ParameterGroup[]): Optimizer {
           ...call,
           parameters: members.map((i) => call.parameters[i]),
           learningRates: rates.splice(0, optimizer.learningRates.length),
-          counters: Object.fromEntries(counted.splice(0, own.length).map((counter, i) => [own[i].name, counter])),
+          counters: keptByName(
+            optimizer.name,
+            'counter',
+            counted.splice(0, own.length).map((counter, i) => [own[i].name, counter] as const),
+          ),
           gradientsAt: (values) => {
             if (group > 0)
               throw new OptionError(

@@ -1,5 +1,5 @@
 /** What an optimizer is: what it keeps for each parameter, and how a step changes the parameters, as part of the graph. */
-import { describe, OptionError } from '../errors.ts'
+import { describe, OptionError, unknownName } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { type LearningRate, scheduleFor } from './schedules.ts'
 
@@ -8,6 +8,19 @@ export interface ParameterInfo {
   /** The full name, such as `dense_1.kernel`. */
   readonly name: string
   readonly shape: readonly number[]
+}
+
+/** What an optimizer keeps, by name; refuses to be asked for what it does not keep. */
+export function keptByName(optimizer: string, what: 'slot' | 'counter', entries: Iterable<readonly [string, Tensor]>) {
+  const kept: Record<string, Tensor> = Object.fromEntries(entries)
+  return new Proxy(kept, {
+    get(_, name) {
+      if (typeof name === 'symbol' || name in kept) return Reflect.get(kept, name)
+      const known = Object.keys(kept)
+      if (known.length === 0) throw new OptionError(`optimizer "${optimizer}": it keeps no ${what}s, so there is no "${name}".`)
+      throw unknownName(what, name, known, `optimizer "${optimizer}"`)
+    },
+  })
 }
 
 /** Something an optimizer remembers for a parameter from step to step. */
@@ -30,6 +43,8 @@ export interface Counter {
 
 /** A parameter in the step that updates it. */
 export interface TrainedParameter extends ParameterInfo {
+  /** All parameters of the models in training, this one and those that are frozen included. */
+  readonly siblings: readonly ParameterInfo[]
   /** The parameter as the step finds it. */
   readonly value: Tensor
   readonly gradient: Tensor

@@ -1,5 +1,5 @@
 /** The optimizers by name. */
-import { OptionError, unknownName } from '../errors.ts'
+import { type Hints, OptionError, unknownName } from '../errors.ts'
 import { adam, adamax, adamW, nadam, radam } from './adam.ts'
 import { adadelta, adagrad, ftrl, rmsprop } from './adaptive.ts'
 import type { FullBatchOptimizer } from './fullBatch.ts'
@@ -12,6 +12,11 @@ const named = { adadelta, adafactor, adagrad, adam, adamax, adamW, ftrl, lamb, l
 
 /** The name of an optimizer, which stands for it with its defaults. */
 export type OptimizerName = keyof typeof named
+
+const hints: Hints = {
+  momentum: 'did you mean sgd({ momentum: 0.9 })?',
+  nesterov: 'did you mean sgd({ momentum: 0.9, nesterov: true })?',
+}
 
 /** Whether an optimizer takes each step from all data. */
 export function isFullBatch(choice: unknown): choice is FullBatchOptimizer {
@@ -40,6 +45,6 @@ export function optimizerFor(where: string, choice: OptimizerName | Optimizer): 
     const got = name === undefined ? 'a function' : `the function ${name}`
     throw new OptionError(`${where}: optimizer must be a name or what a call gives, got ${got}; call it: ${name ?? 'adam'}().`)
   }
-  if (!Object.hasOwn(named, choice as string)) throw unknownName('optimizer', choice, Object.keys(named), where)
+  if (!Object.hasOwn(named, choice as string)) throw unknownName('optimizer', choice, Object.keys(named), where, hints)
   return named[choice as OptimizerName]()
 }

@@ -4,7 +4,17 @@ import type { Tensor } from '../graph/tensor.ts'
 import { abs, add, divide, equal, greaterEqual, maximum, minimum, multiply, sqrt, subtract, where } from '../ops/elementwise.ts'
 import { sumOfSquares } from '../ops/reduce.ts'
 import { assign, assignAll, continueIf } from '../ops/update.ts'
-import { type Counter, checkNumber, MAX_FLOAT, MIN_FLOAT, type Optimizer, type Slot, type UpdateCall, type Updates } from './optimizer.ts'
+import {
+  type Counter,
+  checkNumber,
+  keptByName,
+  MAX_FLOAT,
+  MIN_FLOAT,
+  type Optimizer,
+  type Slot,
+  type UpdateCall,
+  type Updates,
+} from './optimizer.ts'
 import { type OptimizerName, optimizerFor } from './optimizers.ts'
 
 /** What a wrapper keeps beside what the optimizer inside it keeps. */
@@ -51,10 +61,10 @@ function wrapped(name: string, inner: Optimizer, { slots = [], counters = [] }: 
             parameters: call.parameters.map((parameter, i) => ({
               ...parameter,
               gradient: gradients?.[i] ?? parameter.gradient,
-              slots: Object.fromEntries(kept[i].slice(0, kept[i].length - slots.length)),
+              slots: keptByName(inner.name, 'slot', kept[i].slice(0, kept[i].length - slots.length)),
               store: (gradient) => store(gradient, i),
             })),
-            counters: Object.fromEntries(counted.slice(0, innerCounters.length)),
+            counters: keptByName(inner.name, 'counter', counted.slice(0, innerCounters.length)),
             gradientsAt,
           })
         },

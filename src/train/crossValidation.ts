@@ -1,3 +1,5 @@
+import { classNumbersOf } from '../data/classWeights.ts'
+import { isNumbers, NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { checkBoolean, checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { RowSplit } from './epochs.ts'
@@ -5,7 +7,7 @@ import { type FitOptions, fitRows, type History } from './fit.ts'
 import type { EpochValues, Samples } from './measures.ts'
 import { Model, type TrainingData } from './model.ts'
 import { Objective } from './objective.ts'
-import { epochHints, fitOptionNames } from './options.ts'
+import { epochHints, fitOptionNames, listenerHints } from './options.ts'
 
 /** Options of `kFold`. */
 export interface KFoldOptions {
@@ -26,20 +28,39 @@ export type Fold = RowSplit
  * Splits samples into folds for cross-validation. Folds differ by one sample at most. With labels the split is stratified: each label is spread over the folds
  * as evenly as can be.
  *
- * @param samples How many there are, or the label of each.
+ * @param samples How many there are, or the label of each: class numbers, texts, or one-hot rows (nested arrays or an NdArray).
  * @param options `folds` 5, `repeats` 1, `shuffle` true, `seed` 0. The split is a function of these.
  * @returns folds · repeats splits.
  * @example kFold([0, 0, 0, 1, 1, 1], { folds: 3 })[0].validation
  */
-export function kFold(samples: number | ArrayLike<number | string>, options: KFoldOptions = {}): Fold[] {
+export function kFold(samples: number | Labels | readonly ArrayLike<number>[] | NdArray<NumberArray>, options: KFoldOptions = {}): Fold[] {
   checkOptions('kFold', options, ['folds', 'repeats', 'shuffle', 'seed'], { stratified: 'give the labels in place of their number.' })
-  if (typeof samples === 'number') checkCount('kFold', 'the number of samples', samples)
-  else if (typeof samples !== 'object' || samples === null || !Number.isSafeInteger(samples.length))
-    throw new OptionError(`kFold: expected the number of samples, or their labels, got ${describe(samples)}.`)
-  return foldsOf('kFold', samples, options)
+  if (typeof samples === 'number') {
+    checkCount('kFold', 'the number of samples', samples)
+    return foldsOf('kFold', samples, options)
+  }
+  const isRows = samples instanceof NdArray || (Array.isArray(samples) && isNumbers(samples[0]))
+  if (isRows) return foldsOf('kFold', classNumbersOf('kFold: labels', samples as NumbersLike), options)
+  const labels = samples as Labels
+  if (typeof labels !== 'object' || labels === null || !Number.isSafeInteger(labels.length))
+    throw new OptionError(`kFold: expected the number of samples, or their labels, got ${describe(labels)}.`)
+  checkClasses('kFold', labels, 'for a split that is not stratified give the number of samples in place of labels')
+  return foldsOf('kFold', labels, options)
 }
 
-function foldsOf(where: string, samples: number | ArrayLike<number | string>, options: KFoldOptions): Fold[] {
+type Labels = ArrayLike<number | string>
+type NumberArray = Float32Array | Float64Array | Int32Array
+
+/** Refuses to stratify by numbers that are no class numbers. */
+function checkClasses(where: string, labels: Labels, advice: string): void {
+  const row = Array.prototype.findIndex.call(labels, (label) => typeof label === 'number' && !Number.isSafeInteger(label))
+  if (row >= 0)
+    throw new DataError(
+      `${where}: a stratified split needs classes, such as integers, got ${describe(labels[row])} at row ${row}; ${advice}.`,
+    )
+}
+
+function foldsOf(where: string, samples: number | Labels, options: KFoldOptions): Fold[] {
   const { folds = 5, repeats = 1, shuffle = true, seed = 0 } = options
   const count = typeof samples === 'number' ? samples : samples.length
   if (!Number.isSafeInteger(folds) || folds < 2)
@@ -74,7 +95,7 @@ function foldsOf(where: string, samples: number | ArrayLike<number | string>, op
 }
 
 /** The rows of each label. */
-function classesOf(where: string, labels: ArrayLike<number | string>, folds: number): Int32Array[] {
+function classesOf(where: string, labels: Labels, folds: number): Int32Array[] {
   const rows = new Map<number | string, number[]>()
   for (let i = 0; i < labels.length; i++) {
     const known = rows.get(labels[i])
@@ -109,6 +130,7 @@ export interface CrossValidation {
 
 const hints: Hints = {
   ...epochHints,
+  ...listenerHints,
   seed: 'it decides the splits here.',
   validationData: 'each fold is validated on the samples it holds out.',
   validationSplit: 'each fold is validated on the samples it holds out; say how many with folds.',
@@ -169,9 +191,19 @@ function labelsOf(where: string, { y, count }: Samples): number[] {
     )
   const [{ values }] = y
   const width = values.length / count
+  const advice = 'stratified is for classification, leave it out'
+  if (width === 1) {
+    checkClasses(where, values, advice)
+    return [...values]
+  }
+  const other = values.findIndex((value) => value < 0 || value > 1)
+  if (other >= 0)
+    throw new DataError(
+      `${where}: a stratified split needs classes, such as one-hot rows, got ${values[other]} at row ${Math.floor(other / width)}; ${advice}.`,
+    )
   return Array.from({ length: count }, (_, i) => {
     const row = values.subarray(i * width, (i + 1) * width)
-    return width === 1 ? row[0] : row.indexOf(Math.max(...row))
+    return row.indexOf(Math.max(...row))
   })
 }
 

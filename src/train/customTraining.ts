@@ -20,7 +20,7 @@ import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Sa
 import { Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
 import { validationName } from './names.ts'
-import { listenerNames, runOptionNames } from './options.ts'
+import { listenerHints, listenerNames, runOptionNames } from './options.ts'
 import { joinedLayout, joinedMemory, namesOfLayers, type Step, Trainer } from './trainer.ts'
 
 /** A loss, and the parameters that are changed to make it small. */
@@ -59,7 +59,14 @@ const hints: Hints = {
   metrics: 'scalars to report go into report: { name: tensor }.',
 }
 const ofTraining = 'it is an option of customTraining.'
-const fitHints: Hints = { loss: ofTraining, optimizer: ofTraining, metrics: ofTraining, inputs: ofTraining, report: ofTraining }
+const fitHints: Hints = {
+  ...listenerHints,
+  loss: ofTraining,
+  optimizer: ofTraining,
+  metrics: ofTraining,
+  inputs: ofTraining,
+  report: ofTraining,
+}
 
 /**
  * A training step of your own over one or several models: losses made of them, each with the parameters that are to make it small. All of it becomes one plan, with
@@ -309,9 +316,10 @@ function checkModels(models: unknown): ReadonlyMap<string, Model> {
 function checkMinimize(minimize: unknown, models: ReadonlyMap<string, Model>): readonly Checked[] {
   if (!Array.isArray(minimize) || minimize.length === 0)
     throw new OptionError(`${place}: minimize must be an array of at least one { loss, parameters, optimizer }, got ${describe(minimize)}.`)
-  const names = [...models].flatMap(([name, model]) =>
-    model.trainableParameters.map((parameter) => ({ ...parameter, name: `${name}.${parameter.name}`, model })),
-  )
+  const named = (choose: (model: Model) => readonly NamedVariable[]) =>
+    [...models].flatMap(([name, model]) => choose(model).map((each) => ({ ...each, name: `${name}.${each.name}`, model })))
+  const all = named((model) => model.parameters)
+  const names = named((model) => model.trainableParameters)
   return minimize.map((entry: MinimizeOptions, i) => {
     const where = `${place}: minimize[${i}]`
     checkOptions(where, entry ?? null, ['loss', 'parameters', 'optimizer', 'every'])
@@ -340,7 +348,7 @@ function checkMinimize(minimize: unknown, models: ReadonlyMap<string, Model>): r
       throw new OptionError(
         `${where}: the loss does not depend on any of its parameters, such as ${parameters[0].name}; make it of model.apply(x), or choose others.`,
       )
-    const minimization = new Minimization(parameters, optimizerFor(where, optimizer))
+    const minimization = new Minimization(parameters, optimizerFor(where, optimizer), all)
     return { loss, minimization, every }
   })
 }

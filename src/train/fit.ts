@@ -5,7 +5,7 @@ import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
 import { type EpochOptions, Epochs, type Progress, type RowSplit, type RunOptions, trainingOf } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
-import { epochHints, fitOptionNames } from './options.ts'
+import { epochHints, fitOptionNames, listenerHints } from './options.ts'
 
 /** Options of `fit`. */
 export interface FitOptions extends EpochOptions, Listeners {}
@@ -43,7 +43,7 @@ export async function fit(model: Model, data: TrainingData, options: FitOptions)
   if (options === undefined) throw new OptionError('fit: options are required, at least { loss }.')
   if (Array.isArray(options) || ArrayBuffer.isView(options))
     throw new OptionError('fit: expected fit({ x, y }, options), got the targets as second argument.')
-  checkOptions('fit', options, fitOptionNames, epochHints)
+  checkOptions('fit', options, fitOptionNames, { ...epochHints, ...listenerHints })
   const { history } = await fitRows('fit', model, data, options)
   return history
 }

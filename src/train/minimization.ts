@@ -5,7 +5,7 @@ import { gradients } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
 import { isVariable, stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
 import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
-import type { Optimizer, ParameterInfo, Slot, TrainedParameter } from '../optim/optimizer.ts'
+import { keptByName, type Optimizer, type ParameterInfo, type Slot, type TrainedParameter } from '../optim/optimizer.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { Model, NamedVariable } from './model.ts'
 import type { Objective } from './objective.ts'
@@ -27,11 +27,14 @@ interface TrainingVariables {
 export class Minimization {
   readonly parameters: readonly NamedVariable[]
   readonly optimizer: Optimizer
+  private readonly siblings: readonly ParameterInfo[]
   private readonly own: TrainingVariables
 
-  constructor(parameters: readonly NamedVariable[], optimizer: Optimizer) {
+  /** @param all The parameters of all models in training, those among them that this one trains included. */
+  constructor(parameters: readonly NamedVariable[], optimizer: Optimizer, all: readonly NamedVariable[]) {
     this.parameters = parameters
     this.optimizer = optimizer
+    this.siblings = all.map(({ name, variable: { shape } }) => ({ name, shape: concrete(shape) }))
     this.own = trainingVariables(parameters, optimizer)
   }
 
@@ -121,7 +124,7 @@ export class Minimization {
       const parameters = this.parameters.map((named, i): TrainedParameter => {
         const { variable: parameter, name } = named
         const info = { name, shape: concrete(parameter.shape) }
-        const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable])
+        const slots = slotsOf(this.optimizer, info).map(({ name: slot }, j) => [slot, own.slots[i][j].variable] as const)
         let latest = stored[i]
         const store = (gradient: Tensor) => {
           if (variableBehind(gradient) !== null) return gradient
@@ -130,9 +133,10 @@ export class Minimization {
         }
         return {
           ...info,
+          siblings: this.siblings,
           value: isVariable(read[i]) ? read[i] : read[i].inputs[0],
           gradient: stored[i],
-          slots: Object.fromEntries(slots),
+          slots: keptByName(this.optimizer.name, 'slot', slots),
           store,
           constrain: (result) => bound(named, result),
         }
@@ -141,7 +145,11 @@ export class Minimization {
         parameters,
         learningRates: this.learningRates,
         step: own.steps.variable,
-        counters: Object.fromEntries(own.counters.map(({ variable: counter, name }) => [name, counter])),
+        counters: keptByName(
+          this.optimizer.name,
+          'counter',
+          own.counters.map(({ variable: counter, name }) => [name, counter] as const),
+        ),
         gradientsAt: (moved: readonly Tensor[]) => {
           // What the values are made of depends on the parameters too, and is no part of the loss there.
           const values = moved.map(stopGradient)
@@ -214,7 +222,7 @@ function trainingVariables(parameters: readonly NamedVariable[], optimizer: Opti
 
 /** The step of `fit`: one model, one objective, one optimizer. */
 export function stepOf(model: Model, objective: Objective, optimizer: Optimizer): Step {
-  const minimization = new Minimization(model.trainableParameters, optimizer)
+  const minimization = new Minimization(model.trainableParameters, optimizer, model.parameters)
   return {
     models: new Map([['', model]]),
     inputs: objective.inputs(),

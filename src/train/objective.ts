@@ -1,11 +1,11 @@
 import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
-import { type Rows, toRows } from '../data/rows.ts'
+import { type RangeAdvice, type Rows, toRows } from '../data/rows.ts'
 import { checkNames, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Feed } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Spec, Tensor, within } from '../graph/tensor.ts'
 import { isLoss, type Loss, type LossChoice, lossFor } from '../nn/losses/index.ts'
-import { type BatchStatistics, type Metric, type MetricName, metricFor, statisticsOf } from '../nn/metrics/index.ts'
+import { type BatchStatistics, type Metric, type MetricName, metricFor, metricNames, resultOf, statisticsOf } from '../nn/metrics/index.ts'
 import { type Mixture, type MixupOptions, mixture } from '../nn/mixup.ts'
 import { penalties, withoutPenalty } from '../nn/regularizers.ts'
 import { add, divide, greater, multiply, where } from '../ops/elementwise.ts'
@@ -88,6 +88,7 @@ export class Objective implements Measures<TrainingData> {
   readonly metrics: readonly Reported[]
   /** What is reported of data, in order. */
   readonly valueNames: readonly string[]
+  private readonly where: string
   private readonly parts: readonly Part[]
   /** What else is recorded to join the losses of batches exactly. */
   private readonly details: Readonly<Record<string, Tensor>>
@@ -97,6 +98,7 @@ export class Objective implements Measures<TrainingData> {
   constructor(where: string, model: Model, options: ObjectiveOptions, { weighted = false, mixup }: SampleTreatment = {}) {
     const { loss, lossWeights, metrics = [] } = options
     const outputs = model.outputNames
+    this.where = where
     this.model = model
     const choices = perOutput<LossChoice>(where, 'loss', outputs, loss as Given<LossChoice>, isOneLoss)
     const factors = perOutput<number>(where, 'lossWeights', outputs, lossWeights, (given) => given === undefined, 1)
@@ -126,7 +128,7 @@ export class Objective implements Measures<TrainingData> {
     const twice = this.valueNames.find((name, i) => this.valueNames.indexOf(name) !== i)
     if (twice !== undefined)
       throw new OptionError(
-        `${where}: two values would be reported as "${twice}"; list each metric once; one of your own, { name, batch, result }, needs a name that no other has.`,
+        `${where}: two values would be reported as "${twice}"; list each metric once, or give one another name, as in metrics.accuracy({ name: 'another' }); one of your own, { name, batch, result }, needs a name that no other has.`,
       )
     if (model.trainableParameters.length === 0 && where !== 'evaluate')
       throw new OptionError(
@@ -135,7 +137,7 @@ export class Objective implements Measures<TrainingData> {
           : `${where}: all parameters of the model are frozen; call unfreeze() with those to train.`,
       )
     const statistics = within(scope, 'forward', () =>
-      this.metrics.map(({ metric, part }) => statisticsOf(where, metric, part.prediction, part.target.tensor, part.loss)),
+      this.metrics.map(({ metric, part }) => statisticsOfPart(where, model, metric, part, this.parts)),
     )
     this.statistics = Object.fromEntries(statistics.flatMap((tensors, i) => tensors.map((tensor, j) => [`metric${i}.${j}`, tensor])))
     this.details = within(scope, 'forward', () => detailsOf(this.parts, built.losses, built.penalties))
@@ -182,15 +184,19 @@ export class Objective implements Measures<TrainingData> {
     checkNames(where, 'entry of data', data, ['x', 'y', 'sampleWeights'], dataHints)
     const { rows, count } = this.model.toInputRows(where, data.x)
     const targets = numbersByName(where, 'y', 'output', this.model.outputNames, data.y)
-    const complete = (what: string, rows: Rows): Rows => {
-      if (rows.count !== count)
-        throw new DataError(`${where}: x has ${counted(count, 'sample')} and ${what} has ${rows.count}; they must be equal.`)
-      return rows
+    const complete = (what: string, rows: Rows, advice?: RangeAdvice): Rows => {
+      if (rows.count === count) return rows
+      const otherForm = advice?.otherForm
+      const isOther = otherForm !== undefined && rows.values.length === count * otherForm.width
+      throw new DataError(
+        `${where}: x has ${counted(count, 'sample')} and ${what} has ${rows.count}; they must be equal${isOther ? `; ${otherForm.text}` : ''}.`,
+      )
     }
     const y = this.parts.map(({ output, prediction, loss, target: { tensor } }) => {
       const name = this.parts.length === 1 ? 'y' : `y of output "${output}"`
       const shape = concrete(tensor.shape.slice(1))
-      return complete(name, toRows(where, targets[output], { name, shape, dtype: tensor.dtype, range: loss.range(prediction) }))
+      const range = loss.range(prediction)
+      return complete(name, toRows(where, targets[output], { name, shape, dtype: tensor.dtype, range }), range.advice)
     })
     return { x: rows, y, weights: this.toWeights(where, data, count, complete), count }
   }
@@ -263,7 +269,7 @@ export class Objective implements Measures<TrainingData> {
         if (!this.parts.every(isPlain)) result.loss += part.factor * loss
       })
     this.metrics.forEach(({ name, metric }, i) => {
-      result[name] = metric.result(collect(this.recorded.filter((record) => record.startsWith(`metric${i}.`))))
+      result[name] = resultOf(this.where, metric, collect(this.recorded.filter((record) => record.startsWith(`metric${i}.`))))
     })
     return result
   }
@@ -313,6 +319,29 @@ function isOneLoss(given: unknown): boolean {
 /** Where an error lies: of several outputs, in which. */
 function inOutput(where: string, model: Model, output: string): string {
   return model.outputs.length === 1 ? where : `${where} (output "${output}")`
+}
+
+/** What a metric of one output asks a plan to compute. If it does not fit there but elsewhere, the error says so. */
+function statisticsOfPart(where: string, model: Model, metric: Metric, part: Part, parts: readonly Part[]): readonly Tensor[] {
+  const of = ({ prediction, target, loss }: Part) => statisticsOf(where, metric, prediction, target.tensor, loss)
+  try {
+    return of(part)
+  } catch (error) {
+    if (!(error instanceof OptionError) || parts.length === 1) throw error
+    const fitting = parts.filter((other) => {
+      try {
+        return other !== part && of(other).length > 0
+      } catch {
+        return false
+      }
+    })
+    const named = metricNames.includes(metric.name) ? `'${metric.name}'` : '…'
+    const advice = fitting.map(({ output }) => `${output}: [${named}]`).join(', ')
+    throw new OptionError(
+      `${inOutput(where, model, part.output)}: ${error.message}${advice === '' ? '' : ` For some outputs only give metrics by name: { ${advice} }.`}`,
+      { cause: error },
+    )
+  }
 }
 
 /** The target, the weights and the losses of samples of one output. */

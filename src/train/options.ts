@@ -10,6 +10,8 @@ export const listenerNames = ['earlyStopping', 'callbacks', 'profile', 'onProgre
 const ofModel = 'it is an option of sequential and model.'
 const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'
 
+const ofClipping = 'it goes around the optimizer: { optimizer: clipGradients(adam(), { norm: 1 }) }.'
+
 /** Options that belong elsewhere. */
 export const epochHints: Hints = {
   sampleWeights: 'it goes beside the data: { x, y, sampleWeights }.',
@@ -18,6 +20,16 @@ export const epochHints: Hints = {
   threads: ofModel,
   learningRate: ofOptimizer,
   lr: ofOptimizer,
+  clipnorm: ofClipping,
+  clipvalue: ofClipping,
+  clipGradients: ofClipping,
+  batch: 'did you mean "batchSize"?',
+}
+
+/** Where options of listeners are wanted. */
+export const listenerHints: Hints = {
+  verbose: 'nothing is printed; for a line each epoch give onEpochEnd: console.log.',
+  patience: 'it is an option of earlyStopping: { earlyStopping: { patience: 10 } }.',
 }
 
 export const fitOptionNames = [...epochOptionNames, ...listenerNames]

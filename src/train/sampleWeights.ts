@@ -50,8 +50,15 @@ export function timesWeights(a: Rows, b: Rows): Rows {
 
 /** The weight of each class, checked. It is looked up, not laid out: there may be as many classes as there are integers. */
 function weightOf(where: string, given: ClassWeights, classes: number): (label: number) => number {
-  if (typeof given !== 'object' || given === null || ArrayBuffer.isView(given))
-    throw new OptionError(`${where}: classWeights must be an array, or an object such as { 0: 1, 1: 5 }, got ${describe(given)}.`)
+  if (typeof given !== 'object' || given === null || ArrayBuffer.isView(given) || given instanceof Map) {
+    const advice =
+      given instanceof Map
+        ? '; try Object.fromEntries(map)'
+        : (given as unknown) === 'balanced'
+          ? '; for weights that balance the classes give balancedClassWeights(y)'
+          : ''
+    throw new OptionError(`${where}: classWeights must be an array, or an object such as { 0: 1, 1: 5 }, got ${describe(given)}${advice}.`)
+  }
   if (Array.isArray(given) && given.length !== classes)
     throw new OptionError(`${where}: classWeights must have one number for each of ${classes} classes, got ${given.length}.`)
   const weights = new Map<number, number>()

@@ -1,11 +1,11 @@
 import { flatten, type NumbersLike } from '../data/ndarray.ts'
-import { toRows } from '../data/rows.ts'
+import { type Range, toRows } from '../data/rows.ts'
 import { checkOptions, counted, DataError, OptionError, unknownName } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import { chooseExecutor } from '../executors/index.ts'
 import { concrete } from '../graph/shape.ts'
 import { type Loss, lossFor } from '../nn/losses/index.ts'
-import { type Metric, type MetricName, metricFor, statisticsOf } from '../nn/metrics/index.ts'
+import { type Metric, type MetricName, metricFor, resultOf, statisticsOf } from '../nn/metrics/index.ts'
 import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { VariableLayout } from '../plan/variables.ts'
@@ -54,9 +54,11 @@ export function score(metric: MetricName | Metric, prediction: NumbersLike, targ
   const input = placeholder(shape === null ? [1] : shape.slice(1))
   const spec = loss.target(input)
   const truth = placeholder(spec.shape.slice(1), { dtype: spec.dtype })
+  // Its advice is about losses and models.
+  const range: Range = { ...loss.range(input), advice: undefined }
   const rows = [
     toRows('score', prediction, { name: 'prediction', shape: concrete(input.shape.slice(1)), dtype: 'float32' }, 'any'),
-    toRows('score', target, { name: 'target', shape: concrete(truth.shape.slice(1)), dtype: spec.dtype, range: loss.range(input) }, 'any'),
+    toRows('score', target, { name: 'target', shape: concrete(truth.shape.slice(1)), dtype: spec.dtype, range }, 'any'),
   ]
   const [{ count }] = rows
   if (rows[1].count !== count)
@@ -74,5 +76,5 @@ export function score(metric: MetricName | Metric, prediction: NumbersLike, targ
   view(plan.inputs.input).set(rows[0].values)
   view(plan.inputs.truth).set(rows[1].values)
   session.execute(0, plan.instructions.length)
-  return chosen.result([{ samples: count, values: Object.values(plan.outputs).map(view) }])
+  return resultOf('score', chosen, [{ samples: count, values: Object.values(plan.outputs).map(view) }])
 }

@@ -3,10 +3,12 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
   activation,
   adam,
+  clipGradients,
   dense,
   dropout,
   type FitOptions,
   input,
+  losses,
   type Model,
   mean,
   metrics,
@@ -42,6 +44,59 @@ const changed = <T>(values: readonly T[], i: number, value: unknown): unknown[] 
 const sparse = [[0, 1], [2, 3], [4, 5], new Array(2)]
 sparse[3][1] = 7
 
+const named = (option: string, hints: Record<string, string>): Refusal[] =>
+  Object.entries(hints).map(([name, hint]) => [
+    `${option} "${name}"`,
+    fitWith(option === 'metrics' ? { metrics: [name] } : { [option]: name }),
+    'ERR_OPTION',
+    `"${name}" for fit; ${hint}`,
+  ])
+const elsewhere = (hints: Record<string, string>): Refusal[] =>
+  Object.entries(hints).map(([name, hint]) => [
+    `the option ${name}`,
+    fitWith({ [name]: 1 }),
+    'ERR_OPTION',
+    `Unknown option "${name}" for fit; ${hint}`,
+  ])
+
+/** Names of other libraries. */
+const habits: Refusal[] = [
+  ...named('loss', {
+    MSE: 'did you mean "meanSquaredError"?',
+    l1: 'did you mean "meanAbsoluteError"?',
+    CrossEntropyLoss: 'for class numbers use "sparseCategoricalCrossentropy"',
+    crossentropy: 'for class numbers use "sparseCategoricalCrossentropy"',
+    BCEWithLogitsLoss: 'did you mean "binaryCrossentropy"?',
+    kl: 'did you mean "klDivergence"?',
+    cosine: 'did you mean "cosineSimilarity"?',
+  }),
+  ...named('metrics', {
+    AUC: 'did you mean "rocAuc", or "prAuc"?',
+    top5: 'did you mean metrics.topKAccuracy({ k: 5 })?',
+    topK: 'did you mean metrics.topKAccuracy({ k: 5 })?',
+    binaryAccuracy: 'did you mean "accuracy"?',
+    kappa: 'did you mean "cohenKappa"?',
+  }),
+  ...named('optimizer', { momentum: 'did you mean sgd({ momentum: 0.9 })?' }),
+  ...elsewhere({
+    verbose: 'nothing is printed; for a line each epoch give onEpochEnd: console.log.',
+    patience: 'it is an option of earlyStopping: { earlyStopping: { patience: 10 } }.',
+    clipnorm: 'it goes around the optimizer: { optimizer: clipGradients(adam(), { norm: 1 }) }.',
+    clipNorm: 'it goes around the optimizer',
+    batch: 'did you mean "batchSize"?',
+  }),
+  ['activation "none"', () => dense(1, { activation: any('none') }), 'ERR_OPTION', '"none" for dense', 'did you mean "linear"?'],
+  ['activation "lrelu"', () => dense(1, { activation: any('lrelu') }), 'ERR_OPTION', '"lrelu" for dense', 'did you mean "leakyRelu"?'],
+  ['fromLogits', () => losses.binaryCrossentropy(any({ fromLogits: true })), 'ERR_OPTION', 'predictions are always logits'],
+  ['a bare learning rate', () => adam(any(0.01)), 'ERR_OPTION', 'adam: options must be an object, got 0.01; try { learningRate: 0.01 }.'],
+  [
+    'a bare bound',
+    () => clipGradients(adam(), any(1)),
+    'ERR_OPTION',
+    'clipGradients: options must be an object, got 1; try { value: 1 } or { norm: 1 } or { globalNorm: 1 }.',
+  ],
+]
+
 const data: Refusal[] = [
   ['rows that are too wide', fitX(rows(4, 3)), 'ERR_DATA', 'fit: input "input_1"', 'rows of shape [2] (2 numbers)', 'shape [4, 3]'],
   ['one row in place of rows', fitX([1, 2, 3, 4]), 'ERR_DATA', 'rows of shape [2]', 'data of shape [4]'],
@@ -69,6 +124,19 @@ const data: Refusal[] = [
   ['no entry for the input', fitX({}), 'ERR_OPTION', 'no entry for input "input_1"'],
   ['targets that are too wide', fitY(rows(4, 3)), 'ERR_DATA', 'fit: y', 'rows of shape [2]', 'shape [4, 3]'],
   ['NaN among targets', fitY(changed(y, 3, [0, Number.NaN])), 'ERR_DATA', 'fit: y', 'got NaN at row 3, column 1'],
+  [
+    'NaN among targets, which may be marked',
+    fitY(changed(y, 3, [0, Number.NaN])),
+    'ERR_DATA',
+    'fill in the value, or write -999 in its place and use losses.meanSquaredError({ maskValue: -999 }), if no target is that;',
+  ],
+  [
+    'NaN among marked targets',
+    (net) => net.fit({ x, y: changed(y, 3, [0, Number.NaN]) }, { loss: losses.huber({ maskValue: -7 }) }),
+    'ERR_DATA',
+    'or write -7 in its place, the maskValue;',
+  ],
+  ['Infinity among targets', fitY(changed(y, 3, [0, 1 / 0])), 'ERR_DATA', 'Remove the row or fill in the value; magnitudes'],
   ['no targets', fitY(undefined), 'ERR_DATA', 'fit: y', 'got undefined'],
   ['fewer targets than samples', fitY(y.slice(1)), 'ERR_DATA', 'x has 4 samples and y has 3'],
   ['data without y', (net) => net.fit(any({ x }), meanSquaredError), 'ERR_DATA', 'expected data as { x, y }, got { x }: y is missing'],
@@ -187,6 +255,7 @@ const options: Refusal[] = [
     fitWith({ metrics: ['r2Score', 'r2Score'] }),
     'ERR_OPTION',
     'two values would be reported as "r2Score"',
+    "give one another name, as in metrics.accuracy({ name: 'another' })",
     'one of your own, { name, batch, result }, needs a name that no other has',
   ],
   ['half a metric', fitWith({ metrics: [{ name: 'mine' }] }), 'ERR_OPTION', 'the functions batch and result, got name'],
@@ -289,7 +358,50 @@ const memory: Refusal[] = [
   ],
 ]
 
+const oneHot = [0, 2, 1, 0].map((label) => [0, 1, 2].map((other) => Number(other === label)))
+const fitLoss = (loss: string, targets: unknown) => (net: Model) => net.fit({ x, y: any(targets) }, any({ ...crossEntropy, loss }))
+const binary = (targets: unknown) => fitLoss('binaryCrossentropy', targets)
+const categorical = (targets: unknown) => fitLoss('categoricalCrossentropy', targets)
+
+/** Targets in the form that another loss takes. */
+const otherForms: Refusal[] = [
+  ['class numbers for one-hot rows', categorical(labels), 'ERR_DATA', 'shape [4]; for class numbers use "sparseCategoricalCrossentropy".'],
+  ['typed class numbers', categorical(Int32Array.from(labels)), 'ERR_DATA', 'not a multiple of 3; for class numbers use "sparseCateg'],
+  ['rows that are too wide', categorical(rows(4, 5)), 'ERR_DATA', 'got data of shape [4, 5]; the first dimension counts the samples.'],
+  [
+    'class numbers for focal rows',
+    fitLoss('categoricalFocalCrossentropy', labels),
+    'ERR_DATA',
+    'for class numbers use "sparseCategoricalFocalCrossentropy".',
+  ],
+  ['class numbers for klDivergence', fitLoss('klDivergence', labels), 'ERR_DATA', 'make one-hot rows of class numbers.'],
+  ['one-hot rows for class numbers', fitLabels(oneHot), 'ERR_DATA', 'shape [4, 3]; for one-hot rows use "categoricalCrossentropy".'],
+  ['rows that are no classes', fitLabels(rows(4, 2)), 'ERR_DATA', 'got data of shape [4, 2]; the first dimension'],
+  [
+    'typed one-hot rows',
+    fitLabels(Float32Array.from(oneHot.flat())),
+    'ERR_DATA',
+    'x has 4 samples and y has 12; they must be equal; for one-hot rows use "categoricalCrossentropy".',
+  ],
+  ['too many labels', fitLabels([...labels, 0]), 'ERR_DATA', 'y has 5; they must be equal.'],
+  ['class numbers for columns', binary(labels), 'ERR_DATA', 'shape [4]; for class numbers use "sparseCategoricalCrossentropy".'],
+  [
+    'signs for 0 and 1',
+    binary(rows(4, 3).map((row) => row.map(() => -1))),
+    'ERR_DATA',
+    'got -1 at row 0, column 0. For targets of 1 and -1 use "hinge".',
+  ],
+  ['numbers for 0 and 1', binary(rows(4, 3).map((row) => row.map(() => 2))), 'ERR_DATA', 'got 2 at row 0, column 0.'],
+  [
+    'a missing label',
+    fitLabels([Number.NaN, 0, 0, 0]),
+    'ERR_DATA',
+    ', or write -1 in its place and use losses.sparseCategoricalCrossentropy({ ignoreIndex: -1 });',
+  ],
+]
+
 const classes: Refusal[] = [
+  ...otherForms,
   ['a label too large', fitLabels([0, 3, 1, 0]), 'ERR_DATA', 'fit: y', 'class numbers of 0 … 2', 'got 3 at row 1', 'has 3 classes'],
   ['a negative label', fitLabels([0, 2, -1, 0]), 'ERR_DATA', 'class numbers of 0 … 2, got -1 at row 2'],
   ['a label between classes', fitLabels([0, 2, 1.5, 0]), 'ERR_DATA', 'expected integers, got 1.5 at row 2'],
@@ -341,7 +453,7 @@ describe.each(executors)('on the %s executor, training refuses', (executor) => {
     expect(bitsOf(net)).toEqual(second)
   }
 
-  it.each([...data, ...counts, ...options, ...memory].map((refusal) => [refusal[0], refusal] as const))('%s', (_, refusal) =>
+  it.each([...data, ...counts, ...options, ...habits, ...memory].map((refusal) => [refusal[0], refusal] as const))('%s', (_, refusal) =>
     expectHarmless(refusal, regressor, regress, regression),
   )
 

@@ -13,6 +13,7 @@ import {
   type Metric,
   type Model,
   mean,
+  NdArray,
   sequential,
   sgd,
 } from '../../src/index.ts'
@@ -94,7 +95,43 @@ describe('kFold', () => {
     ])
   })
 
+  it('takes one-hot rows for labels, in arrays, typed arrays or an NdArray', () => {
+    const labels = [0, 2, 1, 1, 0, 2, 2]
+    const oneHot = labels.map((label) => [0, 1, 2].map((other) => Number(other === label)))
+    const expected = kFold(labels, { folds: 2 })
+    expect(kFold(oneHot, { folds: 2 })).toEqual(expected)
+    expect(
+      kFold(
+        oneHot.map((row) => Float32Array.from(row)),
+        { folds: 2 },
+      ),
+    ).toEqual(expected)
+    expect(kFold(new NdArray(Float32Array.from(oneHot.flat()), [7, 3]), { folds: 2 })).toEqual(expected)
+    expect(kFold(new NdArray(Int32Array.from(labels), [7]), { folds: 2 })).toEqual(expected)
+  })
+
   it.each<[string, () => unknown, string, ...string[]]>([
+    [
+      'rows that are not one-hot',
+      () =>
+        kFold(
+          [
+            [0.2, 0.8],
+            [1, 0],
+          ],
+          { folds: 2 },
+        ),
+      'ERR_DATA',
+      'kFold: labels: a one-hot row has',
+      'at row 0',
+    ],
+    [
+      'numbers that are no classes',
+      () => kFold([0, 1, 0.5], { folds: 2 }),
+      'ERR_DATA',
+      'kFold: a stratified split needs classes, such as integers, got 0.5 at row 2',
+      'give the number of samples in place of labels',
+    ],
     ['one fold', () => kFold(10, { folds: 1 }), 'ERR_OPTION', 'kFold: folds must be an integer of at least 2, got 1'],
     ['more folds than samples', () => kFold(4), 'ERR_DATA', '4 samples cannot be split into 5 folds'],
     ['a rare label', () => kFold([0, 0, 1], { folds: 2 }), 'ERR_DATA', 'label 1 has 1 sample, too few for one in each of 2 folds'],
@@ -194,6 +231,28 @@ describe.each(executors)('crossValidate on the %s executor', (executor) => {
     const options = { loss: 'categoricalCrossentropy', metrics: [lastShare], folds: 4 } as const
     const { folds } = await crossValidate(build, data, { ...options, stratified: true })
     expect(folds.map(({ values }) => values.share)).toEqual(new Array(4).fill(Math.fround(0.2)))
+  })
+
+  it('refuses to stratify by numbers that are no classes', async () => {
+    const options = { loss: 'meanSquaredError', folds: 2, stratified: true } as const
+    const by = (y: number[] | number[][], units: number) => () =>
+      crossValidate(() => sequential([input(4), dense(units)], { executor }), { x: oneHotRows(4), y }, options)
+    const advice = 'stratified is for classification, leave it out'
+    await expectRefusal(by([0, 1, 0.25, 1], 1), 'ERR_DATA', 'crossValidate: a stratified', 'got 0.25 at row 2', advice)
+    await expectRefusal(
+      by(
+        [
+          [0, 1],
+          [1, 0],
+          [0, 1],
+          [3, 0],
+        ],
+        2,
+      ),
+      'ERR_DATA',
+      'such as one-hot rows, got 3 at row 3',
+      advice,
+    )
   })
 
   it('refuses what cannot be', async () => {

@@ -212,7 +212,20 @@ describe('refuses', () => {
     ['too few loss weights', fit({ lossWeights: [1] }), 'ERR_OPTION', 'lossWeights has 1: give one for each'],
     ['one loss weight', fit({ lossWeights: any(2) }), 'ERR_OPTION', 'give lossWeights by output name, got 2'],
     ['a loss weight below 0', fit({ lossWeights: { side: -1 } }), 'ERR_OPTION', 'fit (output "side"): lossWeights must be', 'got -1'],
+    [
+      'loss weights as a Map',
+      fit({ lossWeights: any(new Map([['side', 2]])) }),
+      'ERR_OPTION',
+      'lossWeights of fit: expected an object of outputs by name, got a Map; try Object.fromEntries(map)',
+    ],
     ['metrics of an unknown output', fit({ metrics: any({ sid: [] }) }), 'ERR_OPTION', 'Unknown output "sid" for metrics of fit'],
+    [
+      'a metric that fits one output only',
+      fit({ metrics: ['accuracy'] }),
+      'ERR_OPTION',
+      'fit (output "distance"): Metric "accuracy" is for classification',
+      "For some outputs only give metrics by name: { side: ['accuracy'] }.",
+    ],
     [
       'metrics that are no list',
       fit({ metrics: any({ side: 'accuracy' }) }),

@@ -204,6 +204,8 @@ describe('refuses', () => {
     ['a class weight below 0', [1, -1, 1], 'at least 0, got -1 for class 1'],
     ['a class weight that is text', { 1: '2' }, 'got "2" for class 1'],
     ['a number for class weights', 5, 'an array, or an object such as { 0: 1, 1: 5 }, got 5'],
+    ['a Map of class weights', new Map([[1, 5]]), 'got a value of type Map; try Object.fromEntries(map)'],
+    ['balanced class weights by name', 'balanced', 'got "balanced"; for weights that balance the classes give balancedClassWeights(y)'],
   ])('%s', async (_, weights, message) => {
     await expectRefusal(fitting(weights, 'sparseCategoricalCrossentropy', labels), 'ERR_OPTION', 'fit: classWeights', message)
   })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   add,
+  dense,
   gradcheck,
   input,
   type Loss,
@@ -393,6 +394,14 @@ describe('options', () => {
   it('a factory that was not called is refused', async () => {
     const net = sequential([input(1), (x: Tensor) => add(x, 1)])
     await expectRefusal(() => net.evaluate({ x: [1], y: [1] }, { loss: losses.huber as never }), 'ERR_OPTION', 'call it: losses.huber()')
+  })
+})
+
+describe('targets that do not fit', () => {
+  it('binaryCrossentropy of two columns says what to do with 0 and 1', async () => {
+    const net = sequential([input(1), dense(2)])
+    const call = () => net.evaluate({ x: [[1], [2]], y: [0, 1] }, { loss: 'binaryCrossentropy' })
+    await expectRefusal(call, 'ERR_DATA', 'use "sparseCategoricalCrossentropy", or end the model with one number for 0 and 1, dense(1).')
   })
 })
 

@@ -14,6 +14,7 @@ import {
   log,
   type Metric,
   type MetricName,
+  mean,
   metrics,
   NdArray,
   negate,
@@ -222,6 +223,37 @@ it('two metrics of one kind may be reported under two names', async () => {
     },
   )
   expect(found.precision).toBeCloseTo((found.precisionOf0 + found.precisionOf1 + found.precisionOf2) / 3, 12)
+})
+
+it('a metric of your own without a number, or that throws, is named', async () => {
+  const failing = (result: () => unknown) => ({ name: 'mine', batch: (p: Tensor) => [mean(p)], result: result as () => number })
+  const cause = new Error('no more')
+  const throwing = failing(() => {
+    throw cause
+  })
+  const net = sequential([input(width), activation('linear')])
+  const none = 'result of metric "mine" must return a number, NaN where there is none, got undefined'
+  const options = { loss: 'meanSquaredError', metrics: [failing(() => undefined)] } as const
+  await expectRefusal(() => net.evaluate({ x, y }, options), 'ERR_OPTION', `evaluate: ${none}`)
+  await expectRefusal(
+    () =>
+      score(
+        failing(() => undefined),
+        [1],
+        [1],
+      ),
+    'ERR_OPTION',
+    `score: ${none}`,
+  )
+  await expectRefusal(() => score(throwing, [1], [1]), 'ERR_OPTION', 'score: result of metric "mine" failed: no more')
+  expect(() => score(throwing, [1], [1])).toThrow(expect.objectContaining({ cause }))
+  expect(
+    score(
+      failing(() => Number.NaN),
+      [1],
+      [1],
+    ),
+  ).toBeNaN()
 })
 
 describe('topKAccuracy', () => {

@@ -10,6 +10,8 @@ import {
   adam,
   adamax,
   adamW,
+  clipGradients,
+  customTraining,
   dense,
   type FtrlOptions,
   ftrl,
@@ -18,11 +20,14 @@ import {
   lamb,
   lion,
   type MomentOptions,
+  mean,
   multiply,
   nadam,
   type Optimizer,
   ones,
+  type ParameterFilter,
   parameter,
+  perGroup,
   type RmspropOptions,
   radam,
   rmsprop,
@@ -606,10 +611,34 @@ describe('excludeFromDecay', () => {
       ])
     }
     const decayed = await trained({})
-    expect(await trained({ excludeFromDecay: ['bias', /^q/] })).toEqual(decayed)
+    expect(await trained({ excludeFromDecay: ['bias', () => false] })).toEqual(decayed)
     const excluded = await trained({ excludeFromDecay: ['bias', /^p$/] })
     expect(excluded).toEqual(await trained({ weightDecay: 0 }))
     expect(excluded).not.toEqual(decayed)
+  })
+
+  const step = (excludeFromDecay: ParameterFilter, of = (inner: Optimizer) => inner) => {
+    const net = sequential([input(2), dense(3, { name: 'body' }), dense(1)])
+    net.freeze('body')
+    return net.fit({ x: [[1, 2]], y: [1] }, { loss: 'meanSquaredError', optimizer: of(adamW({ excludeFromDecay })) })
+  }
+
+  it('refuses names and patterns that no parameter of the model has', async () => {
+    const there = 'there are body.kernel, body.bias, dense_1.kernel, dense_1.bias'
+    await expectRefusal(() => step('biases'), 'ERR_OPTION', 'adamW: excludeFromDecay, "biases", chooses no parameter of the model', there)
+    await expectRefusal(() => step(['gamma', /^beta/]), 'ERR_OPTION', '"gamma", /^beta/, chooses no parameter', there)
+    await expectRefusal(() => step('biases', (inner) => clipGradients(inner, { norm: 1 })), 'ERR_OPTION', '"biases"', there)
+    const net = sequential([input(2), dense(1)])
+    const x = input(2)
+    const minimize = [{ loss: mean(net.apply(x)), optimizer: adamW({ excludeFromDecay: 'biases' }) }]
+    await expectRefusal(() => customTraining({ models: { net }, inputs: { x }, minimize }), 'ERR_OPTION', 'there are net.dense_1.kernel')
+  })
+
+  it('takes a list of which one part has a parameter, be it frozen or of another group, and a function that chooses none', async () => {
+    await step(['gamma', 'bias'])
+    await step('body')
+    await step('kernel', (inner) => perGroup([{ parameters: 'bias', optimizer: inner }, { optimizer: 'sgd' }]))
+    await step(() => false)
   })
 })
 

@@ -8,6 +8,7 @@ import {
   add,
   assign,
   assignAll,
+  averageWeights,
   batch,
   broadcastTo,
   constant,
@@ -354,6 +355,29 @@ describe('an optimizer written as formulas', () => {
       const where = 'optimizer "mine": expected an update of parameter dense_1.kernel'
       await expectRefusal(() => net().trainingPlan(4, { loss: 'meanSquaredError', optimizer }), 'ERR_GRAPH', where, got)
     }
+  })
+
+  it('is told which slots and counters there are', async () => {
+    const asking = (slots: string[], ask: (slots: Readonly<Record<string, Tensor>>) => Tensor) =>
+      perParameter('mine', 0.1, slots, ({ value, slots }) => assignAll([value], [ask(slots)]))
+    const counting: Optimizer = {
+      name: 'counting',
+      learningRates: [1],
+      counters: [{ name: 'rounds' }],
+      update: ({ counters: { round } }) => ({ parameters: [round] }),
+    }
+    const velocity = asking(['velocity', 'mean'], ({ velocty }) => velocty)
+    const refusals: [Optimizer, string][] = [
+      [velocity, 'Unknown slot "velocty" for optimizer "mine"; did you mean "velocity"?'],
+      [asking(['velocity', 'mean'], ({ x }) => x), 'Unknown slot "x" for optimizer "mine"; known are velocity, mean.'],
+      [asking([], ({ mean }) => mean), 'optimizer "mine": it keeps no slots, so there is no "mean".'],
+      [averageWeights(velocity), 'Unknown slot "velocty" for optimizer "mine"; did you mean "velocity"?'],
+      [counting, 'Unknown counter "round" for optimizer "counting"; did you mean "rounds"?'],
+      [averageWeights(counting), 'Unknown counter "round" for optimizer "counting"'],
+      [perGroup([{ optimizer: counting }]), 'Unknown counter "round" for optimizer "counting"'],
+    ]
+    for (const [optimizer, message] of refusals)
+      await expectRefusal(() => net().trainingPlan(4, { loss: 'meanSquaredError', optimizer }), 'ERR_OPTION', message)
   })
 
   it('begins with the values its slots ask for', async () => {

@@ -4,7 +4,7 @@
  */
 import type { Range } from '../../data/rows.ts'
 import { OptionError } from '../../errors.ts'
-import { batch } from '../../graph/shape.ts'
+import { batch, concrete, type Shape, sizeOf } from '../../graph/shape.ts'
 import type { Spec, Tensor } from '../../graph/tensor.ts'
 import {
   add,
@@ -45,7 +45,17 @@ import {
 /** What a cross-entropy from logits applies itself, or would have to be undone. */
 const fromLogits = ['sigmoid', 'softmax', 'logSoftmax']
 
-const probabilities: Loss['range'] = () => ({ kind: 'probabilities' })
+const numbersOf = (shape: Shape): number => sizeOf(concrete(shape))
+
+/** Targets of 0 and 1 in columns; `sparse` is the loss of class numbers. */
+const yesOrNo =
+  (sparse: string): Loss['range'] =>
+  (x) => {
+    const columns = x.shape[x.rank - 1]
+    const text = `for class numbers use "${sparse}"${columns === 2 ? ', or end the model with one number for 0 and 1, dense(1)' : ''}`
+    const otherForm = x.rank > 1 && columns !== 1 ? { width: numbersOf(x.shape.slice(1, -1)), text } : undefined
+    return { kind: 'probabilities', advice: { outside: 'For targets of 1 and -1 use "hinge".', otherForm } }
+  }
 
 const overClasses = (x: Tensor): Tensor => sum(x, { axes: [-1] })
 
@@ -76,7 +86,7 @@ export function binaryCrossentropy(options: BinaryCrossentropyOptions = {}): Los
     task: 'binary',
     options,
     target: likePrediction,
-    range: probabilities,
+    range: yesOrNo('sparseCategoricalCrossentropy'),
     includes: fromLogits,
     probabilities: sigmoid,
     right: isSideRight,
@@ -125,7 +135,7 @@ export function binaryFocalCrossentropy(options: BinaryFocalOptions = {}): Loss 
     task: 'binary',
     options,
     target: likePrediction,
-    range: probabilities,
+    range: yesOrNo('sparseCategoricalFocalCrossentropy'),
     includes: fromLogits,
     probabilities: sigmoid,
     right: isSideRight,
@@ -149,17 +159,20 @@ function checkCategorical(name: string, options: CategoricalCrossentropyOptions,
 }
 
 /** The members of losses whose targets have the shape of the logits. */
-const oneHotTargets = {
-  task: 'categorical',
+const oneHotTargets = (sparse?: string) => ({
+  task: 'categorical' as const,
   target: (prediction: Tensor): Spec => {
     classesOf(prediction) // for its refusal of predictions without classes
     return likePrediction(prediction)
   },
-  range: probabilities,
+  range: (x: Tensor): Range => {
+    const text = sparse === undefined ? 'make one-hot rows of class numbers' : `for class numbers use "${sparse}"`
+    return { kind: 'probabilities', advice: { otherForm: { width: numbersOf(x.shape.slice(1, -1)), text } } }
+  },
   includes: fromLogits,
   probabilities: (x: Tensor) => softmax(x),
   right: (x: Tensor, t: Tensor) => equal(cast(argmax(x)), cast(argmax(t))),
-} as const
+})
 
 /**
  * -Σ w_i t_i log softmax(x)_i for logits x [batch, …, classes] and target probabilities t of the same shape: one-hot, or soft. The mean over the positions of a
@@ -174,7 +187,7 @@ export function categoricalCrossentropy(options: CategoricalCrossentropyOptions 
   return lossFrom({
     name: 'categoricalCrossentropy',
     options,
-    ...oneHotTargets,
+    ...oneHotTargets('sparseCategoricalCrossentropy'),
     each: (x, t) => {
       const smoothed = smooth(t, labelSmoothing, classesOf(x))
       const weighted =
@@ -212,7 +225,18 @@ const classNumbers = (name: string, { ignoreIndex }: ClassNumberOptions) =>
     range: (prediction) => {
       const count = classesOf(prediction)
       const except = ignoreIndex === undefined ? `; for labels that do not count use losses.${name}({ ignoreIndex })` : ''
-      return { kind: 'classes', count, except: ignoreIndex, advice: `The model's output has ${count} classes${except}.` }
+      const outside = `The model's output has ${count} classes${except}.`
+      const missing =
+        ignoreIndex === undefined
+          ? `write -1 in its place and use losses.${name}({ ignoreIndex: -1 })`
+          : `write ${ignoreIndex} in its place, the ignoreIndex`
+      const text = `for one-hot rows use "${name.replace('sparseC', 'c')}"`
+      return {
+        kind: 'classes',
+        count,
+        except: ignoreIndex,
+        advice: { outside, missing, otherForm: { width: numbersOf(prediction.shape.slice(1)), text } },
+      }
     },
     includes: fromLogits,
     probabilities: (x: Tensor) => softmax(x),
@@ -293,7 +317,7 @@ export function categoricalFocalCrossentropy(options: CategoricalFocalOptions = 
   return lossFrom({
     name,
     options,
-    ...oneHotTargets,
+    ...oneHotTargets('sparseCategoricalFocalCrossentropy'),
     each: (x, t) => {
       const weights = typeof alpha === 'number' ? alpha : alongLast(`losses.${name}`, 'alpha', alpha, x)
       return overClasses(multiply(multiply(weights, t), focused(negate(logSoftmax(x)), gamma)))
@@ -335,7 +359,7 @@ export function klDivergence(options: LossOptions = {}): Loss {
   return lossFrom({
     name: 'klDivergence',
     options,
-    ...oneHotTargets,
+    ...oneHotTargets(),
     each: (x, t) => overClasses(multiply(t, subtract(log(where(greater(t, 0), t, 1)), logSoftmax(x)))),
   })
 }
@@ -387,7 +411,7 @@ const LOWEST = -(2 ** 127)
  */
 export function categoricalHinge(options: LossOptions = {}): Loss {
   checkLossOptions('categoricalHinge', options)
-  const { probabilities: _, ...members } = oneHotTargets
+  const { probabilities: _, ...members } = oneHotTargets()
   return lossFrom({
     name: 'categoricalHinge',
     options,

@@ -72,15 +72,24 @@ export type CustomLoss = Pick<Loss, 'name' | 'compute'> & Partial<Loss>
 /** A loss by name, made with options, of your own, or a function from prediction and target (of the prediction's shape) to the loss of each sample, [batch]. */
 export type LossChoice = LossName | CustomLoss | ((prediction: Tensor, target: Tensor) => Tensor)
 
+const crossEntropy =
+  'for class numbers use "sparseCategoricalCrossentropy", for one-hot or soft targets "categoricalCrossentropy", for 0 and 1 "binaryCrossentropy".'
+
 const hints: Hints = {
   mse: 'did you mean "meanSquaredError"?',
   mae: 'did you mean "meanAbsoluteError"?',
   mape: 'did you mean "meanAbsolutePercentageError"?',
   msle: 'did you mean "meanSquaredLogarithmicError"?',
+  l1: 'did you mean "meanAbsoluteError"?',
+  l2: 'did you mean "meanSquaredError"?',
   bce: 'did you mean "binaryCrossentropy"?',
+  BCEWithLogitsLoss: 'did you mean "binaryCrossentropy"? It takes logits.',
   smoothL1: 'did you mean "huber"?',
-  crossEntropy: 'for class numbers use "sparseCategoricalCrossentropy", for one-hot or soft targets "categoricalCrossentropy".',
+  crossEntropy,
+  CrossEntropyLoss: crossEntropy,
+  kl: 'did you mean "klDivergence"?',
   kld: 'did you mean "klDivergence"?',
+  cosine: 'did you mean "cosineSimilarity"?',
   nll: 'for class numbers use "sparseCategoricalCrossentropy", which takes logits.',
   focal: 'did you mean "binaryFocalCrossentropy", "categoricalFocalCrossentropy" or "sparseCategoricalFocalCrossentropy"?',
   pinball: 'did you mean "quantile"?',

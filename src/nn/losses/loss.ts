@@ -1,6 +1,6 @@
 /** What a loss is, and what all losses share: options, masks, and how elements become one number a sample. */
 import type { Range } from '../../data/rows.ts'
-import { checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkOptions, describe, type Hints, OptionError } from '../../errors.ts'
 import { formatShape } from '../../graph/shape.ts'
 import type { Spec, Tensor } from '../../graph/tensor.ts'
 import { equal, subtract, where } from '../../ops/elementwise.ts'
@@ -94,8 +94,16 @@ export function elementLoss(
     maskOf?(mask: Tensor): Tensor
   },
 ): Loss {
-  const { options, each, range, maskOf = (mask) => mask, ...rest } = definition
-  if (options.maskValue === undefined) return lossFrom({ options, each, range, ...rest })
+  const { options, each, maskOf = (mask) => mask, ...rest } = definition
+  const missing =
+    options.maskValue === undefined
+      ? `write -999 in its place and use losses.${rest.name}({ maskValue: -999 }), if no target is that`
+      : `write ${options.maskValue} in its place, the maskValue`
+  const range: Loss['range'] = (prediction) => {
+    const given = definition.range(prediction)
+    return { ...given, advice: { ...given.advice, missing } }
+  }
+  if (options.maskValue === undefined) return lossFrom({ ...rest, options, each, range })
   const maskValue = Math.fround(options.maskValue)
   const masked = (t: Tensor): Tensor => equal(t, maskValue)
   return lossFrom({
@@ -142,9 +150,12 @@ function vector(values: readonly number[]): Tensor {
   )
 }
 
+const alwaysLogits = 'leave it out: predictions are always logits, so end the model without sigmoid or softmax.'
+const optionHints: Hints = { fromLogits: alwaysLogits, from_logits: alwaysLogits }
+
 /** Checks the names of a loss's options, and those that many losses have. */
 export function checkLossOptions(name: string, options: unknown, known: readonly string[] = []): void {
-  checkOptions(`losses.${name}`, options, ['reduction', ...known])
+  checkOptions(`losses.${name}`, options, ['reduction', ...known], optionHints)
   const { reduction, maskValue } = options as ElementLossOptions
   if (reduction !== undefined && reduction !== 'mean' && reduction !== 'sum')
     throw new OptionError(

@@ -16,7 +16,7 @@ import {
   specificity,
   topKAccuracy,
 } from './classification.ts'
-import type { Metric } from './metric.ts'
+import type { BatchStatistics, Metric } from './metric.ts'
 import { brierScore, calibrationError, logLoss, prAuc, rocAuc } from './probability.ts'
 import {
   explainedVariance,
@@ -77,6 +77,11 @@ export const metricNames: readonly string[] = Object.keys(metrics)
 
 const hints: Hints = {
   acc: 'did you mean "accuracy"?',
+  binaryAccuracy: 'did you mean "accuracy"? With a binary loss it counts logits on the right side.',
+  kappa: 'did you mean "cohenKappa"?',
+  topK: 'did you mean metrics.topKAccuracy({ k: 5 })?',
+  top5: 'did you mean metrics.topKAccuracy({ k: 5 })?',
+  top3: 'did you mean metrics.topKAccuracy({ k: 3 })?',
   auc: 'did you mean "rocAuc", or "prAuc"?',
   averagePrecision: 'did you mean "prAuc"?',
   sensitivity: 'did you mean "recall"?',
@@ -98,6 +103,23 @@ export function statisticsOf(where: string, metric: Metric, prediction: Tensor, 
   if (!Array.isArray(statistics)) throw refuse(describe(statistics))
   for (const one of statistics) if (!(one instanceof Tensor)) throw refuse(`one of ${describe(one)}`)
   return statistics
+}
+
+/** The metric over all batches; `where` begins the error if that is no number. */
+export function resultOf(where: string, metric: Metric, batches: readonly BatchStatistics[]): number {
+  let value: unknown
+  try {
+    value = metric.result(batches)
+  } catch (error) {
+    throw new OptionError(`${where}: result of metric "${metric.name}" failed: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    })
+  }
+  if (typeof value !== 'number')
+    throw new OptionError(
+      `${where}: result of metric "${metric.name}" must return a number, NaN where there is none, got ${describe(value)}.`,
+    )
+  return value
 }
 
 export function metricFor(where: string, choice: MetricName | Metric): Metric {
