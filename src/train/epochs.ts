@@ -15,7 +15,7 @@ import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { EpochValues, Measures, Run, Samples } from './measures.ts'
-import { stepOf } from './minimization.ts'
+import { checkGradient, stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
 import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
@@ -96,6 +96,7 @@ export function trainingOf(where: string, model: Model, data: TrainingData, opti
   const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
   const optimizer = isFullBatch(choice) ? choice : optimizerFor(where, choice)
   const objective = new Objective(where, model, options, { weighted, mixup })
+  checkGradient(where, objective.loss, model.trainableParameters)
   const last = trainers.get(model)
   const { generation } = model
   const previous = last?.generation === model.generation ? last.trainer : undefined

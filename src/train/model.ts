@@ -33,7 +33,7 @@ import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
-import { stepOf } from './minimization.ts'
+import { checkGradient, stepOf } from './minimization.ts'
 import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
@@ -465,6 +465,7 @@ export class Model {
     if (options === undefined) throw new OptionError('trainingPlan: options are required, at least { loss }.')
     checkOptions('trainingPlan', options, ['loss', 'lossWeights', 'metrics', 'optimizer'])
     const objective = new Objective('trainingPlan', this, options)
+    checkGradient('trainingPlan', objective.loss, this.trainableParameters)
     return new Trainer(stepOf(this, objective, optimizerFor('trainingPlan', options.optimizer ?? 'adam'))).plan(batchSize)
   }
 
