@@ -83,6 +83,8 @@ interface Reported {
 /** The loss a model is trained for, with its metrics, as part of the graph. */
 export class Objective implements Measures<TrainingData> {
   readonly model: Model
+  /** Whether samples are mixed, in every step anew. */
+  readonly isMixed: boolean
   /** The sum of the outputs' losses: a scalar. */
   readonly loss: Tensor
   /** The same plus all penalties. */
@@ -122,6 +124,7 @@ export class Objective implements Measures<TrainingData> {
       return { parts, penalties: added, losses, loss, total }
     })
     this.parts = built.parts
+    this.isMixed = mixup !== undefined
     this.loss = built.loss
     this.total = built.total
     this.metrics = this.parts.flatMap((part, i) => asked[i].map((metric) => ({ metric, part, name: this.valueName(part, metric.name) })))
