@@ -584,15 +584,15 @@ function checkInputs(inputs: readonly Tensor[], outputs: readonly Tensor[]): rea
  * @param layers An input first, then layers, each a function of one tensor.
  * @example sequential([input(784), dense(128, { activation: 'relu' }), dense(10)])
  */
-export function sequential(layers: readonly [Tensor, ...(Layer | ((x: Tensor) => Tensor))[]], options: ModelOptions = {}): Model {
+export function sequential(layers: readonly (Tensor | Layer | ((x: Tensor) => Tensor))[], options: ModelOptions = {}): Model {
   if (!Array.isArray(layers)) throw new OptionError(`sequential: expected an array of layers, got ${describe(layers)}.`)
   if (layers.length === 0) throw new OptionError('sequential: expected input(shape) and at least one layer, got an empty array.')
-  const [first, ...rest] = layers as readonly [Tensor, ...Layer[]]
+  const [first, ...rest]: readonly unknown[] = layers
   if (!(first instanceof Tensor))
     throw new OptionError('sequential: the first element must be input(shape), so that the sizes of all layers are known.')
   const output = rest.reduce((x: Tensor, next, i) => {
     if (typeof next !== 'function') throw new OptionError(`sequential: element ${i + 1} must be a layer, got ${describe(next)}.`)
-    return next(x)
+    return (next as Layer)(x)
   }, first)
   return new Model([first], [output], options)
 }

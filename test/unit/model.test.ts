@@ -125,6 +125,11 @@ describe('names', () => {
   })
 })
 
+it('layers may be in an array of before', () => {
+  const layers = [input(4), dense(3), (x: Tensor) => multiply(x, 2)]
+  expect(sequential(layers).outputs[0].shape.slice(1)).toEqual([3])
+})
+
 it('a summary is a table', () => {
   const x = input(4, { name: 'features' })
   const h = dense(x, 32, { activation: 'relu', name: 'hidden' })
