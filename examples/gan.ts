@@ -25,7 +25,6 @@ import {
   sum,
   type Tensor,
 } from '../src/index.ts'
-import { Purpose, RandomStream } from '../src/random.ts'
 
 const MODES = 8
 const DEVIATION = 0.05
@@ -33,13 +32,24 @@ const NOISE = 4
 
 const centres = Array.from({ length: MODES }, (_, i) => [Math.cos((2 * Math.PI * i) / MODES), Math.sin((2 * Math.PI * i) / MODES)])
 
+/** Uniform numbers between 0 and 1, the same in every run: 32 bits of xorshift (Marsaglia 2003, "Xorshift RNGs"). */
+function uniforms(seed: number): () => number {
+  let state = seed
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) / 2 ** 32
+  }
+}
+
 /** Points around all centres in turn. */
 function ring(count: number): Float32Array {
-  const random = new RandomStream(5, Purpose.sample)
+  const uniform = uniforms(0x2545f491)
   const points = new Float32Array(2 * count)
   for (let i = 0; i < count; i++) {
-    const length = DEVIATION * Math.sqrt(-2 * Math.log(1 - random.uniform()))
-    const angle = 2 * Math.PI * random.uniform()
+    const length = DEVIATION * Math.sqrt(-2 * Math.log(uniform()))
+    const angle = 2 * Math.PI * uniform()
     const [x, y] = centres[i % MODES]
     points.set([x + length * Math.cos(angle), y + length * Math.sin(angle)], 2 * i)
   }
@@ -114,10 +124,8 @@ export async function trainGan(steps: number, options: { executor?: 'native' | '
     report: { distance },
   })
 
-  const random = new RandomStream(9, Purpose.sample)
-  const noise = new Float32Array(2000 * NOISE).map(
-    () => Math.sqrt(-2 * Math.log(1 - random.uniform())) * Math.cos(2 * Math.PI * random.uniform()),
-  )
+  const uniform = uniforms(0x9e3779b9)
+  const noise = new Float32Array(2000 * NOISE).map(() => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()))
   const before = judged(await generator.predict(noise))
   const batchSize = 128
   const started = performance.now()

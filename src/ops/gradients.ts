@@ -15,6 +15,11 @@ import { onesLike, zerosLike } from './shape.ts'
  * @example const x = input(8); gradients(sum(square(x)), [x])
  */
 export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): Tensor[] {
+  return gradientsFound(loss, wrt, seed).map((gradient, i) => gradient ?? zerosLike(wrt[i]))
+}
+
+/** As `gradients`, with null in place of zeros where nothing flows from the loss, whatever the values are. */
+export function gradientsFound(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): (Tensor | null)[] {
   if (seed === undefined && loss.rank !== 0) {
     throw new GraphError(
       `gradients: the loss must be a scalar, got shape ${formatShape(loss.shape)}; reduce it with mean(x) or sum(x), or give a seed gradient.`,
@@ -49,7 +54,7 @@ export function gradients(loss: Tensor, wrt: readonly Tensor[], seed?: Tensor): 
       })
     })
   }
-  return wrt.map((tensor) => found.get(tensor) ?? zerosLike(tensor))
+  return wrt.map((tensor) => found.get(tensor) ?? null)
 }
 
 /** Those nodes (in topological order) whose value depends on one of `sources` through float32 tensors. */

@@ -4,6 +4,7 @@ import { adam, adamax, adamW, nadam, radam } from './adam.ts'
 import { adadelta, adagrad, ftrl, rmsprop } from './adaptive.ts'
 import type { FullBatchOptimizer } from './fullBatch.ts'
 import { adafactor, lamb } from './layerwise.ts'
+import { lbfgs } from './lbfgs.ts'
 import type { Optimizer } from './optimizer.ts'
 import { sgd } from './sgd.ts'
 import { lion, rprop } from './signs.ts'
@@ -18,16 +19,19 @@ const hints: Hints = {
   nesterov: 'did you mean sgd({ momentum: 0.9, nesterov: true })?',
 }
 
-/** Whether an optimizer takes each step from all data. */
-export function isFullBatch(choice: unknown): choice is FullBatchOptimizer {
-  return typeof choice === 'object' && choice !== null && 'begin' in choice && typeof choice.begin === 'function'
+/** An optimizer that takes each step from all data, by name or made with options; null if the choice is none. */
+export function fullBatchFor(choice: unknown): FullBatchOptimizer | null {
+  if (choice === 'lbfgs') return lbfgs()
+  const isOne = typeof choice === 'object' && choice !== null && 'begin' in choice && typeof choice.begin === 'function'
+  return isOne ? (choice as FullBatchOptimizer) : null
 }
 
 /** An optimizer by name with its defaults, or one made with options. */
 export function optimizerFor(where: string, choice: OptimizerName | Optimizer): Optimizer {
-  if (isFullBatch(choice))
+  const fullBatch = fullBatchFor(choice)
+  if (fullBatch !== null)
     throw new OptionError(
-      `${where}: ${choice.name} takes each step from all data at once, so nothing can be around it or beside it; give it to fit or train as it is.`,
+      `${where}: ${fullBatch.name} takes each step from all data at once, so nothing can be around it or beside it; give it to fit or train as it is.`,
     )
   if (typeof choice === 'object' && choice !== null) {
     if (typeof choice.update === 'function' && Array.isArray(choice.learningRates)) {
@@ -41,7 +45,7 @@ export function optimizerFor(where: string, choice: OptimizerName | Optimizer): 
     )
   }
   if (typeof choice === 'function') {
-    const name = Object.keys(named).find((known) => named[known as OptimizerName] === choice)
+    const name = Object.entries({ ...named, lbfgs }).find(([, make]) => make === choice)?.[0]
     const got = name === undefined ? 'a function' : `the function ${name}`
     throw new OptionError(`${where}: optimizer must be a name or what a call gives, got ${got}; call it: ${name ?? 'adam'}().`)
   }

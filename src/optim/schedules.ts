@@ -21,7 +21,7 @@ import {
 } from './schedule.ts'
 
 /** The learning rate of a run: a number, a schedule or its name, or a function of the epoch (0, 1, 2, …). */
-export type LearningRate = number | Schedule | ScheduleName | ((epoch: number) => number)
+export type LearningRate = number | Schedule | ScheduleName | ((epoch: number, run: ScheduleRun) => number)
 
 /** 1 at the beginning, 0 at the end, half a cosine between. */
 const cosineFall = (part: number) => (1 + Math.cos(Math.PI * part)) / 2

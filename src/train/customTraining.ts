@@ -17,7 +17,7 @@ import { SessionCache } from './batches.ts'
 import { Epochs, type RunOptions } from './epochs.ts'
 import { type History, type Listeners, runEpochs } from './fit.ts'
 import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Samples } from './measures.ts'
-import { Minimization } from './minimization.ts'
+import { checkGradient, Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
 import { validationName } from './names.ts'
 import { listenerHints, listenerNames, runOptionNames } from './options.ts'
@@ -102,6 +102,7 @@ export class CustomTraining {
     const minimize = checkMinimize(options.minimize, this.models)
     checkReport(report)
     checkGraph(options, minimize, this.models)
+    for (const [i, { loss, minimization }] of minimize.entries()) checkGradient(`${place}: minimize[${i}]`, loss, minimization.parameters)
     // One object each for as long as this lives, so that what they remember can carry on.
     this.options = { ...options, minimize: options.minimize.map((each, i) => ({ ...each, optimizer: minimize[i].minimization.optimizer })) }
     this.step = stepOf(this.options, this.models, minimize)

@@ -6,7 +6,7 @@ import { allocateShared, formatBytes } from '../memory.ts'
 import type { MixupOptions } from '../nn/mixup.ts'
 import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
-import { isFullBatch, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import { fullBatchFor, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
 import { checkedRate, scheduleFor } from '../optim/schedules.ts'
 import { Pace } from '../pace.ts'
@@ -15,7 +15,7 @@ import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { EpochValues, Measures, Run, Samples } from './measures.ts'
-import { stepOf } from './minimization.ts'
+import { checkGradient, stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
 import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
@@ -46,7 +46,7 @@ export interface RunOptions<Data = TrainingData> {
 /** Options of training one model for one objective. */
 export interface EpochOptions extends ObjectiveOptions, RunOptions {
   /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
-  readonly optimizer?: Optimizer | FullBatchOptimizer | OptimizerName
+  readonly optimizer?: Optimizer | FullBatchOptimizer | OptimizerName | 'lbfgs'
   /**
    * By what the loss of each training sample of a class is multiplied, besides its own weight: one number a class, or by class number, { 1: 5 }; for several
    * outputs by output name. Default 1.
@@ -94,14 +94,23 @@ const trainers = new WeakMap<Model, { readonly trainer: Trainer | FullBatchTrain
 export function trainingOf(where: string, model: Model, data: TrainingData, options: EpochOptions): Training {
   const { optimizer: choice = 'adam', classWeights, mixup, validationData } = options
   const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
-  const optimizer = isFullBatch(choice) ? choice : optimizerFor(where, choice)
+  const fullBatch = fullBatchFor(choice)
+  const optimizer = fullBatch === null ? optimizerFor(where, choice as Optimizer | OptimizerName) : null
   const objective = new Objective(where, model, options, { weighted, mixup })
+  checkGradient(where, objective.loss, model.trainableParameters)
   const last = trainers.get(model)
   const { generation } = model
   const previous = last?.generation === model.generation ? last.trainer : undefined
-  const trainer = isFullBatch(optimizer)
-    ? new FullBatchTrainer(where, model, objective, optimizer, previous instanceof FullBatchTrainer ? previous : undefined)
-    : new Trainer(stepOf(model, objective, optimizer), previous instanceof Trainer ? previous : undefined)
+  const trainer =
+    optimizer === null
+      ? new FullBatchTrainer(
+          where,
+          model,
+          objective,
+          fullBatch as FullBatchOptimizer,
+          previous instanceof FullBatchTrainer ? previous : undefined,
+        )
+      : new Trainer(stepOf(model, objective, optimizer), previous instanceof Trainer ? previous : undefined)
   return {
     models: [model],
     measures: objective,

@@ -54,7 +54,7 @@ export class FullBatchTrainer {
     this.objective = objective
     this.optimizer = optimizer
     this.trained = model.trainableParameters
-    checkDeterministic(where, optimizer, objective.total, this.trained)
+    checkDeterministic(where, optimizer, objective, this.trained)
     const own = this.trained.map(({ variable: { attributes }, name }) => sumOf(name, attributes))
     this.sums = own.map(({ variable: sum }) => sum)
     this.layout = new VariableLayout(own, [['', model.layout]])
@@ -177,7 +177,16 @@ export class FullBatchTrainer {
 }
 
 /** Refuses a loss that would not be the same at a second look, and parameters that are held within bounds. */
-function checkDeterministic(where: string, { name }: FullBatchOptimizer, total: Tensor, parameters: readonly NamedVariable[]): void {
+function checkDeterministic(
+  where: string,
+  { name }: FullBatchOptimizer,
+  { total, isMixed }: Objective,
+  parameters: readonly NamedVariable[],
+): void {
+  if (isMixed)
+    throw new OptionError(
+      `${where}: ${name} needs a loss that is the same at every look, and mixup mixes the samples anew each time; leave mixup out, or take an optimizer such as adam.`,
+    )
   if (ancestors([total]).includes(stepVariable))
     throw new OptionError(
       `${where}: ${name} needs a loss that is the same at every look, got a model with dropout or other noise; remove it, or take an optimizer such as adam.`,

@@ -1,7 +1,7 @@
 import { describe, GraphError, OptionError } from '../errors.ts'
 import { concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Dtype, substitute, Tensor, within } from '../graph/tensor.ts'
-import { gradients } from '../ops/gradients.ts'
+import { gradients, gradientsFound } from '../ops/gradients.ts'
 import { stepVariable } from '../ops/random.ts'
 import { isVariable, stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
 import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
@@ -179,9 +179,22 @@ export class Minimization {
   }
 }
 
+/** Refuses a loss that would train nothing, or only by the penalties beside it: no gradient reaches any parameter, whatever the values are. */
+export function checkGradient(where: string, loss: Tensor, parameters: readonly NamedVariable[]): void {
+  const found = gradientsFound(
+    loss,
+    parameters.map(({ variable: parameter }) => parameter),
+  )
+  if (found.every((gradient) => gradient === null))
+    throw new OptionError(
+      `${where}: the loss does not depend on any of its parameters, such as ${parameters[0].name}, by a gradient: comparisons, sign, argmax and stopGradient have none; make it of the prediction by ops that have one, such as subtract and square.`,
+    )
+}
+
 function slotsOf(optimizer: Optimizer, parameter: ParameterInfo): readonly Slot[] {
   return optimizer.slots?.(parameter) ?? []
 }
+
 function trainingVariables(parameters: readonly NamedVariable[], optimizer: Optimizer): TrainingVariables {
   const beside = (block: string, name: string, shape: readonly number[], initial: Slot['initial'] = 0): NamedVariable => ({
     name: `${block}/${name}`,

@@ -9,6 +9,8 @@ import {
   checkSignal,
   counted,
   describe,
+  type Hints,
+  nearestName,
   OptionError,
   ShapeError,
 } from '../errors.ts'
@@ -31,7 +33,7 @@ import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
-import { stepOf } from './minimization.ts'
+import { checkGradient, stepOf } from './minimization.ts'
 import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
@@ -82,6 +84,9 @@ export interface NamedVariable {
 }
 
 const MAX_SEED = Number.MAX_SAFE_INTEGER
+
+/** What `apply` gave, and whose parameters it is made of. */
+const applied = new WeakMap<Tensor, Model>()
 
 /**
  * A network with its parameters. Made by `sequential` or `model`. Parameters live in shared memory of the model;
@@ -135,17 +140,19 @@ export class Model {
     this.layout = new VariableLayout(this.variables)
     this.memory = Arena.allocate(this.layout.blocks)
     this.initialize()
+    this.takeOver(nodes)
     this.predictions = new SessionCache((batchSize) => this.load(this.plan(batchSize)))
   }
 
   /**
-   * The model as a function: its output for other tensors, with the same parameters. Only for building, inside `customTraining`
-   * or `gradients`; a `model(…)` made of the result has parameters of its own. Each call has dropout and other noise of its own.
+   * The model as a function: its output for other tensors, with the same parameters inside `customTraining` and `gradients`. A model that is made of
+   * the result, such as a new head on a trained body, has parameters of its own: they begin with the values that this model's have at that moment, and
+   * none of them is frozen. Each call has dropout and other noise of its own.
    *
    * @param x A tensor of the input's shape and dtype; for several inputs, an object of tensors by input name.
    * @returns The output; of a model of several, `applyAll` gives them.
    * @throws OptionError or ShapeError for a tensor that does not fit the input.
-   * @example sequential([input(2), dense(1)]).apply(input(2))
+   * @example const body = sequential([input(2), dense(8)]); sequential([input(2), (x) => body.apply(x), dense(1)])
    */
   apply(x: Tensor | Readonly<Record<string, Tensor>>): Tensor {
     if (this.outputs.length > 1) throw new OptionError(`apply: this model has ${this.outputs.length} outputs; use applyAll(x).`)
@@ -177,11 +184,23 @@ export class Model {
       if (!isRandom(node)) return []
       return [[node, within(node.scope, node.phase, () => makeNode(node.op, node.inputs, node.attributes))]]
     })
-    return substitute(this.outputs, new Map([...replacements, ...noise]))
+    const results = substitute(this.outputs, new Map([...replacements, ...noise]))
+    // A model that gives its input back has nothing of its own in it.
+    for (const result of results) if (!applied.has(result)) applied.set(result, this)
+    return results
+  }
+
+  /** Begins with the values of the models that are applied within this one: of a parameter that is in several, with those of the one applied last. */
+  private takeOver(nodes: readonly Tensor[]): void {
+    for (const node of nodes) {
+      const source = applied.get(node)
+      for (const { variable } of source?.parameters ?? [])
+        if (this.layout.place(variable) !== undefined) this.values(variable).set((source as Model).values(variable))
+    }
   }
 
   /**
-   * Sets all variables to their initial values again, as the seed gives them.
+   * Sets all variables to their initial values, as the seed gives them; also those that began with the values of a model that was applied.
    *
    * @throws BusyError while a run of this model is in progress.
    * @example sequential([input(2), dense(1)]).initialize()
@@ -242,7 +261,7 @@ export class Model {
    * @example sequential([input(4), dense(8, { name: 'body' }), dense(2)]).freeze('body')
    */
   freeze(filter: ParameterFilter = /./): void {
-    for (const variable of this.chosen('freeze', filter)) this.frozen.add(variable)
+    for (const { variable } of this.chosen('freeze', filter)) this.frozen.add(variable)
   }
 
   /**
@@ -253,17 +272,17 @@ export class Model {
    * @example sequential([input(4), dense(2)]).unfreeze()
    */
   unfreeze(filter: ParameterFilter = /./): void {
-    for (const variable of this.chosen('unfreeze', filter)) this.frozen.delete(variable)
+    for (const { variable } of this.chosen('unfreeze', filter)) this.frozen.delete(variable)
   }
 
-  private chosen(where: string, filter: ParameterFilter): Tensor[] {
+  private chosen(where: string, filter: ParameterFilter): readonly NamedVariable[] {
     checkFilter(where, 'the parameters', filter)
     const found = this.parameters.filter(({ variable, name }) => chooses(filter, { name, shape: concrete(variable.shape) }))
     if (found.length === 0)
       throw new OptionError(
         `${where}: ${describe(filter)} chooses no parameter of this model; there are ${this.parameters.map(({ name }) => name).join(', ')}.`,
       )
-    return found.map(({ variable }) => variable)
+    return found
   }
 
   /**
@@ -389,15 +408,23 @@ export class Model {
     return predictions
   }
 
-  /** A copy of all weights, by name: `dense_1.kernel`. @example sequential([input(2), dense(1)]).weights() */
-  weights(): Record<string, NdArray> {
+  /**
+   * A copy of the weights, by name: `dense_1.kernel`.
+   *
+   * @param filter Which of them, as for `freeze`; default all.
+   * @throws OptionError when a filter chooses none.
+   * @example sequential([input(2), dense(8, { name: 'body' }), dense(1)]).weights('body')
+   */
+  weights(filter?: ParameterFilter): Record<string, NdArray> {
+    const chosen = filter === undefined ? this.parameters : this.chosen('weights', filter)
     return Object.fromEntries(
-      this.parameters.map(({ variable, name }) => [name, new NdArray(Float32Array.from(this.values(variable)), concrete(variable.shape))]),
+      chosen.map(({ variable, name }) => [name, new NdArray(Float32Array.from(this.values(variable)), concrete(variable.shape))]),
     )
   }
 
   /**
-   * Sets weights by name; names that are not given keep theirs. Nothing changes if one of them does not fit.
+   * Sets weights by name; names that are not given keep theirs. Nothing changes if one of them does not fit. `weights(filter)` of another model gives
+   * those of a part that both have.
    *
    * @throws OptionError for a name the model does not have; ShapeError or DataError for weights that do not fit; BusyError while a run
    *   of this model is in progress.
@@ -407,12 +434,8 @@ export class Model {
     this.refuseWhileRunning('setWeights')
     if (typeof weights !== 'object' || weights === null || Array.isArray(weights))
       throw new OptionError(`setWeights: expected an object of weights by name, got ${describe(weights)}.`)
-    checkNames(
-      'setWeights',
-      'weight',
-      weights,
-      this.parameters.map(({ name }) => name),
-    )
+    const names = this.parameters.map(({ name }) => name)
+    checkNames('setWeights', 'weight', weights, names, partHints(Object.keys(weights), names))
     const checked = this.parameters
       .filter(({ name }) => weights[name] !== undefined)
       .map(({ variable, name }) => {
@@ -426,7 +449,7 @@ export class Model {
     for (const { variable, values } of checked) this.values(variable).set(values)
   }
 
-  /** A table of layers with output shapes and numbers of parameters. @example sequential([input(2), dense(1)]).summary() */
+  /** A table of layers with output shapes and numbers of parameters, frozen ones apart. @example sequential([input(2), dense(1)]).summary() */
   summary(): string {
     return summarize(this)
   }
@@ -442,6 +465,7 @@ export class Model {
     if (options === undefined) throw new OptionError('trainingPlan: options are required, at least { loss }.')
     checkOptions('trainingPlan', options, ['loss', 'lossWeights', 'metrics', 'optimizer'])
     const objective = new Objective('trainingPlan', this, options)
+    checkGradient('trainingPlan', objective.loss, this.trainableParameters)
     return new Trainer(stepOf(this, objective, optimizerFor('trainingPlan', options.optimizer ?? 'adam'))).plan(batchSize)
   }
 
@@ -514,6 +538,17 @@ export class Model {
   }
 }
 
+/** Of weights that are known in part, as those of a model with another head: how to give that part. */
+function partHints(given: readonly string[], known: readonly string[]): Hints {
+  const shared = given.filter((name) => known.includes(name))
+  const hint = (name: string) => {
+    const nearest = nearestName(name, known)
+    const meant = nearest === null ? `known are ${known.join(', ')}.` : `did you mean "${nearest}"?`
+    return `${meant} Of another model's weights, take those that both have: weights(${JSON.stringify(shared[0].replace(/\.[^.]*$/, ''))}), say.`
+  }
+  return shared.length === 0 ? {} : Object.fromEntries(given.map((name) => [name, hint(name)]))
+}
+
 /** A second argument that would be ignored. */
 function refuseOptions(where: string, given: unknown): void {
   if (given !== undefined)
@@ -549,21 +584,22 @@ function checkInputs(inputs: readonly Tensor[], outputs: readonly Tensor[]): rea
  * @param layers An input first, then layers, each a function of one tensor.
  * @example sequential([input(784), dense(128, { activation: 'relu' }), dense(10)])
  */
-export function sequential(layers: readonly [Tensor, ...(Layer | ((x: Tensor) => Tensor))[]], options: ModelOptions = {}): Model {
+export function sequential(layers: readonly (Tensor | Layer | ((x: Tensor) => Tensor))[], options: ModelOptions = {}): Model {
   if (!Array.isArray(layers)) throw new OptionError(`sequential: expected an array of layers, got ${describe(layers)}.`)
   if (layers.length === 0) throw new OptionError('sequential: expected input(shape) and at least one layer, got an empty array.')
-  const [first, ...rest] = layers as readonly [Tensor, ...Layer[]]
+  const [first, ...rest]: readonly unknown[] = layers
   if (!(first instanceof Tensor))
     throw new OptionError('sequential: the first element must be input(shape), so that the sizes of all layers are known.')
   const output = rest.reduce((x: Tensor, next, i) => {
     if (typeof next !== 'function') throw new OptionError(`sequential: element ${i + 1} must be a layer, got ${describe(next)}.`)
-    return next(x)
+    return (next as Layer)(x)
   }, first)
   return new Model([first], [output], options)
 }
 
 /**
- * A model from symbolic inputs to symbolic outputs, with any connections between.
+ * A model from symbolic inputs to symbolic outputs, with any connections between. Its parameters are its own: layers that another model has too begin
+ * with weights drawn anew, and what came through another model's `apply` with the values of that model.
  *
  * @param inputs One `input(shape)` or several; their names are those data are given by.
  * @param outputs One tensor or several of shape [batch, …].

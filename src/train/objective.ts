@@ -83,7 +83,11 @@ interface Reported {
 /** The loss a model is trained for, with its metrics, as part of the graph. */
 export class Objective implements Measures<TrainingData> {
   readonly model: Model
-  /** The sum of the outputs' losses plus all penalties: a scalar. */
+  /** Whether samples are mixed, in every step anew. */
+  readonly isMixed: boolean
+  /** The sum of the outputs' losses: a scalar. */
+  readonly loss: Tensor
+  /** The same plus all penalties. */
   readonly total: Tensor
   readonly metrics: readonly Reported[]
   /** What is reported of data, in order. */
@@ -117,10 +121,13 @@ export class Objective implements Measures<TrainingData> {
       )
       const added = penalties(where, mixed?.outputs ?? model.outputs)
       const losses = parts.map(batchLoss)
-      const total = added.reduce((sum, penalty) => add(sum, penalty), weightedSum(losses, factors))
-      return { parts, penalties: added, losses, total }
+      const loss = weightedSum(losses, factors)
+      const total = added.reduce((sum, penalty) => add(sum, penalty), loss)
+      return { parts, penalties: added, losses, loss, total }
     })
     this.parts = built.parts
+    this.isMixed = mixup !== undefined
+    this.loss = built.loss
     this.total = built.total
     this.metrics = this.parts.flatMap((part, i) => asked[i].map((metric) => ({ metric, part, name: this.valueName(part, metric.name) })))
     const ofOutputs = outputs.length === 1 ? [] : this.parts.map((part) => this.valueName(part, 'loss'))

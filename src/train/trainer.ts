@@ -214,5 +214,10 @@ export function nonFiniteError(session: Session, step: number, kept = 'The param
     origin.instruction === null
       ? `The training step ${step} met ${origin.value}, which could not be traced`
       : `${origin.value} began in step ${step} at instruction${where}: ${origin.instruction}`
-  return new NonFiniteError(`${begin}. ${kept}. Try a lower learning rate, or scale the data.`, origin)
+  // Both give NaN for a class or an index that does not exist; what they read was finite.
+  const isOutside = origin.value === 'NaN' && /\b(gather|softmaxCrossEntropy\w*)\(/.test(origin.instruction ?? '')
+  const advice = isOutside
+    ? 'Labels and indices must lie within 0 … the number of classes or rows - 1: check those of the data.'
+    : 'Try a lower learning rate, or scale the data.'
+  return new NonFiniteError(`${begin}. ${kept}. ${advice}`, origin)
 }

@@ -7,7 +7,10 @@ import {
   dense,
   dropout,
   type FitOptions,
+  greater,
   input,
+  l2,
+  lbfgs,
   losses,
   type Model,
   mean,
@@ -15,7 +18,10 @@ import {
   model,
   sequential,
   sgd,
+  square,
+  stopGradient,
   subtract,
+  type Tensor,
 } from '../../src/index.ts'
 import { bitsOf, type ExecutorName, executors, expectRefusal, oneHotRows, rows, xor } from './support.ts'
 
@@ -402,6 +408,31 @@ const otherForms: Refusal[] = [
 
 const classes: Refusal[] = [
   ...otherForms,
+  ...(
+    [
+      ['of comparisons alone', (p, t) => mean(greater(p, t), { axes: [1] })],
+      ['of the target alone', (_, t) => mean(square(t), { axes: [1] })],
+      ['behind stopGradient', (p, t) => mean(square(subtract(stopGradient(p), t)), { axes: [1] })],
+    ] satisfies [string, (p: Tensor, t: Tensor) => Tensor][]
+  ).flatMap(([what, loss]): Refusal[] =>
+    (['sgd', 'lbfgs'] as const).map((optimizer) => [
+      `a loss ${what}, for ${optimizer}, although there is a penalty`,
+      () =>
+        sequential([input(2), dense(1, { name: 'top', kernelRegularizer: l2(0.1) })]).fit(
+          { x: [[1, 2]], y: [[1]] },
+          { loss, optimizer: optimizer === 'sgd' ? 'sgd' : lbfgs() },
+        ),
+      'ERR_OPTION',
+      'fit: the loss does not depend on any of its parameters, such as top.kernel',
+      'comparisons',
+    ]),
+  ),
+  [
+    'a plan for a loss without a gradient',
+    (net) => net.trainingPlan(4, { loss: (p) => mean(greater(p, 0), { axes: [1] }) }),
+    'ERR_OPTION',
+    'trainingPlan: the loss does not depend on any of its parameters',
+  ],
   ['a label too large', fitLabels([0, 3, 1, 0]), 'ERR_DATA', 'fit: y', 'class numbers of 0 … 2', 'got 3 at row 1', 'has 3 classes'],
   ['a negative label', fitLabels([0, 2, -1, 0]), 'ERR_DATA', 'class numbers of 0 … 2, got -1 at row 2'],
   ['a label between classes', fitLabels([0, 2, 1.5, 0]), 'ERR_DATA', 'expected integers, got 1.5 at row 2'],

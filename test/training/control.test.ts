@@ -65,6 +65,11 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(await ratesTaken(line(), 2, (epoch) => powers[epoch], { epochs: 3 })).toEqual([1, 1, 0.5, 0.5, 0.25, 0.25])
     })
 
+    it('is that of the epoch and the run for a function of both', async () => {
+      const rates = await ratesTaken(line(), 2, (epoch, { epochs }) => powers[epochs - epoch], { epochs: 2 })
+      expect(rates).toEqual([0.25, 0.25, 0.5, 0.5])
+    })
+
     it('knows the length of the run', async () => {
       const seen: object[] = []
       await ratesTaken(
@@ -512,7 +517,50 @@ describe.each(executors)('on the %s executor', (executor) => {
       const options = { loss: sumLoss, metrics: [metric], epochs: 3, callbacks: [best] }
       expect((await line().fit(ones(1), options)).bestEpoch).toBe(2)
       result = Number.NaN
-      expect((await line().fit(ones(1), options)).bestEpoch).toBe(0)
+      expect((await line().fit(ones(1), options)).bestEpoch).toBe(null)
+    })
+
+    describe('a value that is NaN', () => {
+      const given = (values: readonly number[]) => {
+        let epoch = 0
+        return { name: 'given', mode: 'max' as const, batch: () => [], result: () => values[epoch++] }
+      }
+      const always = Array.from({ length: 6 }, () => Number.NaN)
+      const fitWith = (values: readonly number[], callback: Callback, net = line(), initialEpoch = 0) =>
+        net.fit(ones(1), { loss: sumLoss, optimizer: 'sgd', metrics: [given(values)], epochs: 6, initialEpoch, callbacks: [callback] })
+
+      it.each([
+        ['earlyStopping', () => callbacks.earlyStopping({ monitor: 'given', patience: 2 }), '0 … 2'],
+        ['reduceOnPlateau', () => callbacks.reduceOnPlateau({ monitor: 'given', patience: 2 }), '0 … 1'],
+      ])('from the first epoch on ends the patience of %s with an error', async (name, make, epochs) => {
+        await expectRefusal(
+          () => fitWith(always, make()),
+          'ERR_DATA',
+          `${name}: given is NaN in epochs ${epochs}, so that none is the best`,
+        )
+      })
+
+      it('leaves the weights that are reached', async () => {
+        const [stopped, kept, twin] = [line(), line(), line()]
+        await expectRefusal(() => fitWith(always, callbacks.earlyStopping({ monitor: 'given', patience: 2 }), stopped), 'ERR_DATA')
+        await twin.fit(ones(1), { loss: sumLoss, optimizer: 'sgd', epochs: 3 })
+        expect(bitsOf(stopped)).toEqual(bitsOf(twin))
+        await fitWith(always, callbacks.bestWeights({ monitor: 'given' }), kept)
+        await twin.fit(ones(1), { loss: sumLoss, optimizer: 'sgd', epochs: 6, initialEpoch: 3 })
+        expect(bitsOf(kept)).toEqual(bitsOf(twin))
+      })
+
+      it('names its epoch, numbered as they are', async () => {
+        const callback = callbacks.reduceOnPlateau({ monitor: 'given', patience: 1 })
+        await expectRefusal(() => fitWith(always, callback, line(), 4), 'ERR_DATA', 'given is NaN in epoch 4,')
+      })
+
+      it('is forgotten when a number comes within the patience, and does not count once there was one', async () => {
+        const late = await fitWith([Number.NaN, Number.NaN, 1, 2, 0, 0], callbacks.earlyStopping({ monitor: 'given', patience: 3 }))
+        expect(late).toMatchObject({ stopped: 'completed', bestEpoch: 3 })
+        const early = await fitWith([1, ...always], callbacks.earlyStopping({ monitor: 'given', patience: 2 }))
+        expect(early).toMatchObject({ stopped: 'earlyStopping', bestEpoch: 0 })
+      })
     })
 
     describe('reduceOnPlateau', () => {

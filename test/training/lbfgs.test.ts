@@ -252,7 +252,7 @@ describe.each(executors)('on the %s executor, lbfgs', (executor) => {
 
 describe('lbfgs', () => {
   const [x, y] = [rows(4, 2), rows(4, 1)]
-  const fit = (net: ReturnType<typeof sequential>, optimizer: FullBatchOptimizer = lbfgs(), more = {}) =>
+  const fit = (net: ReturnType<typeof sequential>, optimizer: FullBatchOptimizer | 'lbfgs' = lbfgs(), more = {}) =>
     net.fit({ x, y }, { loss, optimizer, ...more })
 
   it('refuses noise, constraints, wrappers and profiles', async () => {
@@ -269,6 +269,24 @@ describe('lbfgs', () => {
     const plain = sequential([input(2), dense(1)])
     await expectRefusal(() => fit(plain, lbfgs(), { profile: true }), 'ERR_OPTION', 'profile', 'lbfgs')
     await expectRefusal(() => plain.trainingPlan(4, { loss, optimizer: lbfgs() as never }), 'ERR_OPTION', 'trainingPlan: lbfgs')
+  })
+
+  it('may be given by name, to fit and train alone', async () => {
+    const nets = [0, 1].map(() => sequential([input(2), dense(1)], { seed: 3 }))
+    const histories = [await fit(nets[0], 'lbfgs', { epochs: 3 }), await fit(nets[1], lbfgs(), { epochs: 3 })]
+    expect(histories[0]).toEqual(histories[1])
+    expect(bitsOf(nets[0])).toEqual(bitsOf(nets[1]))
+    await expectRefusal(
+      () => clipGradients('lbfgs' as never, { norm: 1 }),
+      'ERR_OPTION',
+      'clipGradients: lbfgs takes each step from all data',
+    )
+    await expectRefusal(() => fit(nets[0], lbfgs as never), 'ERR_OPTION', 'got the function lbfgs; call it: lbfgs()')
+  })
+
+  it('refuses mixup by its name', async () => {
+    const net = sequential([input(2), dense(1)])
+    await expectRefusal(() => fit(net, lbfgs(), { mixup: { alpha: 0.2 } }), 'ERR_OPTION', 'fit: lbfgs needs', 'leave mixup out')
   })
 
   it('takes a minimizer of your own', async () => {

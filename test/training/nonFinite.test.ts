@@ -2,16 +2,23 @@
 import { describe, expect, it } from 'vitest'
 import {
   add,
+  concat,
+  customTraining,
   dense,
   divide,
   type FitOptions,
+  gather,
   input,
   log,
   type Model,
   mean,
+  model,
   NonFiniteError,
+  ones,
+  parameter,
   sequential,
   sgd,
+  softmaxCrossEntropy,
   sqrt,
   square,
   subtract,
@@ -119,6 +126,22 @@ describe.each(executors)('on the %s executor', (executor) => {
     expect(origin.instruction).toContain('# loss backward')
     expect(origin.layer).toBe('loss')
     expect(bitsOf(net)).toEqual(before)
+  })
+
+  it('a label or an index that lies outside', async () => {
+    const advice = ['NaN began in step 0', '0 … the number of classes or rows - 1']
+    const i = input([], { dtype: 'int32' })
+    const table = parameter('table', [3, 2], ones)
+    const rowsOf = model(i, gather(table, i), { executor })
+    const targets = { y: rows(2, 2), x: Int32Array.of(2, 3) }
+    const error = await expectRefusal(() => rowsOf.fit(targets, { loss: 'meanSquaredError' }), 'ERR_NON_FINITE', ...advice, 'gather(')
+    expect(error.message).not.toContain('learning rate')
+    const net = make()
+    const [x, label] = [input(3), input([], { dtype: 'int32' })]
+    const loss = mean(softmaxCrossEntropy(concat([net.apply(x), net.apply(x)], 1), label))
+    const training = customTraining({ models: { net }, inputs: { x, label }, minimize: [{ loss }] })
+    const data = { x: rows(2, 3), label: Int32Array.of(1, 2) }
+    await expectRefusal(() => training.fit(data), 'ERR_NON_FINITE', ...advice, 'softmaxCrossEntropy')
   })
 
   it('a weight that was not finite to begin with', async () => {

@@ -125,6 +125,11 @@ describe('names', () => {
   })
 })
 
+it('layers may be in an array of before', () => {
+  const layers = [input(4), dense(3), (x: Tensor) => multiply(x, 2)]
+  expect(sequential(layers).outputs[0].shape.slice(1)).toEqual([3])
+})
+
 it('a summary is a table', () => {
   const x = input(4, { name: 'features' })
   const h = dense(x, 32, { activation: 'relu', name: 'hidden' })
@@ -141,6 +146,20 @@ it('a summary is a table', () => {
       'dense_2    dense    [batch, 3]            99',
       '',
       '1,315 trainable parameters, 5.1 KiB',
+    ].join('\n')}\n`,
+  )
+  net.freeze(['hidden', 'dense_1.bias'])
+  expect(net.summary()).toBe(
+    `${[
+      'layer      kind     output shape  parameters  frozen',
+      '─────────  ───────  ────────────  ──────────  ──────',
+      'features   input    [batch, 4]             0       0',
+      'hidden     dense    [batch, 32]          160     160',
+      'dense_1    dense    [batch, 32]        1,056      32',
+      'dropout_1  dropout  [batch, 32]            0       0',
+      'dense_2    dense    [batch, 3]            99       0',
+      '',
+      '1,123 trainable parameters, 192 frozen, 5.1 KiB',
     ].join('\n')}\n`,
   )
 })

@@ -14,7 +14,7 @@ export interface EarlyStopping extends MonitorOptions {
 }
 
 /**
- * Puts the weights of the best epoch back when the run ends, also when an error ends it.
+ * Puts the weights of the best epoch back when the run ends, also when an error ends it; none if the value was NaN in all epochs.
  *
  * @param options `monitor` "validationLoss" with validation, else "loss"; `mode` the metric's own; `minDelta` 0.
  * @example callbacks.bestWeights({ monitor: 'validationLoss' })
@@ -24,7 +24,8 @@ export function bestWeights(options: BestWeightsOptions = {}): Callback {
 }
 
 /**
- * Ends the run when a value has not become better for some epochs, and puts the weights of the best epoch back.
+ * Ends the run when a value has not become better for some epochs, and puts the weights of the best epoch back. If it was NaN in all of them the run
+ * ends with a DataError, and keeps its weights.
  *
  * @param options `monitor` "validationLoss" with validation, else "loss"; `mode` the metric's own; `minDelta` 0; `patience` 5; `restoreBestWeights` true.
  * @example callbacks.earlyStopping({ patience: 3 })
@@ -43,25 +44,27 @@ function watch(name: string, monitor: Monitor, patience: number, restore: boolea
   return forOneRun({
     name,
     get bestEpoch() {
-      return bestEpoch
+      return Number.isNaN(monitor.best) ? null : bestEpoch
     },
     onTrainBegin(run) {
       monitor.begin(run)
       bestEpoch = null
       weights = null
     },
-    onEpochEnd(epoch, values, { models }) {
+    onEpochEnd(epoch, values, run) {
       if (monitor.isBetter(values) || bestEpoch === null) {
         bestEpoch = epoch
-        if (restore) weights = models.map((model) => model.copyOfParameters())
+        if (restore) weights = run.models.map((model) => model.copyOfParameters())
         return true
       }
-      return epoch - bestEpoch < patience
+      if (epoch - bestEpoch < patience) return true
+      monitor.checkMeasured(epoch, run)
+      return false
     },
     async onTrainEnd(_, { models }: TrainingRun) {
       const best = weights
       weights = null
-      if (best === null) return
+      if (best === null || Number.isNaN(monitor.best)) return
       for (const [i, model] of models.entries()) await model.exclusive(async () => model.restoreParameters(best[i]))
     },
   })

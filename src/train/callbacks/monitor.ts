@@ -1,4 +1,4 @@
-import { checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
+import { checkOptions, DataError, describe, OptionError, unknownName } from '../../errors.ts'
 import { metricNames } from '../../nn/metrics/index.ts'
 import type { EpochValues } from '../measures.ts'
 import { validationName } from '../names.ts'
@@ -51,6 +51,15 @@ export class Monitor {
     const better = !Number.isNaN(value) && (Number.isNaN(this.best) || this.sign * (this.best - value) > this.minDelta)
     if (better) this.best = value
     return better
+  }
+
+  /** Refuses to take it for a lack of improvement that no epoch has had a value. */
+  checkMeasured(epoch: number, { initialEpoch }: TrainingRun): void {
+    if (!Number.isNaN(this.best)) return
+    const epochs = epoch === initialEpoch ? `epoch ${epoch}` : `epochs ${initialEpoch} … ${epoch}`
+    throw new DataError(
+      `${this.where}: ${this.name} is NaN in ${epochs}, so that none is the best; monitor another value, or give data that it can be measured on, such as samples of both classes for an area under a curve.`,
+    )
   }
 }
 

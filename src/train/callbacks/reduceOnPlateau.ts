@@ -18,7 +18,7 @@ export interface ReduceOnPlateauOptions extends MonitorOptions {
 
 /**
  * Lowers the learning rate when a value has not become better for some epochs (as Keras' ReduceLROnPlateau, which already counts the last epoch of a cooldown).
- * With a schedule, all its rates are lowered.
+ * With a schedule, all its rates are lowered. A value that was NaN in all epochs until then ends the run with a DataError.
  *
  * @param options `factor` 0.1; `patience` 10; `cooldown` 0; `floor` 0; `monitor` "validationLoss" with validation, else "loss"; `mode` the metric's own; `minDelta` 0.0001.
  * @example callbacks.reduceOnPlateau({ factor: 0.5, patience: 3 })
@@ -43,13 +43,14 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Callback 
     onEpochBegin(_, run) {
       scale = run.learningRateScale
     },
-    onEpochEnd(_, values, run) {
+    onEpochEnd(epoch, values, run) {
       const better = monitor.isBetter(values)
       if (cooling > 0) {
         cooling -= 1
         waited = 0
       } else if (better) waited = 0
       else if (++waited >= patience) {
+        monitor.checkMeasured(epoch, run)
         // Another callback may have lowered it since the latest step.
         const rate = run.learningRate * (run.learningRateScale / scale)
         if (!(rate > floor)) return
