@@ -20,6 +20,8 @@ export interface RowSpec {
   readonly shape: readonly number[]
   readonly dtype: Dtype
   readonly range?: Range
+  /** What else can be done about a NaN. */
+  readonly missing?: string
 }
 
 /** Checked rows, ready to be fed to a plan. */
@@ -109,8 +111,10 @@ function check(place: string, values: Float32Array | Float64Array | Int32Array, 
   }
   for (let i = 0; i < values.length; i++) {
     const value = values[i]
-    if (!Number.isFinite(value))
-      fail(i, 'finite numbers', ' Remove the row or fill in the value; magnitudes above 3.4e38 do not fit float32.')
+    if (!Number.isFinite(value)) {
+      const advice = Number.isNaN(value) && spec.missing !== undefined ? spec.missing : 'magnitudes above 3.4e38 do not fit float32.'
+      fail(i, 'finite numbers', ` Remove the row or fill in the value; ${advice}`)
+    }
     if (dtype === 'int32' && (!Number.isInteger(value) || Math.abs(value) > 0x7fffffff)) fail(i, 'integers')
     if (range === undefined || value === range.except) continue
     if (range.kind === 'classes' && (value < 0 || value >= range.count))

@@ -3,7 +3,7 @@ import { type Rows, toRows } from '../data/rows.ts'
 import { checkNames, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import type { Feed } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
-import { type Spec, Tensor, within } from '../graph/tensor.ts'
+import { type Dtype, type Spec, Tensor, within } from '../graph/tensor.ts'
 import { isLoss, type Loss, type LossChoice, lossFor } from '../nn/losses/index.ts'
 import { type BatchStatistics, type Metric, type MetricName, metricFor, statisticsOf } from '../nn/metrics/index.ts'
 import { type Mixture, type MixupOptions, mixture } from '../nn/mixup.ts'
@@ -189,8 +189,8 @@ export class Objective implements Measures<TrainingData> {
     }
     const y = this.parts.map(({ output, prediction, loss, target: { tensor } }) => {
       const name = this.parts.length === 1 ? 'y' : `y of output "${output}"`
-      const shape = concrete(tensor.shape.slice(1))
-      return complete(name, toRows(where, targets[output], { name, shape, dtype: tensor.dtype, range: loss.range(prediction) }))
+      const spec = { name, shape: concrete(tensor.shape.slice(1)), dtype: tensor.dtype, range: loss.range(prediction) }
+      return complete(name, toRows(where, targets[output], { ...spec, missing: missingTarget(tensor.dtype, spec.range.except) }))
     })
     return { x: rows, y, weights: this.toWeights(where, data, count, complete), count }
   }
@@ -412,4 +412,12 @@ function joinedLoss(runs: readonly Run[], { loss, count }: Part, i: number): num
     }
   }
   return loss.reduction === 'sum' ? total : total / (counts || 1)
+}
+
+/** How a target that nobody knows is left out. */
+function missingTarget(dtype: Dtype, except?: number): string {
+  if (except !== undefined) return `or mark it: write ${except}, which this loss leaves out.`
+  return dtype === 'int32'
+    ? 'or mark it: write -1 and use ignoreIndex: -1 of the loss.'
+    : 'or, where the loss takes maskValue, mark it: write -999 and use maskValue: -999 of the loss.'
 }
