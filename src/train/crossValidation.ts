@@ -1,5 +1,6 @@
 import { checkBoolean, checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
+import { type Callback, checkCallbacks } from './callbacks/callback.ts'
 import type { RowSplit } from './epochs.ts'
 import { type FitOptions, fitRows, type History } from './fit.ts'
 import type { EpochValues, Samples } from './measures.ts'
@@ -91,10 +92,12 @@ function classesOf(where: string, labels: ArrayLike<number | string>, folds: num
 
 /** Options of `crossValidate`: those of fit, and how to split. */
 export interface CrossValidateOptions
-  extends Omit<FitOptions, 'validationData' | 'validationSplit' | 'profile'>,
-    Omit<KFoldOptions, 'shuffle'> {
+  extends Omit<KFoldOptions, 'shuffle'>,
+    Omit<FitOptions, 'validationData' | 'validationSplit' | 'profile' | 'callbacks'> {
   /** Whether each class is spread evenly over the folds; for classification only; default false. */
   readonly stratified?: boolean
+  /** What happens beside training, as in fit: the same for all folds, one after the other, or a function from the number of the fold to its own. */
+  readonly callbacks?: readonly Callback[] | ((fold: number) => readonly Callback[])
 }
 
 /** What `crossValidate` resolves with. */
@@ -135,7 +138,7 @@ export async function crossValidate(
   const refused = ['validationData', 'validationSplit', 'profile']
   const known = [...fitOptionNames.filter((name) => !refused.includes(name)), 'folds', 'repeats', 'stratified', 'seed']
   checkOptions(where, options, known, hints)
-  const { folds, repeats, stratified = false, seed, ...fitOptions } = options
+  const { folds, repeats, stratified = false, seed, callbacks, ...fitOptions } = options
   checkBoolean(where, 'stratified', stratified)
   const models = new WeakSet<Model>()
   const next = (fold: number) => {
@@ -151,7 +154,9 @@ export async function crossValidate(
   const results: { values: EpochValues; history: History }[] = []
   for (const [fold, split] of splits.entries()) {
     if (fold > 0) model = next(fold)
-    const { history, run } = await fitRows(where, model, data, fitOptions, split)
+    const own = typeof callbacks === 'function' ? callbacks(fold) : (callbacks ?? [])
+    checkCallbacks(where, own)
+    const { history, run } = await fitRows(where, model, data, { ...fitOptions, callbacks: own }, split)
     results.push({ values: (await run.validate(fitOptions.signal)) as EpochValues, history })
   }
   const over = (statistic: (values: readonly number[]) => number): EpochValues =>
