@@ -234,6 +234,21 @@ describe('topKAccuracy', () => {
   })
 })
 
+it('a metric of sums divided by all samples is exact, whatever the batches', async () => {
+  const bias: Metric = {
+    name: 'bias',
+    batch: (prediction, target) => [sum(subtract(prediction, target))],
+    result: (batches) => {
+      const total = batches.reduce((so, { values }) => so + values[0][0], 0)
+      return total / batches.reduce((so, { samples }) => so + samples, 0)
+    },
+  }
+  const net = sequential([input(1), (t: Tensor) => t])
+  const given = { x: [1, 2, 3, 4, 15].map((value) => [value]), y: [0, 0, 0, 0, 0] }
+  for (const batchSize of [2, 4, 5])
+    expect((await net.evaluate(given, { loss: 'meanSquaredError', metrics: [bias], batchSize })).bias).toBe(5)
+})
+
 describe('score', () => {
   it('is what evaluate reports', async () => {
     const net = sequential([input(width), activation('linear')])
