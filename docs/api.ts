@@ -185,7 +185,7 @@ export function readApi(root: string, program = ts.createProgram([`${root}/src/i
       parameters: texts('param').map((text) => ({ name: text.split(/\s/, 1)[0], text: oneLine(text.replace(/^\S+\s*/, '')) })),
       returns: oneLine(texts('returns').join(' ')),
       throws: texts('throws').map(oneLine),
-      examples: texts('example'),
+      examples: texts('example').map(indented),
     }
   }
 
@@ -385,6 +385,20 @@ function splitDefault(text: string): Pick<Member, 'text' | 'default'> {
 function toldOf(member: Member, options: string): Member {
   const told = new RegExp(`\`${member.name}\`[:,]? ((?:(?![;,] \`).)+)`).exec(options)?.[1] ?? ''
   return { ...member, ...splitDefault(capitalise(told.replace(/[;,.]?$/, told === '' ? '' : '.'))) }
+}
+
+/** Code as a formatter indents it; the compiler gives docstrings without the spaces at the start of lines. */
+function indented(code: string): string {
+  let depth = 0
+  const lines = code.split('\n').map((line) => {
+    const opened = line.match(/[([{]/g)?.length ?? 0
+    const closed = line.match(/[)\]}]/g)?.length ?? 0
+    const indent = '  '.repeat(Math.max(0, /^[)\]}]/.test(line) ? depth - 1 : depth))
+    // However many a line opens, the one that closes them goes back by a step.
+    depth += Math.sign(opened - closed)
+    return indent + line
+  })
+  return lines.join('\n')
 }
 
 function isPlain(type: ts.Type): boolean {

@@ -105,11 +105,14 @@ class Writer {
     if (members.length === 0) return ''
     const withDefaults = entry.kind === 'function' || entry.name.endsWith('Options') || members.some((member) => member.default !== null)
     const columns = entry.kind === 'function' ? 'option' : entry.kind === 'class' ? 'property' : 'member'
-    const rows = members.map((member) => {
+    // What must be given comes first; the rest in the order of declaration, which has what is inherited last.
+    const sorted = withDefaults ? [...members].sort((a, b) => Number(a.optional) - Number(b.optional)) : members
+    const rows = sorted.map((member) => {
       const inCode = entry.defaults.get(member.name)
       const stated = member.default ?? (literalValue(inCode) === null ? null : (inCode ?? null))
       const value = stated === null ? (member.optional ? '' : 'required') : code(stated)
-      const cells = [`\`${member.name}\``, this.type(member.type), ...(withDefaults ? [value] : []), this.prose(member.text, entry)]
+      const name = member.optional && !withDefaults ? `${member.name}?` : member.name
+      const cells = [`\`${name}\``, this.type(member.type), ...(withDefaults ? [value] : []), this.prose(member.text, entry)]
       return `| ${cells.map(cell).join(' | ')} |`
     })
     const header = [columns, 'type', ...(withDefaults ? ['default'] : []), '']

@@ -2,6 +2,7 @@
 
 export { balancedClassWeights } from './data/classWeights.ts'
 export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
+export { type SplitOptions, splitData, type TakeRowsOptions, takeRows } from './data/split.ts'
 export {
   AbortError,
   BusyError,

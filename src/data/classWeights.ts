@@ -11,29 +11,28 @@ import { flatten, type NumbersLike } from './ndarray.ts'
  * @example balancedClassWeights([0, 0, 0, 1])
  */
 export function balancedClassWeights(labels: NumbersLike): Record<number, number> {
-  const numbers = classNumbersOf('balancedClassWeights: labels', labels)
+  const all = classNumbersOf('balancedClassWeights', 'labels', labels)
   const counts = new Map<number, number>()
-  for (const label of numbers) counts.set(label, (counts.get(label) ?? 0) + 1)
-  return Object.fromEntries([...counts].sort(([a], [b]) => a - b).map(([label, count]) => [label, numbers.length / (counts.size * count)]))
+  for (const label of all) counts.set(label, (counts.get(label) ?? 0) + 1)
+  return Object.fromEntries([...counts].sort(([a], [b]) => a - b).map(([label, count]) => [label, all.length / (counts.size * count)]))
 }
 
-/** The class number of each sample, given as such or as one-hot rows. */
-export function classNumbersOf(where: string, labels: NumbersLike): Float64Array {
-  const { size, shape, read } = flatten(where, labels)
-  if (size === 0) throw new DataError(`${where}: expected class numbers, got no data at all.`)
+/** The class number of each sample, from class numbers or one-hot rows. */
+export function classNumbersOf(where: string, name: string, labels: NumbersLike, advice = ''): Float64Array {
+  const place = `${where}: ${name}`
+  const { size, shape, read } = flatten(place, labels)
+  if (size === 0) throw new DataError(`${place}: expected class numbers, got no data at all.`)
   const values = new Float64Array(size)
   read(values as unknown as Float32Array)
   const width = shape !== null && shape.length > 1 ? shape[shape.length - 1] : 1
-  const classes = new Float64Array(size / width)
-  for (let i = 0; i < size; i += width) {
-    const label = width === 1 ? values[i] : classOf(where, values.subarray(i, i + width), i / width)
+  return Float64Array.from({ length: size / width }, (_, row) => {
+    const label = width === 1 ? values[row] : classOf(place, values.subarray(row * width, (row + 1) * width), row)
     if (!Number.isSafeInteger(label) || label < 0)
       throw new DataError(
-        `${where}: expected class numbers (integers of at least 0) or one-hot rows, got ${describe(label)} at row ${i / width}.`,
+        `${place}: expected class numbers (integers of at least 0) or one-hot rows, got ${describe(label)} at row ${row}${advice === '' ? '' : `; ${advice}`}.`,
       )
-    classes[i / width] = label
-  }
-  return classes
+    return label
+  })
 }
 
 function classOf(where: string, row: Float64Array, index: number): number {

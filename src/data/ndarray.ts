@@ -49,6 +49,50 @@ export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float3
   }
 
   /**
+   * Where along the last axis the largest number is, the first of equal ones: rows of scores become class numbers.
+   *
+   * @throws DataError if there is no such axis, or nothing on it.
+   * @example sequential([input(2), dense(3)]).predictSync([[0, 1], [1, 0]]).argmax()
+   */
+  argmax(): NdArray<Int32Array> {
+    const width = this.shape[this.shape.length - 1]
+    if (width === undefined || width === 0)
+      throw new DataError(`NdArray.argmax: shape [${this.shape.join(', ')}] has nothing to choose from along its last axis.`)
+    const result = Int32Array.from({ length: this.data.length / width }, (_, row) => {
+      let best = row * width
+      for (let i = best + 1; i < (row + 1) * width; i++) if (this.data[i] > this.data[best]) best = i
+      return best - row * width
+    })
+    return new NdArray(result, this.shape.slice(0, -1))
+  }
+
+  /**
+   * The class of each sample, from logits: of rows the largest, as `argmax`; of one logit a sample ([samples] or [samples, 1]) 1 where it is
+   * above 0, else 0.
+   *
+   * @throws DataError as `argmax`.
+   * @example sequential([input(2), dense(1)]).predictSync([[0, 1], [1, 0]]).classes()
+   */
+  classes(): NdArray<Int32Array> {
+    if (this.shape.length > 1 && this.shape[this.shape.length - 1] > 1) return this.argmax()
+    const yes = Int32Array.from(this.data, (logit) => Number(logit > 0))
+    return new NdArray(yes, this.shape.length > 1 ? this.shape.slice(0, -1) : this.shape)
+  }
+
+  /**
+   * One array for each entry of the first axis, over the same memory.
+   *
+   * @throws DataError if there is no axis.
+   * @example new NdArray(Float32Array.of(1, 2, 3, 4), [2, 2]).rows().map((row) => row.at(1))
+   */
+  rows(): NdArray<T>[] {
+    const [count, ...shape] = this.shape
+    if (count === undefined) throw new DataError('NdArray.rows: a number without dimensions has no rows.')
+    const width = this.data.length / count
+    return Array.from({ length: count }, (_, row) => new NdArray(this.data.subarray(row * width, (row + 1) * width) as T, shape))
+  }
+
+  /**
    * The shape and the first values, for a look: `NdArray [2, 3]: 1, 2, 3, 4, 5, 6`.
    *
    * @example new NdArray(Float32Array.of(1, 2, 3, 4), [2, 2]).toString()

@@ -98,8 +98,20 @@ export function apply<A extends object>(op: Op<A>, inputs: readonly Tensor[], at
 /** Throws unless the value is a symbolic tensor. */
 export function expectTensor(where: string, value: unknown, what = 'the operand'): asserts value is Tensor {
   if (!(value instanceof Tensor)) {
-    throw new OptionError(`${where}: ${what} must be a symbolic tensor, got ${describe(value)}; make one with input(shape).`)
+    throw new OptionError(
+      `${where}: ${what} must be a symbolic tensor, got ${describe(value)}; ${isArrayOfNumbers(value) ? ofNumbers : 'make one with input(shape).'}`,
+    )
   }
+}
+
+/** What to do with numbers where a graph is made. */
+export const ofNumbers =
+  'it is an array of numbers, and ops make graphs: make a model of the op and predict with it, or for numbers use argmax() or classes() of an NdArray, its data, or score.'
+
+/** An NdArray, a typed array, or arrays that begin with a number. */
+export function isArrayOfNumbers(value: unknown): boolean {
+  if (Array.isArray(value)) return typeof value.flat(Number.POSITIVE_INFINITY)[0] === 'number'
+  return ArrayBuffer.isView(value) || (typeof value === 'object' && value !== null && 'data' in value && ArrayBuffer.isView(value.data))
 }
 
 /** Throws unless the dtype is the expected one. */

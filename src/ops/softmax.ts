@@ -2,7 +2,7 @@
 import { ShapeError } from '../errors.ts'
 import { defineOp, integers, type Op, spec, uniform } from '../graph/op.ts'
 import { formatShape, normaliseAxis, sameShape } from '../graph/shape.ts'
-import { apply, expectDtype, locate, type Spec, type Tensor } from '../graph/tensor.ts'
+import { apply, expectDtype, expectTensor, locate, type Spec, type Tensor } from '../graph/tensor.ts'
 import { exp, multiply, subtract } from './elementwise.ts'
 import { sum, sumTo } from './reduce.ts'
 import { reshape, shapeOps, transpose } from './shape.ts'
@@ -127,6 +127,7 @@ export const softmaxOps = {
 
 /** Another axis than the last is moved there and back. */
 function alongAxis(op: Op<Record<never, never>>, x: Tensor, axis: number): Tensor {
+  expectTensor(locate(op.name), x)
   const position = normaliseAxis(locate(op.name), axis, x.rank)
   if (position === x.rank - 1) return apply(op, [x], {})
   const swapped = x.shape.map((_, i) => (i === position ? x.rank - 1 : i === x.rank - 1 ? position : i))

@@ -2,7 +2,7 @@
 import { checkOptions, describe, GraphError, OptionError, ShapeError } from '../errors.ts'
 import { defineOp, spec, uniform } from '../graph/op.ts'
 import { batch, checkExtents, concrete, formatShape, product, type Shape, sameShape, sizeOf } from '../graph/shape.ts'
-import { apply, type Dtype, locate, Tensor } from '../graph/tensor.ts'
+import { apply, type Dtype, isArrayOfNumbers, locate, ofNumbers, Tensor } from '../graph/tensor.ts'
 import type { RandomStream } from '../random.ts'
 import { zerosLike } from './shape.ts'
 
@@ -157,7 +157,10 @@ export function parameter(
 
 /** A float32 scalar, []. @example constant(0.5) */
 export function constant(value: number): Tensor {
-  if (typeof value !== 'number') throw new OptionError(`${locate('constant')}: expected a number, got ${describe(value)}.`)
+  if (typeof value !== 'number')
+    throw new OptionError(
+      `${locate('constant')}: expected a number, got ${describe(value)}${isArrayOfNumbers(value) ? `; ${ofNumbers}` : '.'}`,
+    )
   return apply(sourceOps.constant, [], { value })
 }
 

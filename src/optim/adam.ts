@@ -21,7 +21,7 @@ import type { LearningRate } from './schedules.ts'
 
 /** What Adam and its kin have in common. */
 export interface MomentOptions extends WeightDecay {
-  /** A number, a schedule or its name, or a function of the epoch. */
+  /** A number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch. */
   learningRate?: LearningRate
   /** Decay of the mean of gradients; default 0.9. */
   beta1?: number

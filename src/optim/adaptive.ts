@@ -8,7 +8,7 @@ import type { LearningRate } from './schedules.ts'
 
 /** Options of `adagrad`. */
 export interface AdagradOptions extends WeightDecay {
-  /** Default 0.01. */
+  /** A number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch; default 0.01. */
   learningRate?: LearningRate
   /** What the sums of squares begin with; default 0, as in the paper and PyTorch. Keras has 0.1. */
   initialAccumulator?: number
@@ -43,7 +43,7 @@ export function adagrad(options: AdagradOptions = {}): Optimizer {
 
 /** Options of `adadelta`. */
 export interface AdadeltaOptions extends WeightDecay {
-  /** Default 1, which is the paper's method. */
+  /** A number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch; default 1, which is the paper's method. */
   learningRate?: LearningRate
   /** Decay of both means; default 0.95. */
   rho?: number
@@ -78,7 +78,7 @@ export function adadelta(options: AdadeltaOptions = {}): Optimizer {
 
 /** Options of `rmsprop`. */
 export interface RmspropOptions extends WeightDecay {
-  /** Default 0.001. */
+  /** A number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch; default 0.001. */
   learningRate?: LearningRate
   /** Decay of the means; default 0.9. */
   rho?: number
@@ -133,7 +133,7 @@ export function rmsprop(options: RmspropOptions = {}): Optimizer {
 
 /** Options of `ftrl`; the names are Keras'. */
 export interface FtrlOptions {
-  /** Default 0.001. */
+  /** A number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch; default 0.001. */
   learningRate?: LearningRate
   /** How the rate falls with the sum of squares: at most 0; default -0.5. */
   learningRatePower?: number

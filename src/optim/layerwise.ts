@@ -62,7 +62,7 @@ export function lamb(options: MomentOptions = {}): Optimizer {
 
 /** Options of `adafactor`. */
 export interface AdafactorOptions extends WeightDecay {
-  /** With `relativeStep` the largest it gets; default 0.01. */
+  /** A number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch. With `relativeStep` the largest it gets; default 0.01. */
   learningRate?: LearningRate
   /** c of β2 = 1 - t^c: from -1 to below 0; default -0.8. */
   beta2Decay?: number

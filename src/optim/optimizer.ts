@@ -83,7 +83,23 @@ export interface Updates {
   readonly others?: readonly Tensor[]
 }
 
-/** An optimizer. Those of this library are made by functions such as `adam(options)`; one of your own is an object like this. */
+/**
+ * An optimizer. Those of this library are made by functions such as `adam(options)`; one of your own is an object like this, or where each parameter is treated by one rule and
+ * there is one learning rate, what `perParameter` makes.
+ *
+ * @example const momentum: Optimizer = {
+ *   name: 'momentum',
+ *   learningRates: [0.1],
+ *   slots: () => [{ name: 'velocity' }],
+ *   update: ({ parameters, learningRates: [rate] }) => ({
+ *     parameters: parameters.map(({ value, gradient, slots: { velocity } }) => {
+ *       const faster = subtract(multiply(0.9, velocity), multiply(rate, gradient))
+ *       return assignAll([value, velocity], [add(value, faster), faster])
+ *     }),
+ *   }),
+ * }
+ * await sequential([input(1), dense(1)]).fit({ x: [1, 2], y: [2, 4] }, { loss: 'meanSquaredError', optimizer: momentum })
+ */
 export interface Optimizer {
   readonly name: string
   /** One, or several where groups of parameters go by their own. */

@@ -10,7 +10,15 @@ export interface ScheduleRun {
   readonly steps: number
 }
 
-/** The learning rate of each step. One of your own is an object like this; `rateAt` may be asked ahead of time, so it must depend on its arguments alone. */
+/**
+ * The learning rate of each step. One of your own is an object like this; `rateAt` may be asked ahead of time, so it must depend on its arguments alone.
+ *
+ * @example const sawtooth: Schedule = {
+ *   name: 'sawtooth',
+ *   rateAt: (step, { stepsPerEpoch }) => 0.1 * (1 - (step % stepsPerEpoch) / stepsPerEpoch),
+ * }
+ * sgd({ learningRate: sawtooth })
+ */
 export interface Schedule {
   readonly name: string
   /** The rate of a step, counted from 0 over the whole run (steps before `initialEpoch` included): finite, at least 0. */

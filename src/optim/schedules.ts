@@ -20,7 +20,13 @@ import {
   stepsOf,
 } from './schedule.ts'
 
-/** The learning rate of a run: a number, a schedule or its name, or a function of the epoch (0, 1, 2, …). */
+/**
+ * The learning rate of a run: a number, a schedule or its name, or a function of the epoch (0, 1, 2, …).
+ *
+ * @example adam({ learningRate: schedules.cosine({ rate: 0.01 }) satisfies LearningRate })
+ * adam({ learningRate: 'cosine' satisfies LearningRate })
+ * adam({ learningRate: ((epoch: number) => 0.01 * 0.9 ** epoch) satisfies LearningRate })
+ */
 export type LearningRate = number | Schedule | ScheduleName | ((epoch: number, run: ScheduleRun) => number)
 
 /** 1 at the beginning, 0 at the end, half a cosine between. */

@@ -7,7 +7,7 @@ import type { LearningRate } from './schedules.ts'
 
 /** Options of `sgd`. */
 export interface SgdOptions extends WeightDecay {
-  /** Default 0.01. */
+  /** A number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch; default 0.01. */
   learningRate?: LearningRate
   /** Default 0. */
   momentum?: number

@@ -8,7 +8,7 @@ import type { LearningRate } from './schedules.ts'
 
 /** Options of `lion`. */
 export interface LionOptions extends WeightDecay {
-  /** Default 1e-4. */
+  /** A number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch; default 1e-4. */
   learningRate?: LearningRate
   /** How much the mean counts against the gradient at hand; default 0.9. */
   beta1?: number
@@ -46,7 +46,7 @@ export function lion(options: LionOptions = {}): Optimizer {
 
 /** Options of `rprop`. */
 export interface RpropOptions {
-  /** A factor of all steps, for schedules; default 1. */
+  /** A factor of all steps: a number, a schedule such as `schedules.cosine()` or its name, or a function of the epoch; default 1. */
   learningRate?: LearningRate
   /** Default 0.01. */
   initialStep?: number

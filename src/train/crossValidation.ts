@@ -2,6 +2,7 @@ import { classNumbersOf } from '../data/classWeights.ts'
 import { isNumbers, NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { checkBoolean, checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
+import { type Callback, checkCallbacks } from './callbacks/callback.ts'
 import type { RowSplit } from './epochs.ts'
 import { type FitOptions, fitRows, type History } from './fit.ts'
 import type { EpochValues, Samples } from './measures.ts'
@@ -40,7 +41,7 @@ export function kFold(samples: number | Labels | readonly ArrayLike<number>[] | 
     return foldsOf('kFold', samples, options)
   }
   const isRows = samples instanceof NdArray || (Array.isArray(samples) && isNumbers(samples[0]))
-  if (isRows) return foldsOf('kFold', classNumbersOf('kFold: labels', samples as NumbersLike), options)
+  if (isRows) return foldsOf('kFold', classNumbersOf('kFold', 'labels', samples as NumbersLike), options)
   const labels = samples as Labels
   if (typeof labels !== 'object' || labels === null || !Number.isSafeInteger(labels.length))
     throw new OptionError(`kFold: expected the number of samples, or their labels, got ${describe(labels)}.`)
@@ -112,10 +113,12 @@ function classesOf(where: string, labels: Labels, folds: number): Int32Array[] {
 
 /** Options of `crossValidate`: those of fit, and how to split. */
 export interface CrossValidateOptions
-  extends Omit<FitOptions, 'validationData' | 'validationSplit' | 'profile'>,
-    Omit<KFoldOptions, 'shuffle'> {
+  extends Omit<KFoldOptions, 'shuffle'>,
+    Omit<FitOptions, 'validationData' | 'validationSplit' | 'profile' | 'callbacks'> {
   /** Whether each class is spread evenly over the folds; for classification only; default false. */
   readonly stratified?: boolean
+  /** What happens beside training, as in fit: the same for all folds, one after the other, or a function from the number of the fold to its own. */
+  readonly callbacks?: readonly Callback[] | ((fold: number) => readonly Callback[])
 }
 
 /** What `crossValidate` resolves with. */
@@ -157,7 +160,7 @@ export async function crossValidate(
   const refused = ['validationData', 'validationSplit', 'profile']
   const known = [...fitOptionNames.filter((name) => !refused.includes(name)), 'folds', 'repeats', 'stratified', 'seed']
   checkOptions(where, options, known, hints)
-  const { folds, repeats, stratified = false, seed, ...fitOptions } = options
+  const { folds, repeats, stratified = false, seed, callbacks, ...fitOptions } = options
   checkBoolean(where, 'stratified', stratified)
   const models = new WeakSet<Model>()
   const next = (fold: number) => {
@@ -173,7 +176,9 @@ export async function crossValidate(
   const results: { values: EpochValues; history: History }[] = []
   for (const [fold, split] of splits.entries()) {
     if (fold > 0) model = next(fold)
-    const { history, run } = await fitRows(where, model, data, fitOptions, split)
+    const own = typeof callbacks === 'function' ? callbacks(fold) : (callbacks ?? [])
+    checkCallbacks(where, own)
+    const { history, run } = await fitRows(where, model, data, { ...fitOptions, callbacks: own }, split)
     results.push({ values: (await run.validate(fitOptions.signal)) as EpochValues, history })
   }
   const over = (statistic: (values: readonly number[]) => number): EpochValues =>

@@ -17,7 +17,7 @@ const files = {
   'src/index.ts': `
     export { losses, type HuberOptions } from './nn/losses.ts'
     export * as schedules from './optim/schedules.ts'
-    export { type Box, Model } from './train/model.ts'
+    export { type Box, type LidOptions, Model, shut } from './train/model.ts'
     export { bare } from './ops/bare.ts'`,
   'src/nn/losses.ts': `
     /** How \`huber\` bends. */
@@ -49,7 +49,21 @@ const files = {
     '/** Halves. @param options `floor`: the least; `gamma`: how much, 1 (default) or less. @example schedules.step(1) */\nexport function step(every: number, options: { gamma?: number; floor?: number; bare?: boolean } = {}): number { const { gamma, floor = 0 } = options; return Math.max(floor, every * (gamma ?? 1)) }',
   'src/train/model.ts': `
     /** A box. */
-    export interface Box { readonly size: number | null }
+    export interface Box { readonly label?: string; readonly size: number | null }
+    /** Takes away. */
+    export interface LidOptions {
+      /** How tight. */
+      readonly tight?: () => void
+      /** What for. */
+      readonly box: Box
+    }
+    /** Shuts. @example shut({
+     *   box: [1].map((size) => {
+     *     return { size }
+     *   })[0],
+     * })
+     */
+    export function shut(options: LidOptions): void {}
     /** A model. @example new Model() */
     export class Model {
       /** Its box. */
@@ -78,6 +92,7 @@ describe('readApi', () => {
       [
         'Box',
         'HuberOptions',
+        'LidOptions',
         'Model',
         'Model.look',
         'Model.make',
@@ -88,6 +103,7 @@ describe('readApi', () => {
         'losses.mse',
         'schedules',
         'schedules.step',
+        'shut',
       ].sort(),
     )
   })
@@ -112,6 +128,10 @@ describe('readApi', () => {
 
   it('gives a second name the example under that name', () => {
     expect(named('losses.mse')).toMatchObject({ text: 'The same as `losses.meanSquaredError`.', examples: ['losses.mse()'] })
+  })
+
+  it('indents examples of several lines', () => {
+    expect(named('shut').examples).toEqual(['shut({\n  box: [1].map((size) => {\n    return { size }\n  })[0],\n})'])
   })
 
   it('calls methods on an instance, static ones on the class', () => {
@@ -156,7 +176,7 @@ it('problemsOf refuses an example of something else', () => {
 
 it('examplesModule imports types as types', () => {
   const text = examplesModule(entries, 'there')
-  expect(text).toContain("type Box, Model } from 'there'")
+  expect(text).toContain("type LidOptions, shut, Model } from 'there'")
   expect(text).toContain("'Model.look': async () => {\n{\nnew Model().look()\n}\n},")
 })
 
@@ -184,4 +204,10 @@ describe('renderPages', () => {
     expect(pages.get('schedules.md')).toContain('| `gamma` | `number` | `1` | How much, 1 or less. |'))
 
   it('links types in tables', () => expect(pages.get('training.md')).toContain('| `box` | [`Box`](training.md#box) | Its box. |'))
+
+  it('marks what may be left out, and puts options that must be given first', () => {
+    const page = pages.get('training.md')
+    expect(page).toContain('| `label?` | `string` |')
+    expect(page).toMatch(/\| `box` \|[^\n]* required \| What for\. \|\n\| `tight` \|/)
+  })
 })

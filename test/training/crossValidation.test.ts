@@ -1,4 +1,7 @@
 /** kFold and crossValidate: which samples are held out, and what is measured on them. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -20,6 +23,7 @@ import {
 import { executors, expectRefusal, oneHotRows, rows, scaledBy, sumLoss } from './support.ts'
 
 const anything = (value: unknown) => value as never
+const scaled = { x: [[0], [1], [2], [3]], y: [[0], [2], [4], [6]] }
 
 describe('kFold', () => {
   const sorted = (values: Iterable<number>) => [...values].sort((a, b) => a - b)
@@ -190,6 +194,35 @@ describe.each(executors)('crossValidate on the %s executor', (executor) => {
     expect(mean.given).toBe(5)
     expect(standardDeviation.given).toBeCloseTo(Math.sqrt((9 + 1 + 16) / 2), 12)
     expect(Object.keys(mean)).toEqual(['loss', 'given'])
+  })
+
+  it('lets a function give each fold its own callbacks', async () => {
+    const seen: string[] = []
+    await crossValidate(() => sequential([input(1), dense(1)], { executor }), scaled, {
+      loss: 'meanSquaredError',
+      folds: 2,
+      callbacks: (fold) => [{ onEpochEnd: (epoch) => void seen.push(`fold ${fold}, epoch ${epoch}`) }],
+    })
+    expect(seen).toEqual(['fold 0, epoch 0', 'fold 1, epoch 0'])
+  })
+
+  it('keeps the log of every fold in one file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'thalweg-folds-'))
+    const file = join(folder, 'log.csv')
+    const options = { loss: 'meanSquaredError', folds: 2, callbacks: [callbacks.csvLog(file)] } as const
+    await crossValidate(() => sequential([input(1), dense(1)], { executor }), scaled, options)
+    expect(
+      readFileSync(file, 'utf8')
+        .split('\n')
+        .map((line) => line.split(',')[0]),
+    ).toEqual(['epoch', '0', '0', ''])
+    rmSync(folder, { recursive: true })
+  })
+
+  it('refuses a function that gives no callbacks', async () => {
+    const options = { loss: 'meanSquaredError', folds: 2, callbacks: anything(() => undefined) } as const
+    const call = () => crossValidate(() => sequential([input(1), dense(1)], { executor }), scaled, options)
+    await expectRefusal(call, 'ERR_OPTION', 'crossValidate: callbacks must be an array, got undefined')
   })
 
   it('measures the weights that early stopping puts back', async () => {

@@ -54,20 +54,25 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(seen).toEqual([header, header + lines[0], header + lines[0] + lines[1]])
     })
 
-    it('goes on behind the same columns, and replaces if told so', async () => {
+    it('replaces a log of before, and goes on behind its own', async () => {
       const log = callbacks.csvLog(path('log.csv'))
       await net().fit(data, options([log], { epochs: 1 }))
       await net().fit(data, options([log], { epochs: 2, initialEpoch: 1 }))
       expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,0\n1,0.5,0\n')
-      await net().fit(data, options([callbacks.csvLog(path('log.csv'), { append: false })], { epochs: 1 }))
+      await net().fit(data, options([callbacks.csvLog(path('log.csv'))], { epochs: 1 }))
       expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,0\n')
+    })
+
+    it('goes on behind a log of before if told so', async () => {
+      for (let i = 0; i < 2; i++) await net().fit(data, options([callbacks.csvLog(path('log.csv'), { append: true })], { epochs: 1 }))
+      expect(text('log.csv')).toBe('epoch,learningRate,loss\n0,1,0\n0,1,0\n')
     })
 
     it.each(['\n', ''])('refuses other columns, and changes nothing, whether the file ends with %j', async (end) => {
       writeFileSync(path('log.csv'), `epoch,learningRate,loss,accuracy\n1,2,3,4${end}`)
       const model = net()
       await expectRefusal(
-        () => model.fit(data, options([callbacks.csvLog(path('log.csv'))])),
+        () => model.fit(data, options([callbacks.csvLog(path('log.csv'), { append: true })])),
         'ERR_OPTION',
         'has the columns epoch,learningRate,loss,accuracy, this run would write epoch,learningRate,loss;',
         'append: false',
@@ -78,7 +83,7 @@ describe.each(executors)('on the %s executor', (executor) => {
 
     it.each(['', '\n0,1,5'])('begins a new line where the file does not end with one, after the header and %j', async (line) => {
       writeFileSync(path('log.csv'), `epoch,learningRate,loss${line}`)
-      await net().fit(data, options([callbacks.csvLog(path('log.csv'))], { epochs: 1 }))
+      await net().fit(data, options([callbacks.csvLog(path('log.csv'), { append: true })], { epochs: 1 }))
       expect(text('log.csv')).toBe(`epoch,learningRate,loss${line}\n0,1,0\n`)
     })
 
@@ -108,8 +113,22 @@ describe.each(executors)('on the %s executor', (executor) => {
 
   it('jsonLinesLog writes an object for each epoch', async () => {
     writeFileSync(path('log.jsonl'), '{"epoch":')
-    await net().fit(data, options([callbacks.jsonLinesLog(path('log.jsonl'))], { epochs: 2 }))
+    await net().fit(data, options([callbacks.jsonLinesLog(path('log.jsonl'), { append: true })], { epochs: 2 }))
     expect(text('log.jsonl')).toBe('{"epoch":\n{"epoch":0,"learningRate":1,"loss":0}\n{"epoch":1,"learningRate":0.5,"loss":-1}\n')
+  })
+
+  it.each([
+    ['csvLog', 'day,sales\n1,2\n', '0,1,0'],
+    ['jsonLinesLog', '{"day":1}\n', '{"epoch":0,'],
+  ] as const)('%s replaces nothing but a log', async (name, other, line) => {
+    const log = () => callbacks[name](path('log'))
+    writeFileSync(path('log'), other)
+    const message = `${name}: "${path('log')}" is no log of this kind (it begins with ${JSON.stringify(other)}) and is not replaced`
+    await expectRefusal(() => net().fit(data, options([log()])), 'ERR_OPTION', message)
+    expect(text('log')).toBe(other)
+    writeFileSync(path('log'), '')
+    for (let i = 0; i < 2; i++) await net().fit(data, options([log()], { epochs: 1 }))
+    expect(text('log').split(line).length).toBe(2)
   })
 
   describe('tensorBoard', () => {

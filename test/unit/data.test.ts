@@ -1,7 +1,7 @@
 /** What the library takes as numbers, and what it makes of them. Refusals that a model would meet are in training/badInput.test.ts. */
 import { describe, expect, it } from 'vitest'
 import { type RowSpec, toRows } from '../../src/data/rows.ts'
-import { NdArray } from '../../src/index.ts'
+import { NdArray, relu, softmax } from '../../src/index.ts'
 import { expectRefusal } from '../training/support.ts'
 
 const six = Float32Array.of(1, 2, 3, 4, 5, 6)
@@ -16,6 +16,50 @@ describe('NdArray', () => {
       [4, 5, 6],
     ])
     expect(new NdArray(six, [3, 1, 2]).toArray()).toEqual([[[1, 2]], [[3, 4]], [[5, 6]]])
+  })
+
+  it('tells where the largest of each row is, the first of equal ones', () => {
+    const found = new NdArray(Float32Array.of(1, 3, 3, -1, -2, -1), [2, 3]).argmax()
+    expect([found.shape, ...found.data]).toEqual([[2], 1, 0])
+    expect(new NdArray(six, [3, 1, 2]).argmax().toArray()).toEqual([[1], [1], [1]])
+    expect(new NdArray(six, [6]).argmax().toArray()).toBe(5)
+    expect(new NdArray(new Float32Array(0), [0, 3]).argmax().toArray()).toEqual([])
+  })
+
+  it('tells the class of each sample, from rows or from one logit each', () => {
+    expect(new NdArray(six, [2, 3]).classes().toArray()).toEqual([2, 2])
+    const logits = Float32Array.of(-1, 0, 2)
+    expect(new NdArray(logits, [3, 1]).classes().toArray()).toEqual([0, 0, 1])
+    expect(new NdArray(logits, [3]).classes().toArray()).toEqual([0, 0, 1])
+  })
+
+  it('gives its rows over the same memory', () => {
+    const rows = new NdArray(six.slice(), [2, 3]).rows()
+    expect(rows.map((row) => row.toArray())).toEqual([
+      [1, 2, 3],
+      [4, 5, 6],
+    ])
+    const numbers = new NdArray(six.slice(), [6])
+    numbers.rows()[2].data[0] = 7
+    expect(numbers.at(2)).toBe(7)
+    expect(new NdArray(new Float32Array(0), [0, 3]).rows()).toEqual([])
+  })
+
+  it.each([
+    ['argmax', () => new NdArray(Float32Array.of(7), []).argmax(), 'shape [] has nothing to choose from'],
+    ['argmax', () => new NdArray(new Float32Array(0), [2, 0]).argmax(), 'shape [2, 0] has nothing to choose from'],
+    ['rows', () => new NdArray(Float32Array.of(7), []).rows(), 'has no rows'],
+  ])('refuses %s of nothing', async (name, call, message) => {
+    await expectRefusal(call, 'ERR_DATA', `NdArray.${name}: `, message)
+  })
+
+  it.each([
+    ['an NdArray', new NdArray(six, [6]), 'a value of type NdArray'],
+    ['a typed array', six, 'Float32Array of 6'],
+    ['nested arrays', [[1, 2]], 'an array of 1'],
+  ])('ops say what to do with %s', async (_, given, described) => {
+    for (const op of [softmax, relu])
+      await expectRefusal(() => op(given as never), 'ERR_OPTION', `got ${described}; it is an array of numbers`, 'for numbers use argmax()')
   })
 
   it('is shown by its shape and first values', () => {

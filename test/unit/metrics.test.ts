@@ -1,4 +1,5 @@
 /** Metrics: exact whatever the batches, a smaller last one included. */
+import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import {
   abs,
@@ -265,6 +266,21 @@ describe('topKAccuracy', () => {
   })
 })
 
+it('a metric of sums divided by all samples is exact, whatever the batches', async () => {
+  const bias: Metric = {
+    name: 'bias',
+    batch: (prediction, target) => [sum(subtract(prediction, target))],
+    result: (batches) => {
+      const total = batches.reduce((so, { values }) => so + values[0][0], 0)
+      return total / batches.reduce((so, { samples }) => so + samples, 0)
+    },
+  }
+  const net = sequential([input(1), (t: Tensor) => t])
+  const given = { x: [1, 2, 3, 4, 15].map((value) => [value]), y: [0, 0, 0, 0, 0] }
+  for (const batchSize of [2, 4, 5])
+    expect((await net.evaluate(given, { loss: 'meanSquaredError', metrics: [bias], batchSize })).bias).toBe(5)
+})
+
 describe('score', () => {
   it('is what evaluate reports', async () => {
     const net = sequential([input(width), activation('linear')])
@@ -277,12 +293,89 @@ describe('score', () => {
     expect(score('rocAuc', new NdArray(Float32Array.from(x.flat()), [count, width]), labels, { task: 'sparse' })).toBe(rocAuc)
   })
 
+  it('takes probabilities for what the logits stand for', () => {
+    const p = [0.2, 0.6, 0.4, 0.9, 0.45, 0]
+    const yes = [0, 1, 1, 1, 0, 0]
+    const ofTask = { task: 'binary', probabilities: true } as const
+    // Above 0.5 lie the second and the fourth; taken for logits all but the last would.
+    expect(score('accuracy', p, yes, ofTask)).toBe(5 / 6)
+    expect(score('accuracy', Float32Array.from(p), yes, ofTask)).toBe(5 / 6)
+    expect(score(metrics.recall({ threshold: 0.3 }), p, yes, ofTask)).toBe(1)
+    const squares = p.reduce((total, value, i) => total + (value - yes[i]) ** 2, 0) / 6
+    expect(score('brierScore', p, yes, ofTask)).toBeCloseTo(squares, 6)
+    // In float32 these two are 1.
+    expect(score('rocAuc', [1 - 1e-10, 1 - 1e-12], [0, 1], ofTask)).toBe(1)
+    const rows = [
+      [0.1, 0.9],
+      [0.8, 0.2],
+      [1, 0],
+    ]
+    const logLoss = -(Math.log(0.9) + Math.log(0.8)) / 3
+    expect(score('logLoss', rows, [1, 0, 0], { task: 'sparse', probabilities: true })).toBeCloseTo(logLoss, 6)
+    expect(
+      score(
+        'accuracy',
+        rows,
+        [
+          [0, 1],
+          [1, 0],
+          [0, 1],
+        ],
+        { task: 'categorical', probabilities: true },
+      ),
+    ).toBeCloseTo(2 / 3, 6)
+  })
+
   it.each([
     ['of another number of targets', () => score('r2Score', [1, 2], [1]), 'ERR_DATA', ['2 samples', 'target has 1']],
     ['of no known task', () => score('f1', [1], [1], { task: 'multi' as 'binary' }), 'ERR_OPTION', ['task "multi"', 'binary, categorical']],
     ['of no known metric', () => score('f2' as 'f1', [1], [1]), 'ERR_OPTION', ['metric "f2" for score', 'did you mean "f1"']],
     ['of logits without rows', () => score('f1', new Float32Array(4), [1, 0], { task: 'sparse' }), 'ERR_OPTION', ['new NdArray(logits']],
-    ['that does not fit', () => score('rocAuc', [1, 2], [1, 0]), 'ERR_OPTION', ['is for classification']],
+    [
+      'that does not fit',
+      () => score('rocAuc', [1, 2], [1, 0]),
+      'ERR_OPTION',
+      ['score: metric "rocAuc" does not fit task "regression"', '{ task: "binary" }', 'rows of logits and class numbers'],
+    ],
+    [
+      'that does not fit two classes',
+      () => score(metrics.topKAccuracy({ k: 2 }), [1, 2], [1, 0], { task: 'binary' }),
+      'ERR_OPTION',
+      ['does not fit task "binary"', 'for rows of logits use { task: "categorical" }'],
+    ],
+    [
+      'of one logit in place of a row',
+      () => score('accuracy', [1, 2], [1, 0], { task: 'sparse' }),
+      'ERR_DATA',
+      ['rows of logits, one for each of at least 2 classes, got data of shape [2]', '{ task: "binary" }'],
+    ],
+    [
+      'of probabilities without a task',
+      () => score('accuracy', [1, 0], [1, 0], { probabilities: true }),
+      'ERR_OPTION',
+      ['say which', '"categorical" or "sparse"'],
+    ],
+    [
+      'of logits given as probabilities',
+      () => score('accuracy', [0.5, -2], [1, 0], { task: 'binary', probabilities: true }),
+      'ERR_DATA',
+      ['probabilities of 0 … 1, got -2 at index 1; leave the option probabilities out'],
+    ],
+    [
+      'of rows that have another sum',
+      () =>
+        score(
+          'accuracy',
+          [
+            [0.5, 0.5],
+            [0.5, 0.25],
+          ],
+          [1, 0],
+          { task: 'sparse', probabilities: true },
+        ),
+      'ERR_DATA',
+      ['the sum 1, got 0.75 in row 1'],
+    ],
     ['of no class', () => score('f1', [[1, 2]], [2], { task: 'sparse' }), 'ERR_DATA', ['0 … 1', 'got 2']],
     ['of an unknown option', () => score('f1', [1], [1], { tsk: 'binary' } as object), 'ERR_OPTION', ['did you mean "task"']],
   ] as const)('is refused %s', async (_, call, code, parts) => {
@@ -423,4 +516,24 @@ accuracy                             0.667        6
 macro average         0.722   0.722  0.667        6
 weighted average      0.750   0.667  0.667        6
 `)
+  expect(inspect(report)).toBe(String(report))
+})
+
+it('a confusion matrix and a report take the largest of rows of scores', async () => {
+  const scores = [
+    [2, 1, 0],
+    [0, -1, 3],
+    [0, 5, 4],
+  ]
+  expect(confusionMatrix(scores, [0, 1, 1], { classes: 3 })).toEqual(confusionMatrix([0, 2, 1], [0, 1, 1], { classes: 3 }))
+  const array = new NdArray(Float32Array.from(scores.flat()), [3, 3])
+  expect(String(classificationReport(array, [[0], [1], [1]]))).toBe(String(classificationReport([0, 2, 1], [0, 1, 1])))
+  // As many class numbers as true ones are no scores, whatever their shape.
+  const labels = [
+    [0, 1],
+    [1, 1],
+  ]
+  expect(confusionMatrix(labels, labels)).toEqual(confusionMatrix(labels.flat(), labels.flat()))
+  await expectRefusal(() => confusionMatrix([[0, Number.NaN]], [1]), 'ERR_DATA', 'predicted: expected finite numbers, got NaN')
+  await expectRefusal(() => confusionMatrix([[0.7], [-1]], [1, 0]), 'ERR_DATA', 'got 0.7 at index 0', 'take predictions.classes()')
 })

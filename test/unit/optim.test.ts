@@ -10,6 +10,8 @@ import {
   adam,
   adamax,
   adamW,
+  add,
+  assignAll,
   clipGradients,
   customTraining,
   dense,
@@ -35,6 +37,7 @@ import {
   type SgdOptions,
   sequential,
   sgd,
+  subtract,
   sum,
 } from '../../src/index.ts'
 import { biasCorrection } from '../../src/optim/formulas.ts'
@@ -705,4 +708,33 @@ const refusals: Refusal[] = [
 
 it.each(refusals.map((refusal) => [refusal[0], refusal] as const))('refuses %s', async (_, [, call, ...parts]) => {
   await expectRefusal(call, 'ERR_OPTION', ...parts)
+})
+
+it('an optimizer written out, as the reference shows it, is sgd with momentum', async () => {
+  const momentum: Optimizer = {
+    name: 'momentum',
+    learningRates: [0.125],
+    slots: () => [{ name: 'velocity' }],
+    update: ({ parameters, learningRates: [rate] }) => ({
+      parameters: parameters.map(({ value, gradient, slots: { velocity } }) => {
+        const faster = subtract(multiply(0.5, velocity), multiply(rate, gradient))
+        return assignAll([value, velocity], [add(value, faster), faster])
+      }),
+    }),
+  }
+  const trained = async (optimizer: Optimizer) => {
+    const net = sequential([input(2), dense(1)], { seed: 3 })
+    const data = {
+      x: [
+        [1, 2],
+        [3, -1],
+        [0, 1],
+      ],
+      y: [[1], [0], [2]],
+    }
+    await net.fit(data, { loss: 'meanSquaredError', optimizer, epochs: 5, batchSize: 2 })
+    return [...net.weights()['dense_1.kernel'].data]
+  }
+  // Products with powers of two are exact, so the order of the factors does not matter.
+  expect(await trained(momentum)).toEqual(await trained(sgd({ learningRate: 0.125, momentum: 0.5 })))
 })

@@ -1,14 +1,15 @@
 /** Which class was taken for which: what is no single number, from class numbers in arrays. */
-import { NdArray, type NumbersLike } from '../../data/ndarray.ts'
+import { inspect } from 'node:util'
+import { flatten, NdArray, type NumbersLike } from '../../data/ndarray.ts'
 import { checkOptions, DataError, describe, OptionError } from '../../errors.ts'
 import { fBetaOf, ratio } from './classification.ts'
-import { pairs } from './curves.ts'
+import { finiteNumbers, pairs } from './curves.ts'
 
 /** Class numbers of 0 … count - 1, of which there may be `most`. */
 function classNumbers(where: string, most: number, predicted: NumbersLike, actual: NumbersLike, count?: number) {
   if (count !== undefined && (!Number.isSafeInteger(count) || count < 1))
     throw new OptionError(`${where}: classes must be an integer of at least 1, got ${describe(count)}.`)
-  const [p, t] = pairs(where, ['predicted', 'actual'], predicted, actual)
+  const [p, t] = pairs(where, ['predicted', 'actual'], largestOf(where, predicted, actual), actual)
   for (const [name, values] of [
     ['predicted', p],
     ['actual', t],
@@ -16,7 +17,7 @@ function classNumbers(where: string, most: number, predicted: NumbersLike, actua
     const bad = values.findIndex((value) => !(Number.isInteger(value) && value >= 0 && value < (count ?? Number.POSITIVE_INFINITY)))
     if (bad >= 0)
       throw new DataError(
-        `${where}: ${name} must be class numbers of 0${count === undefined ? ' and up' : ` … ${count - 1}`}, got ${values[bad]} at index ${bad}; of scores take the largest first.`,
+        `${where}: ${name} must be class numbers of 0${count === undefined ? ' and up' : ` … ${count - 1}`}, got ${values[bad]} at index ${bad}; of one logit a sample take predictions.classes() first.`,
       )
   }
   const largest = [p, t].reduce((so, values) => values.reduce((a, b) => Math.max(a, b), so), 0)
@@ -26,15 +27,24 @@ function classNumbers(where: string, most: number, predicted: NumbersLike, actua
   return { p, t, count: classes }
 }
 
+/** Class numbers; of rows of scores, one axis more than there are class numbers, the largest. */
+function largestOf(where: string, predicted: NumbersLike, actual: NumbersLike): NumbersLike {
+  const { shape, size } = flatten(`${where}: predicted`, predicted)
+  const width = shape === null || shape.length < 2 ? 1 : shape[shape.length - 1]
+  if (shape === null || width < 2 || size !== width * flatten(`${where}: actual`, actual).size) return predicted
+  return new NdArray(finiteNumbers(where, 'predicted', predicted), shape).argmax()
+}
+
 /**
  * How often samples of each class were taken for each: [classes, classes], a row for each true class and a column for each predicted one, as in
- * scikit-learn.
+ * scikit-learn; the arguments are in the reverse order of `confusion_matrix` there.
  *
- * @param predicted Class numbers.
- * @param actual The true class numbers, as many.
+ * @param predicted Class numbers, or rows of scores: of these the largest counts.
+ * @param actual The true class numbers.
  * @param options `classes`: how many there are; default the largest number given, plus 1.
  * @throws DataError if they are not equally many, or not class numbers, or there are more than 16384 classes.
  * @example confusionMatrix([0, 2, 1, 2], [0, 1, 1, 2]).toArray()
+ * confusionMatrix(sequential([input(2), dense(3)]).predictSync([[0, 1], [1, 0]]), [2, 0])
  */
 export function confusionMatrix(
   predicted: NumbersLike,
@@ -63,7 +73,7 @@ export interface ClassScores {
 }
 
 /**
- * How well each class was told from the others. `toString()` is a table of it.
+ * How well each class was told from the others. `toString()` is a table of it, which `console.log` shows too.
  *
  * @example classificationReport([0, 1, 1], [0, 1, 0]) satisfies ClassificationReport
  */
@@ -81,11 +91,11 @@ export interface ClassificationReport {
 const scoreNames = ['precision', 'recall', 'f1'] as const
 
 /**
- * Precision, recall, F1 and support of each class, with accuracy and averages, as `classification_report` of scikit-learn. What has nothing to
- * divide by is 0.
+ * Precision, recall, F1 and support of each class, with accuracy and averages, as `classification_report` of scikit-learn, whose first two
+ * arguments are in the reverse order. What has nothing to divide by is 0.
  *
- * @param predicted Class numbers.
- * @param actual The true class numbers, as many.
+ * @param predicted Class numbers, or rows of scores: of these the largest counts.
+ * @param actual The true class numbers.
  * @param options `names`: one for each class, for the table; default their numbers, up to the largest given.
  * @throws DataError if they are not equally many, or not class numbers, or there are more than 1048576 classes.
  * @example String(classificationReport([0, 1, 1, 1], [0, 1, 0, 1], { names: ['ham', 'spam'] }))
@@ -127,7 +137,9 @@ export function classificationReport(
     macroAverage: average((k) => (guesses[k] + truths[k] > 0 ? 1 : 0)),
     weightedAverage: average((k) => truths[k]),
   }
-  return { ...report, toString: () => tableOf(report) }
+  // Not enumerable, so that copies and comparisons see the numbers alone.
+  const shown = { toString: () => tableOf(report) }
+  return Object.defineProperty({ ...report, ...shown }, inspect.custom, { value: shown.toString })
 }
 
 function tableOf({ classes, accuracy, macroAverage, weightedAverage }: Omit<ClassificationReport, 'toString'>): string {

@@ -23,12 +23,22 @@ export interface BatchStatistics {
  * A metric: statistics that a plan computes of each batch, and how those of all batches become one number. Statistics are small (sums,
  * counts), or scores of each sample where only all of them together decide (areas under curves, medians, ranks).
  *
- * @example ({ name: 'bias', batch: (prediction, target) => [mean(subtract(prediction, target))], result: (batches) => batches[0].values[0][0] }) satisfies Metric
+ * One of your own is an object like this. Batches may differ in size, the last one does: so a mean is made of sums, divided by all samples at the end.
+ *
+ * @example const bias: Metric = {
+ *   name: 'bias',
+ *   batch: (prediction, target) => [sum(subtract(prediction, target))],
+ *   result: (batches) => {
+ *     const total = batches.reduce((so, { values }) => so + values[0][0], 0)
+ *     return total / batches.reduce((so, { samples }) => so + samples, 0)
+ *   },
+ * }
+ * await sequential([input(1), dense(1)]).evaluate({ x: [1, 2], y: [2, 4] }, { loss: 'meanSquaredError', metrics: [bias] })
  */
 export interface Metric {
   /** What its value is reported as. */
   readonly name: string
-  /** Whether less or more is better; what early stopping goes by. */
+  /** Whether less or more is better; what early stopping goes by; if left out, less. */
   readonly mode?: 'min' | 'max'
   /** What a plan computes of each batch. */
   batch(prediction: Tensor, target: Tensor, loss: Loss): readonly Tensor[]

@@ -54,7 +54,14 @@ export interface TrainEnd {
 /**
  * What fit calls while it trains; each function may be left out, and is awaited if it returns a promise. What one throws ends the run.
  *
- * @example callbacks.reduceOnPlateau({ patience: 3 })
+ * @example const goodEnough: Callback = {
+ *   name: 'goodEnough',
+ *   onEpochEnd: (epoch, { loss }, run) => {
+ *     console.log(`epoch ${epoch} of ${run.epochs}: ${loss}`)
+ *     return loss > 0.01
+ *   },
+ * }
+ * await sequential([input(1), dense(1)]).fit({ x: [1, 2], y: [2, 4] }, { loss: 'meanSquaredError', epochs: 5, callbacks: [goodEnough] })
  */
 export interface Callback {
   /** What `history.stopped` says if it ends the run; default "callback". */

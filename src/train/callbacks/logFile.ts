@@ -25,11 +25,11 @@ export class LogFile {
     this.length = length
   }
 
-  /** @param mode "append" keeps what is there; "replace" does not; "new" refuses a file that is there. */
-  static async open(where: string, path: string, mode: 'append' | 'replace' | 'new'): Promise<LogFile> {
+  /** @param mode "append" keeps what is there; "new" refuses a file that is there. */
+  static async open(where: string, path: string, mode: 'append' | 'new'): Promise<LogFile> {
     return attempt(where, path, async () => {
       await mkdir(dirname(path), { recursive: true })
-      const handle = await open(path, mode === 'replace' ? 'w+' : mode === 'new' ? 'wx+' : 'a+')
+      const handle = await open(path, mode === 'new' ? 'wx+' : 'a+')
       return new LogFile(where, path, handle, (await handle.stat()).size)
     })
   }
@@ -67,6 +67,12 @@ export class LogFile {
       }
     })
     this.length += bytes.length
+  }
+
+  /** Leaves nothing of what was there. */
+  async clear(): Promise<void> {
+    await attempt(this.where, this.path, () => this.handle.truncate(0))
+    this.length = 0
   }
 
   async close(): Promise<void> {

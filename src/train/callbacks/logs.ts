@@ -1,10 +1,13 @@
-import { checkBoolean, checkOptions, OptionError } from '../../errors.ts'
+import { checkBoolean, checkOptions, describe, OptionError } from '../../errors.ts'
 import { type Callback, forOneRun } from './callback.ts'
 import { checkPath, LogFile } from './logFile.ts'
 
 /** Options of `callbacks.csvLog` and `callbacks.jsonLinesLog`. */
 export interface LogOptions {
-  /** Whether to go on behind what the file holds; otherwise it is replaced; default true. */
+  /**
+   * Whether to go on behind what the file holds. Otherwise the first run with this callback replaces a log of before, and later runs with the same one (another
+   * call of fit, the next fold) go on behind; what is no such log is never replaced. Default false.
+   */
   readonly append?: boolean
 }
 
@@ -13,14 +16,16 @@ function lineLog(
   where: string,
   path: string,
   options: LogOptions,
+  isLog: (start: string) => boolean,
   begin: (file: LogFile, names: readonly string[]) => Promise<void>,
   line: (names: readonly string[], values: readonly number[]) => string,
 ): Callback {
   checkPath(where, 'file', path)
   checkOptions(where, options, ['append'])
-  const { append = true } = options
+  const { append = false } = options
   checkBoolean(where, 'append', append)
   let file: LogFile | null = null
+  let goesOn = append
   const close = async () => {
     const open = file
     file = null
@@ -34,8 +39,17 @@ function lineLog(
         throw new OptionError(
           `${where}: a value of the epochs is called "${taken}", as a column of the log is; give that metric another name.`,
         )
-      file = await LogFile.open(where, path, append ? 'append' : 'replace')
+      file = await LogFile.open(where, path, 'append')
       try {
+        if (!goesOn && !file.isEmpty) {
+          const start = (await file.start(100)).toString()
+          if (!isLog(start))
+            throw new OptionError(
+              `${where}: "${path}" is no log of this kind (it begins with ${describe(start)}) and is not replaced; give another path, or remove the file.`,
+            )
+          await file.clear()
+        }
+        goesOn = true
         await begin(file, ['epoch', 'learningRate', ...valueNames])
         if (!(await file.endsWithLine())) await file.append('\n')
       } catch (error) {
@@ -60,19 +74,19 @@ function lineLog(
 const field = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)
 
 /**
- * Writes a line for each epoch to a CSV file (RFC 4180): `epoch`, `learningRate` (of the epoch's last step) and all values, with a header of their names. A file
- * that is there is gone on with if it has the same columns. Each line is on the disk before the next epoch begins, or not there at all.
+ * Writes a line for each epoch to a CSV file (RFC 4180): `epoch`, `learningRate` (of the epoch's last step) and all values, with a header of their names. Each line is on the disk before the next epoch begins, or not there at all.
  *
  * @param path The file; folders above it are made.
- * @param options `append` true: go on behind what the file holds.
- * @throws FileError (from fit) when the disk refuses; OptionError when the file has other columns.
- * @example callbacks.csvLog('runs/first.csv', { append: false })
+ * @param options `append` false: replace a log of before, once; true: go on behind it, if it has the same columns.
+ * @throws FileError (from fit) when the disk refuses; OptionError when the file is no such log, or has other columns.
+ * @example callbacks.csvLog('runs/first.csv', { append: true })
  */
 export function csvLog(path: string, options: LogOptions = {}): Callback {
   return lineLog(
     'csvLog',
     path,
     options,
+    (start) => start.startsWith('epoch,learningRate'),
     async (file, names) => {
       const header = `${names.map(field).join(',')}\n`
       if (file.isEmpty) return file.append(header)
@@ -92,8 +106,8 @@ export function csvLog(path: string, options: LogOptions = {}): Callback {
  * line is on the disk before the next epoch begins, or not there at all.
  *
  * @param path The file; folders above it are made.
- * @param options `append` true: go on behind what the file holds.
- * @throws FileError (from fit) when the disk refuses.
+ * @param options `append` false: replace a log of before, once; true: go on behind it.
+ * @throws FileError (from fit) when the disk refuses; OptionError when the file is no such log.
  * @example callbacks.jsonLinesLog('runs/first.jsonl')
  */
 export function jsonLinesLog(path: string, options: LogOptions = {}): Callback {
@@ -101,6 +115,7 @@ export function jsonLinesLog(path: string, options: LogOptions = {}): Callback {
     'jsonLinesLog',
     path,
     options,
+    (start) => start.startsWith('{"epoch":'),
     async () => {},
     (names, values) => JSON.stringify(Object.fromEntries(names.map((name, i) => [name, values[i]]))),
   )
