@@ -232,7 +232,7 @@ export interface LookaheadOptions {
 /**
  * Two sets of weights: the fast ones, of the optimizer inside, explore; after every `steps` steps the slow ones follow, slow ← slow + α · (fast − slow),
  * and the fast ones begin again from there, fast ← slow (Zhang et al. 2019, arXiv:1907.08610, algorithm 1). The optimizer's moments stay as they are. It
- * keeps one number for each of a parameter's.
+ * keeps one number for each of a parameter's. Slow weights outlive `setWeights`: for other weights make another lookahead.
  *
  * @param optimizer What steps the fast weights: an optimizer or its name.
  * @param options `steps` 5, `alpha` 0.5.
