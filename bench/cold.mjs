@@ -14,7 +14,7 @@ const y =
 
 // bench/thalweg.ts again, for plain node.
 async function thalweg({ hidden, output, dropout, optimizer }) {
-  const { adam, adamW, dense, dropout: drop, input, sequential, sgd } = await import('../dist/index.js')
+  const { adam, adamW, dense, dropout: drop, input, sequential, sgd } = await import('../dist/bundle/esm/index.js')
   const { kind, ...options } = optimizer
   if (kind === 'adam') delete options.weightDecay
   const layers = sizes.slice(1, -1).flatMap((units) => [dense(units, { activation: hidden }), ...(dropout > 0 ? [drop(dropout)] : [])])

@@ -18,7 +18,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 
 /** Compiles the library when its sources are newer than what is in dist/. */
 export function compileLibrary(): void {
-  const compiled = `${root}dist/index.js`
+  const compiled = `${root}dist/bundle/esm/index.js`
   const newest = Math.max(
     ...readdirSync(`${root}src`, { recursive: true, encoding: 'utf8' }).map((name) => statSync(`${root}src/${name}`).mtimeMs),
   )

@@ -165,7 +165,7 @@ interface Candidate {
 }
 
 // Paths are literals, so that bundlers and packagers see which files the package needs. From `src/executors/native` and from
-// `dist/executors/native` alike, the package root is three folders up.
+// `dist/bundle/esm` alike, the package root is three folders up.
 const built: Candidate = {
   path: '../../../build/Release/thalweg.node',
   open: () => require('../../../build/Release/thalweg.node'),
