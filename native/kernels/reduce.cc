@@ -366,19 +366,9 @@ void runSumOfSquares(const Instruction* instruction, int64_t chunk, void*) {
   const SumOfSquares& s = *(const SumOfSquares*)instruction->parameters;
   int64_t first = chunk * s.blocksPerChunk, end = lesser(first + s.blocksPerChunk, quotientUp(s.elements, kBlockElements));
   for (int64_t block = first; block < end; block++) {
-    int64_t from = block * kBlockElements, left = kBlockElements;
     Lanes16 total = zero16();
-    for (int64_t i = 0; i < instruction->inputCount && left > 0; i++) {
-      const Operand& x = instruction->inputs[i];
-      if (from >= x.size) {
-        from -= x.size;
-        continue;
-      }
-      int64_t n = lesser(left, x.size - from);
-      total = addSquares(total, (const float*)x.data + from, n);
-      left -= n;
-      from = 0;
-    }
+    forPieces(instruction, block * kBlockElements, kBlockElements,
+              [&](const Operand& x, int64_t from, int64_t n) { total = addSquares(total, (const float*)x.data + from, n); });
     instruction->shared[block] = sum16(total);
   }
 }

@@ -39,6 +39,22 @@ static inline int64_t chooseElementChunks(Preparation* preparation, int64_t elem
   return each;
 }
 
+// Calls visit(input, first element, elements) for what lies in `count` elements from `from` on, all inputs of an instruction being laid end to end.
+template <class Visit>
+THALWEG_INLINE void forPieces(const Instruction* instruction, int64_t from, int64_t count, Visit visit) {
+  for (int64_t i = 0; i < instruction->inputCount && count > 0; i++) {
+    const Operand& x = instruction->inputs[i];
+    if (from >= x.size) {
+      from -= x.size;
+      continue;
+    }
+    int64_t n = lesser(count, x.size - from);
+    visit(x, from, n);
+    count -= n;
+    from = 0;
+  }
+}
+
 // n neighbours of 32 bits each, floats or not.
 THALWEG_INLINE void copyRun(int32_t* y, const int32_t* x, int64_t n) {
   if (n >= 512) {

@@ -382,19 +382,10 @@ float differenceFromItself(const float* x, int64_t n) {
 
 void runCheckFinite(const Instruction* instruction, int64_t chunk, void*) {
   const int64_t each = ((const CheckFinite*)instruction->parameters)->chunk;
-  int64_t from = chunk * each, left = each;
   float total = 0;
-  for (int64_t i = 0; i < instruction->inputCount && left > 0; i++) {
-    const Operand& x = instruction->inputs[i];
-    if (from >= x.size) {
-      from -= x.size;
-      continue;
-    }
-    int64_t n = lesser(left, x.size - from);
+  forPieces(instruction, chunk * each, each, [&](const Operand& x, int64_t from, int64_t n) {
     if (x.dtype == Dtype::float32) total += differenceFromItself((const float*)x.data + from, n);
-    left -= n;
-    from = 0;
-  }
+  });
   instruction->shared[chunk] = total == 0 ? 1.0f : 0.0f;
 }
 

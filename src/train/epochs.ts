@@ -145,7 +145,6 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   private readonly shuffle: boolean
   private readonly samples: Samples
   private readonly validation: Samples | null
-  /** The weights that the trainer belongs to. */
   /** Rows to train on, ascending. */
   private readonly rows: Int32Array
   /** Orders that have been made ahead: those of epochs `first` … `first + count - 1`, one after the other. */

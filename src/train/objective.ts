@@ -97,6 +97,8 @@ export class Objective implements Measures<TrainingData> {
   /** What else is recorded to join the losses of batches exactly. */
   private readonly details: Readonly<Record<string, Tensor>>
   private readonly statistics: Readonly<Record<string, Tensor>>
+  /** The names of what every step records. */
+  readonly recorded: readonly string[]
   private readonly sessions: SessionCache
 
   constructor(where: string, model: Model, options: ObjectiveOptions, { weighted = false, mixup }: SampleTreatment = {}) {
@@ -148,6 +150,7 @@ export class Objective implements Measures<TrainingData> {
     )
     this.statistics = Object.fromEntries(statistics.flatMap((tensors, i) => tensors.map((tensor, j) => [`metric${i}.${j}`, tensor])))
     this.details = within(scope, 'forward', () => detailsOf(this.parts, built.losses, built.penalties))
+    this.recorded = Object.keys(this.outputs())
     this.sessions = new SessionCache((batchSize) => {
       const layerNames = model.layerNames
       return model.load(
@@ -175,10 +178,6 @@ export class Objective implements Measures<TrainingData> {
 
   modeOf(value: string): 'min' | 'max' {
     return this.metrics.find(({ name }) => name === value)?.metric.mode ?? 'min'
-  }
-
-  get recorded(): string[] {
-    return Object.keys(this.outputs())
   }
 
   /** Checks and converts features, targets and weights, and that there are as many of one as of the other. */

@@ -91,9 +91,10 @@ export class Trainer {
   /** Feeds each learning rate whose steps are given, unless the plan does not read it. */
   feedLearningRates(plan: Plan, rates: readonly (Float32Array | null)[]): Feed[] {
     return rates.flatMap((values, i): Feed[] => {
+      if (values === null) return []
       const place = this.layout.place(this.rateVariables[i])
       const input = plan.tensors.findIndex(({ block, offset }) => block === place?.block && offset === place.offset)
-      return values === null || input < 0 ? [] : [{ input, values, pace: 'step' }]
+      return input < 0 ? [] : [{ input, values, pace: 'step' }]
     })
   }
 

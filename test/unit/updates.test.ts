@@ -125,6 +125,7 @@ describe.each(executors)('updates on the %s executor', (executor) => {
 
   it('follow each other as they were written, whatever is fused', () => {
     const names = ['a', 'b', 'c']
+    let refused = 0
     const program = fc.array(fc.tuple(fc.nat(7), fc.nat(99), fc.nat(99), fc.nat(2), fc.nat(2)), { minLength: 3, maxLength: 25 })
     fc.assert(
       fc.property(program, (lines) => {
@@ -184,10 +185,13 @@ describe.each(executors)('updates on the %s executor', (executor) => {
           got.forEach((values, i) => values.forEach((value, k) => expect(value).toBeCloseTo(memory[i][k], 5)))
         } catch (error) {
           if (!String(error).includes('after its update')) throw error
+          refused += 1
         }
       }),
       { numRuns: 300, seed: 7 },
     )
+    // Or the test would say little.
+    expect(refused).toBeLessThan(30)
   })
 
   it('are refused where a variable is expected, or the counts differ', () => {
