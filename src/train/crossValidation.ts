@@ -3,12 +3,12 @@ import { isNumbers, NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { checkBoolean, checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { type Callback, checkCallbacks } from './callbacks/callback.ts'
-import type { RowSplit } from './epochs.ts'
 import { type FitOptions, fitRows, type History } from './fit.ts'
 import type { EpochValues, Samples } from './measures.ts'
 import { Model, type TrainingData } from './model.ts'
 import { Objective } from './objective.ts'
 import { epochHints, fitOptionNames, listenerHints } from './options.ts'
+import type { RowSplit } from './trainingData.ts'
 
 /** Options of `kFold`. */
 export interface KFoldOptions {

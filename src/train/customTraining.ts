@@ -21,7 +21,9 @@ import { checkGradient, Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
 import { validationName } from './names.ts'
 import { listenerHints, listenerNames, runOptionNames } from './options.ts'
+import type { Supply } from './supply.ts'
 import { joinedLayout, joinedMemory, namesOfLayers, type Step, Trainer } from './trainer.ts'
+import { suppliesOf } from './trainingData.ts'
 
 /** A loss, and the parameters that are changed to make it small. */
 export interface MinimizeOptions {
@@ -121,7 +123,7 @@ export class CustomTraining {
     const where = 'fit of customTraining'
     checkOptions(where, options, [...runOptionNames, ...listenerNames], fitHints)
     const models = [...this.models.values()]
-    const { history } = await runEpochs(where, models, options, () => {
+    const { history } = await runEpochs(where, models, options, async () => {
       const generations = models.map(({ generation }) => generation)
       const last = this.last?.generations.every((generation, i) => generation === generations[i]) ? this.last.trainer : undefined
       const step = this.currentStep()
@@ -131,7 +133,8 @@ export class CustomTraining {
         this.step = step
         this.last = { trainer, generations }
       }
-      return new Epochs(where, { models, measures: this.measures, trainer, begin }, data, options)
+      const training = { models, measures: this.measures, trainer, begin }
+      return new Epochs(where, training, options, await suppliesOf(where, training, data, options))
     })
     return history
   }
@@ -282,8 +285,8 @@ class Reports implements Measures<CustomData> {
     return Object.keys(this.inputs).map((input, i) => ({ input, values: x[i].values }))
   }
 
-  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues> {
-    return measureOver(this, samples, { models: this.models, sessions: this.sessions, batchSize, signal })
+  measure(samples: Supply, signal?: AbortSignal): Promise<EpochValues> {
+    return measureOver(this, samples, { models: this.models, sessions: this.sessions, signal })
   }
 
   report(runs: readonly Run[]): EpochValues {

@@ -1,8 +1,6 @@
-import type { Rows } from '../data/rows.ts'
-import { AbortError, checkBoolean, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, checkCount, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
-import { allocateShared, formatBytes } from '../memory.ts'
 import type { MixupOptions } from '../nn/mixup.ts'
 import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
@@ -10,8 +8,6 @@ import { fullBatchFor, type OptimizerName, optimizerFor } from '../optim/optimiz
 import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
 import { checkedRate, scheduleFor } from '../optim/schedules.ts'
 import { Pace } from '../pace.ts'
-import { Purpose, RandomStream } from '../random.ts'
-import { batches, EVALUATION_BATCH } from './batches.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { EpochValues, Measures, Run, Samples } from './measures.ts'
@@ -20,7 +16,9 @@ import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
 import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
 import type { ClassWeights } from './sampleWeights.ts'
+import type { RowSupply, Stretch, Supply } from './supply.ts'
 import { exclusively, Trainer } from './trainer.ts'
+import type { Supplies } from './trainingData.ts'
 
 /** How epochs go, whatever is trained. */
 export interface RunOptions<Data = TrainingData> {
@@ -69,6 +67,48 @@ export interface Progress {
 }
 
 type OnSteps = (steps: StepGroup) => void
+
+/** How steps run, and what happens meanwhile. */
+export interface StepOptions {
+  readonly signal?: AbortSignal
+  readonly onSteps?: OnSteps
+  readonly profile?: boolean
+  readonly pauses?: Pauses
+}
+
+/** Where a run stands within an epoch: all that its order, rates and records go on from. */
+export interface Position {
+  readonly epoch: number
+  /** Steps of the epoch that are done, and what they recorded. */
+  readonly step: number
+  readonly runs: readonly Run[]
+  /** What learning rates are multiplied by in this epoch, and in the next. */
+  readonly scale: number
+  readonly nextScale: number
+  /** The latest step, counted over the whole run, and its scale. */
+  readonly latest: { readonly step: number; readonly scale: number } | null
+}
+
+/** Where steps are to pause within an epoch, so that something can be done between two of them. */
+export interface Pauses {
+  /** How many steps may run from this one on, counted over the whole run. */
+  stepsFrom(step: number): number
+  /** Calls `pause` when steps are to end as soon as they can; the result ends that. */
+  whenDue(pause: () => void): () => void
+  /** Steps have ended within an epoch. @param aborted The run ends here. */
+  paused(position: Position, aborted: boolean): Promise<void>
+}
+
+/** Epochs in progress. */
+interface Pass {
+  readonly epoch: number
+  readonly scale: number
+  /** The rate of each step, of those that change. */
+  readonly rates: readonly (Float32Array | null)[]
+  readonly runs: Run[]
+  /** Steps that are done. */
+  before: number
+}
 
 /** How long epochs that are run together should take: little beside a crossing into the executor, short enough to wait for. */
 const MILLISECONDS_TOGETHER = 10
@@ -121,12 +161,6 @@ export function trainingOf(where: string, model: Model, data: TrainingData, opti
   }
 }
 
-/** Which rows to train on, and which to hold out: both ascending. */
-export interface RowSplit {
-  readonly training: Int32Array
-  readonly validation: Int32Array
-}
-
 /** A training run, an epoch at a time. `fit`, `train` and custom training are all made from it. */
 export class Epochs<Data = TrainingData> implements TrainingRun {
   readonly models: readonly Model[]
@@ -134,77 +168,48 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   readonly initialEpoch: number
   readonly stepsPerEpoch: number
   private readonly training: Training<Data>
-  private readonly batchSize: number
   /** Of each learning rate of the optimizers, and whether it is the same number in all steps. */
   private readonly schedules: readonly Schedule[]
   private readonly extent: ScheduleRun
   private readonly constantRates: readonly boolean[]
   private scale = 1
   /** The latest step, counted over the whole run, and the scale it ran with; null before the first. */
-  private latest: { readonly step: number; readonly scale: number } | null = null
-  private readonly shuffle: boolean
-  private readonly samples: Samples
-  private readonly validation: Samples | null
-  /** Rows to train on, ascending. */
-  private readonly rows: Int32Array
-  /** Orders that have been made ahead: those of epochs `first` … `first + count - 1`, one after the other. */
-  private ahead: { readonly first: number; readonly count: number; readonly order: Promise<Int32Array> } | null = null
+  private latest: Position['latest'] = null
+  /** Where to go on, when the epoch it is in begins. */
+  private position: Position | null = null
+  private hasBegun = false
+  private readonly supply: Supply
+  private readonly validation: Supply | null
   /** What the last epochs took, each. */
   private millisecondsEach = Number.POSITIVE_INFINITY
   private measured: RunProfile | null = null
   /** Why the run is to end after the epoch in progress: somebody has asked for it ("stop"), or another would be of no use ("converged"). */
   stopped: 'stop' | 'converged' | null = null
 
-  /** @param split In place of a part that the options hold out. */
-  constructor(where: string, training: Training<Data>, data: Data, options: RunOptions<Data>, split?: RowSplit) {
-    const { trainer, measures, models } = training
-    const fullBatch = trainer instanceof FullBatchTrainer
-    const {
-      epochs = 1,
-      initialEpoch = 0,
-      batchSize = fullBatch ? EVALUATION_BATCH : 32,
-      shuffle = true,
-      validationData,
-      validationSplit = 0,
-    } = options
+  constructor(where: string, training: Training<Data>, options: RunOptions<Data>, supplies: Supplies) {
+    const { trainer, models } = training
+    const { epochs = 1, initialEpoch = 0 } = options
     checkCount(where, 'epochs', epochs)
     if (!Number.isSafeInteger(initialEpoch) || initialEpoch < 0 || initialEpoch >= epochs)
       throw new OptionError(
         `${where}: initialEpoch must be an integer of 0 … ${epochs - 1}, below epochs, which counts the epochs before it too; got ${describe(initialEpoch)}.`,
       )
-    checkCount(where, 'batchSize', batchSize)
-    checkSignal(where, options.signal)
-    checkBoolean(where, 'shuffle', shuffle)
-    if (typeof validationSplit !== 'number' || !(validationSplit >= 0 && validationSplit < 1)) {
-      throw new OptionError(`${where}: validationSplit must lie in 0 … 1 (1 excluded), got ${describe(validationSplit)}.`)
-    }
-    if (validationData !== undefined && validationSplit > 0)
-      throw new OptionError(`${where}: give validationData or validationSplit, not both.`)
     this.training = training
     this.models = models
     this.epochs = epochs
     this.initialEpoch = initialEpoch
-    this.shuffle = shuffle
+    this.supply = supplies.training
+    this.validation = supplies.validation
     this.constantRates = trainer.learningRates.map((rate) => typeof rate === 'number')
     this.schedules = trainer.learningRates.map((rate) => scheduleFor(where, rate))
-    const samples = measures.toSamples(where, data)
-    this.samples = training.adjust?.(samples) ?? samples
-    const held = split ?? splitRows(where, models[0].seed, samples.count, validationSplit)
-    this.validation =
-      validationData !== undefined
-        ? measures.toSamples(`${where}: validationData`, validationData)
-        : held.validation.length > 0
-          ? pick(samples, held.validation)
-          : null
     const names = this.valueNames
     const twice = names.find((name, i) => names.indexOf(name) !== i)
     if (twice !== undefined)
       throw new OptionError(
         `${where}: with validation two values would be reported as "${twice}"; give the metric or the output that begins with "validation" another name.`,
       )
-    this.rows = held.training
-    this.batchSize = fullBatch ? batchOf(where, trainer, measures.isMean, this.rows.length, options) : Math.min(batchSize, this.rows.length)
-    this.stepsPerEpoch = fullBatch ? 1 : Math.ceil(this.rows.length / this.batchSize)
+    const { samples, batchSize } = this.supply
+    this.stepsPerEpoch = trainer instanceof FullBatchTrainer ? 1 : Math.ceil(samples / batchSize)
     this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
   }
 
@@ -254,9 +259,9 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   get profile(): Profile | null {
     const { trainer } = this.training
     if (this.measured === null || trainer instanceof FullBatchTrainer) return null
-    const { length } = this.rows
-    const epochs = this.measured.steps / Math.floor(length / this.batchSize)
-    return new Profile(trainer.session(this.batchSize).plan, this.measured, length % this.batchSize === 0 ? 0 : epochs)
+    const { samples, batchSize } = this.supply
+    const epochs = this.measured.steps / Math.floor(samples / batchSize)
+    return new Profile(trainer.session(batchSize).plan, this.measured, samples % batchSize === 0 ? 0 : epochs)
   }
 
   /**
@@ -264,85 +269,122 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
    * if nothing has to be done between them.
    */
   together(epoch: number): number {
-    const divisible = this.rows.length % this.batchSize === 0
-    if (!divisible || this.validation !== null || this.training.trainer instanceof FullBatchTrainer) return 1
-    const most = Math.min(this.epochs - epoch, MOST_ROWS_TOGETHER / this.rows.length, MILLISECONDS_TOGETHER / this.millisecondsEach)
+    const { samples, batchSize, joins } = this.supply
+    const mayJoin = joins && samples % batchSize === 0 && this.validation === null
+    if (!mayJoin || this.training.trainer instanceof FullBatchTrainer) return 1
+    const most = Math.min(this.epochs - epoch, MOST_ROWS_TOGETHER / samples, MILLISECONDS_TOGETHER / this.millisecondsEach)
     return Math.max(1, Math.floor(most))
   }
 
+  /** Where a run that has not begun goes on. */
+  resume(position: Position): void {
+    this.position = position
+    this.scale = position.nextScale
+    this.latest = position.latest
+  }
+
+  /** Where the run stands between epochs, `epoch` being the next. */
+  positionBefore(epoch: number): Position {
+    return { epoch, step: 0, runs: [], scale: this.scale, nextScale: this.scale, latest: this.latest }
+  }
+
   /**
-   * Runs an epoch, or up to `most` in one crossing (see `together`), and measures each; with `profile` its time as well.
+   * Runs an epoch, or up to `most` in one crossing (see `together`), and measures each.
    *
    * @returns The values of the epochs that ran: at least one.
    */
-  async run(epoch: number, most: number, signal?: AbortSignal, onSteps?: OnSteps, profile = false): Promise<EpochValues[]> {
+  async run(epoch: number, most: number, options: StepOptions = {}): Promise<EpochValues[]> {
+    const { signal, profile } = options
     const { trainer, measures } = this.training
     if (trainer instanceof FullBatchTrainer) {
       if (profile)
         throw new OptionError(`profile: ${trainer.optimizer.name} takes no steps whose time could be measured; leave profile out.`)
-      return [await this.iterate(trainer, epoch, signal, onSteps)]
+      return [await this.iterate(trainer, epoch, options)]
     }
     const begun = performance.now()
-    const { order, count } = await this.orderOf(epoch, most)
-    const { scale } = this
+    const from = this.position?.epoch === epoch ? this.position : null
+    this.position = null
+    const scale = from?.scale ?? this.scale
+    const { count, stretches } = await this.supply.epochs(epoch, most, from?.step ?? 0, signal)
     const { first, rates } = await this.ratesOf(epoch, count, scale)
     this.begin()
     trainer.setLearningRates(first)
-    const firstStep = epoch * this.stepsPerEpoch
-    const feeds = measures.feeds(this.samples)
-    const runs: Run[] = []
-    let before = 0
-    for (const { batchSize, steps, firstRow } of batches(order.length, this.batchSize)) {
-      const session = trainer.session(batchSize)
-      const stepsBefore = before
-      let reported = 0
-      const rateFeeds = trainer.feedLearningRates(
-        session.plan,
-        rates.map((each) => each?.subarray(stepsBefore, stepsBefore + steps) ?? null),
-      )
-      const report = (first: number, losses: Float32Array) => {
-        this.latest = { step: firstStep + stepsBefore + first + losses.length - 1, scale }
-        if (onSteps !== undefined) this.reportLatest(epoch, stepsBefore + first, losses, onSteps)
-        reported = first + losses.length
-      }
-      const result = await exclusively(this.models, () => {
-        const running = trainer.run(session, {
-          steps,
-          feeds: [...feeds, ...rateFeeds],
-          order: order.subarray(firstRow, firstRow + steps * batchSize),
-          record: measures.recorded,
-          signal,
-          // A smaller last batch has another plan; its time would not be that of a step.
-          profile: profile && batchSize === this.batchSize,
-          onProgress: onSteps === undefined ? undefined : (first, records) => report(first, records.loss as Float32Array),
-        })
-        this.orderAhead(epoch + count, most)
-        return running
-      })
-      if (reported < result.completed) report(reported, (result.records.loss as Float32Array).subarray(reported))
-      before += result.completed
-      if (result.stopped === 'nonFinite') throw await trainer.nonFinite(session, firstStep + before)
-      if (result.stopped === 'aborted')
-        throw new AbortError(
-          `Training was stopped in epoch ${epoch + Math.floor(before / this.stepsPerEpoch) + 1}, after ${before % this.stepsPerEpoch} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
-          signal?.reason,
-        )
-      if (result.profile !== undefined) this.measured = joinProfiles(this.measured, result.profile)
-      runs.push({ batchSize, completed: result.completed, records: result.records })
-    }
-    const values = await this.valuesOf(runs, count)
+    const pass: Pass = { epoch, scale, rates, runs: [...(from?.runs ?? [])], before: from?.step ?? 0 }
+    const next = epoch + count
+    const ahead = () => this.supply.ahead(next, Math.min(most, this.epochs - next))
+    for await (const stretch of stretches) await this.runStretch(trainer, pass, stretch, options, ahead)
+    const values = count === 1 ? [measures.report(pass.runs)] : await this.valuesOf(pass.runs, count)
     this.millisecondsEach = (performance.now() - begun) / count
     return this.validation === null ? values : [await this.withValidation(values[0], signal)]
   }
 
+  /** Steps of one batch size, with pauses if there are any. */
+  private async runStretch(trainer: Trainer, pass: Pass, stretch: Stretch, options: StepOptions, ahead: () => void): Promise<void> {
+    const { recorded } = this.training.measures
+    const { onSteps, pauses, profile = false } = options
+    const { epoch, scale, rates } = pass
+    const { batchSize, feeds, order } = stretch
+    const firstStep = epoch * this.stepsPerEpoch
+    const session = trainer.session(batchSize)
+    for (let done = 0; done < stretch.steps; ) {
+      const { before } = pass
+      const steps = Math.min(stretch.steps - done, pauses?.stepsFrom(firstStep + before) ?? Number.POSITIVE_INFINITY)
+      const rateFeeds = trainer.feedLearningRates(
+        session.plan,
+        rates.map((each) => each?.subarray(before, before + steps) ?? null),
+      )
+      let reported = 0
+      const report = (first: number, losses: Float32Array) => {
+        this.latest = { step: firstStep + before + first + losses.length - 1, scale }
+        if (onSteps !== undefined) this.reportLatest(epoch, before + first, losses, onSteps)
+        reported = first + losses.length
+      }
+      const result = await stoppable(options, (signal) =>
+        exclusively(this.models, () => {
+          const running = trainer.run(session, {
+            steps,
+            feeds: [...feeds, ...rateFeeds],
+            order: order?.subarray(done * batchSize, (done + steps) * batchSize),
+            firstRow: stretch.firstRow + (order === undefined ? done * batchSize : 0),
+            record: recorded,
+            signal,
+            // A smaller last batch has another plan; its time would not be that of a step.
+            profile: profile && batchSize === this.supply.batchSize,
+            onProgress: onSteps === undefined ? undefined : (first, records) => report(first, records.loss as Float32Array),
+          })
+          ahead()
+          return running
+        }),
+      )
+      const { completed, records, stopped } = result
+      if (reported < completed) report(reported, (records.loss as Float32Array).subarray(reported))
+      done += completed
+      pass.before += completed
+      if (stopped === 'nonFinite') throw await trainer.nonFinite(session, firstStep + pass.before)
+      if (result.profile !== undefined) this.measured = joinProfiles(this.measured, result.profile)
+      if (completed > 0) pass.runs.push({ batchSize, completed, records })
+      const aborted = stopped === 'aborted' && options.signal?.aborted === true
+      const step = pass.before % this.stepsPerEpoch
+      if (aborted || step > 0) {
+        const position = { epoch, step: pass.before, runs: [...pass.runs], scale, nextScale: this.scale, latest: this.latest }
+        await pauses?.paused(position, aborted)
+      }
+      if (aborted)
+        throw new AbortError(
+          `Training was stopped in epoch ${epoch + Math.floor(pass.before / this.stepsPerEpoch) + 1}, after ${step} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
+          options.signal?.reason,
+        )
+    }
+  }
+
   /** An epoch that is one step by all data. */
-  private async iterate(trainer: FullBatchTrainer, epoch: number, signal?: AbortSignal, onSteps?: OnSteps): Promise<EpochValues> {
+  private async iterate(trainer: FullBatchTrainer, epoch: number, { signal, onSteps }: StepOptions): Promise<EpochValues> {
     const { measures } = this.training
-    const request = { feeds: measures.feeds(this.samples), rows: this.rows, batchSize: this.batchSize, signal }
+    const { feeds, rows, batchSize } = this.supply as RowSupply
     const { scale } = this
     const rate = this.rateOf(this.schedules[0], epoch, scale)
     this.begin()
-    const { runs, converged } = await exclusively(this.models, () => trainer.run(epoch, rate, request))
+    const { runs, converged } = await exclusively(this.models, () => trainer.run(epoch, rate, { feeds, rows, batchSize, signal }))
     this.latest = { step: epoch, scale }
     if (converged) this.stopped ??= 'converged'
     const values = measures.report(runs)
@@ -357,12 +399,13 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
 
   /** The loss and metrics over what is held out, as the model is now; null if nothing is. */
   async validate(signal?: AbortSignal): Promise<EpochValues | null> {
-    return this.validation === null ? null : this.training.measures.measure(this.validation, EVALUATION_BATCH, signal)
+    return this.validation === null ? null : this.training.measures.measure(this.validation, signal)
   }
 
   /** Not before the first step, so that a run that is refused, by a callback too, does not cost the optimizer of the run before its moments. */
   private begin(): void {
-    if (this.latest === null) this.training.begin?.()
+    if (!this.hasBegun) this.training.begin?.()
+    this.hasBegun = true
   }
 
   /** The learning rates of `count` epochs: at their first step, and of one that changes the rate of each step. */
@@ -396,7 +439,6 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   /** What each of `count` epochs measured. */
   private async valuesOf(runs: readonly Run[], count: number): Promise<EpochValues[]> {
     const { measures } = this.training
-    if (count === 1) return [measures.report(runs)]
     const pace = new Pace()
     const values: EpochValues[] = []
     for (let i = 0; i < count; i++) {
@@ -413,57 +455,22 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     const from = Math.max(first, firstOfEpoch)
     onSteps({ epoch: epoch + firstOfEpoch / this.stepsPerEpoch, firstStep: from - firstOfEpoch, losses: losses.subarray(from - first) })
   }
-
-  /** The rows of up to `most` epochs in the order in which they are trained on: for each a function of seed and epoch alone. */
-  private async orderOf(epoch: number, most: number): Promise<{ order: Int32Array; count: number }> {
-    const { ahead } = this
-    this.ahead = null
-    // What was made ahead may be fewer than are wanted by now.
-    const useful = ahead !== null && ahead.first === epoch && ahead.count >= most / 2
-    const count = useful ? Math.min(ahead.count, most) : most
-    const order = useful ? await ahead.order : await this.shuffled(epoch, count)
-    return { order: order.subarray(0, count * this.rows.length), count }
-  }
-
-  /** Makes the next orders while the executor is at work. */
-  private orderAhead(first: number, epochs: number): void {
-    const count = Math.min(epochs, this.epochs - first)
-    if (count <= 0 || this.ahead !== null) return
-    const order = this.shuffled(first, count)
-    // If the run ends with an error nobody takes it up.
-    order.catch(() => {})
-    this.ahead = { first, count, order }
-  }
-
-  private async shuffled(first: number, count: number): Promise<Int32Array> {
-    const { length } = this.rows
-    const order = new Int32Array(count * length)
-    const pace = new Pace()
-    for (let i = 0; i < count; i++) {
-      const part = order.subarray(i * length, (i + 1) * length)
-      part.set(this.rows)
-      if (!this.shuffle) continue
-      for (const _ of new RandomStream(this.models[0].seed, Purpose.shuffle, first + i).shuffleInSlices(part)) await pace.giveWay()
-      if (pace.isTooLong()) await pace.giveWay()
-    }
-    return order
-  }
 }
 
-/** How many samples are measured at a time where a step needs them all. */
-function batchOf(
-  where: string,
-  { optimizer }: FullBatchTrainer,
-  isMean: boolean,
-  count: number,
-  { batchSize }: RunOptions<unknown>,
-): number {
-  if (isMean) return Math.min(batchSize ?? EVALUATION_BATCH, count)
-  if ((batchSize ?? count) < count)
-    throw new OptionError(
-      `${where}: with masks or a loss that is a sum ${optimizer.name} needs all ${count} samples in one batch, got batchSize ${batchSize}; leave it out.`,
-    )
-  return count
+/** Work with a signal that stops it when the run is stopped, or a pause is due. */
+async function stoppable<T>({ signal, pauses }: StepOptions, work: (signal?: AbortSignal) => Promise<T>): Promise<T> {
+  if (pauses === undefined) return work(signal)
+  const stop = new AbortController()
+  const abort = () => stop.abort()
+  const end = pauses.whenDue(abort)
+  if (signal?.aborted) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    return await work(stop.signal)
+  } finally {
+    end()
+    signal?.removeEventListener('abort', abort)
+  }
 }
 
 /** The `i`-th of `count` epochs that ran in one. */
@@ -471,27 +478,4 @@ function partOf({ batchSize, completed, records }: Run, i: number, count: number
   const part = (values: Records[string]) => values.subarray((i * values.length) / count, ((i + 1) * values.length) / count)
   const parts = Object.fromEntries(Object.entries(records).map(([name, values]) => [name, part(values)]))
   return { batchSize, completed: completed / count, records: parts }
-}
-
-function splitRows(where: string, seed: number, count: number, split: number): RowSplit {
-  const rows = Int32Array.from({ length: count }, (_, i) => i)
-  const held = Math.round(count * split)
-  if (split === 0) return { training: rows, validation: rows.subarray(0, 0) }
-  if (held === 0) throw new DataError(`${where}: validationSplit ${split} of ${count} samples holds out none to validate on.`)
-  if (held === count) throw new DataError(`${where}: validationSplit ${split} of ${count} samples leaves none to train on.`)
-  new RandomStream(seed, Purpose.split).shuffle(rows)
-  return { training: rows.slice(held).sort(), validation: rows.slice(0, held).sort() }
-}
-
-/** Copies chosen rows. */
-function pick({ x, y, weights }: Samples, rows: Int32Array): Samples {
-  const copy = ({ values: from, count }: Rows): Rows => {
-    const width = from.length / count
-    const bytes = rows.length * width * 4
-    const buffer = allocateShared(bytes, `The validation samples need ${formatBytes(bytes)}`, 'Try a smaller validationSplit.')
-    const values = from instanceof Int32Array ? new Int32Array(buffer) : new Float32Array(buffer)
-    rows.forEach((row, i) => values.set(from.subarray(row * width, (row + 1) * width), i * width))
-    return { values, count: rows.length }
-  }
-  return { x: x.map(copy), y: y.map(copy), weights: weights.map(copy), count: rows.length }
 }

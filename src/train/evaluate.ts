@@ -3,6 +3,7 @@ import { EVALUATION_BATCH } from './batches.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
+import { supplyInOrder } from './trainingData.ts'
 
 /** What `Model.evaluate` measures. */
 export interface EvaluateOptions extends ObjectiveOptions {
@@ -21,5 +22,5 @@ export async function evaluate(model: Model, data: TrainingData, options: Evalua
   checkCount('evaluate', 'batchSize', batchSize)
   checkSignal('evaluate', signal)
   const objective = new Objective('evaluate', model, options, { weighted: hasWeights(data) })
-  return objective.measure(objective.toSamples('evaluate', data), batchSize, signal)
+  return objective.measure(supplyInOrder(objective, objective.toSamples('evaluate', data), batchSize), signal)
 }

@@ -2,10 +2,11 @@ import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
 import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
-import { type EpochOptions, Epochs, type Progress, type RowSplit, type RunOptions, trainingOf } from './epochs.ts'
+import { type EpochOptions, Epochs, type Progress, type RunOptions, trainingOf } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { epochHints, fitOptionNames, listenerHints } from './options.ts'
+import { type RowSplit, suppliesOf } from './trainingData.ts'
 
 /** Options of `fit`. */
 export interface FitOptions extends EpochOptions, Listeners {}
@@ -56,8 +57,10 @@ export async function fitRows(
   options: FitOptions,
   split?: RowSplit,
 ): Promise<{ history: History; run: Epochs }> {
-  const training = () => trainingOf(where, model, data, options)
-  return runEpochs(where, [model], options, () => new Epochs(where, training(), data, options, split))
+  return runEpochs(where, [model], options, async () => {
+    const training = trainingOf(where, model, data, options)
+    return new Epochs(where, training, options, await suppliesOf(where, training, data, options, split))
+  })
 }
 
 /**
@@ -70,14 +73,14 @@ export async function runEpochs<Data>(
   where: string,
   models: readonly Model[],
   options: Listeners & Pick<RunOptions<Data>, 'signal'>,
-  begin: () => Epochs<Data>,
+  begin: () => Promise<Epochs<Data>>,
 ): Promise<{ history: History; run: Epochs<Data> }> {
   const { profile = false } = options
   checkBoolean(where, 'profile', profile)
   const callbacks = callbacksOf(where, options)
   const endTraining = beginTraining(models)
   try {
-    const run = begin()
+    const run = await begin()
     const list = new CallbackList(callbacks, run)
     const epochs: EpochValues[] = []
     const onSteps = list.wantsSteps ? (group: StepGroup) => list.stepsEnded(group) : undefined
@@ -88,7 +91,7 @@ export async function runEpochs<Data>(
       for (let epoch = run.initialEpoch; stopped === null && epoch < run.epochs; epoch = run.initialEpoch + epochs.length) {
         await list.epochBegins(epoch)
         const count = list.wantsEpochs ? 1 : run.together(epoch)
-        const measured = await run.run(epoch, count, options.signal, onSteps, profile)
+        const measured = await run.run(epoch, count, { signal: options.signal, onSteps, profile })
         for (const values of measured) epochs.push(values)
         stopped = await list.epochEnds(epoch, measured[0])
         stopped ??= run.stopped

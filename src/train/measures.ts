@@ -2,8 +2,9 @@
 import type { Rows } from '../data/rows.ts'
 import { AbortError } from '../errors.ts'
 import type { Feed, Records } from '../executors/executor.ts'
-import { batches, type SessionCache } from './batches.ts'
+import type { SessionCache } from './batches.ts'
 import type { Model } from './model.ts'
+import type { Supply } from './supply.ts'
 import { exclusively } from './trainer.ts'
 
 /**
@@ -43,7 +44,7 @@ export interface Measures<Data> {
   toSamples(where: string, data: Data): Samples
   feeds(samples: Samples): Feed[]
   /** The values over samples, with dropout off. */
-  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues>
+  measure(samples: Supply, signal?: AbortSignal): Promise<EpochValues>
   /** The values over runs of batches. */
   report(runs: readonly Run[]): EpochValues
 }
@@ -52,23 +53,23 @@ export interface Measures<Data> {
 interface MeasureContext {
   readonly models: readonly Model[]
   readonly sessions: SessionCache
-  readonly batchSize: number
   readonly signal?: AbortSignal
 }
 
 /** What `measures` reports over samples. */
 export async function measureOver<Data>(
   measures: Measures<Data>,
-  samples: Samples,
-  { models, sessions, batchSize, signal }: MeasureContext,
+  samples: Supply,
+  { models, sessions, signal }: MeasureContext,
 ): Promise<EpochValues> {
   const runs: Run[] = []
-  const [feeds, record] = [measures.feeds(samples), measures.recorded]
-  for (const { batchSize: size, steps, firstRow } of batches(samples.count, batchSize)) {
-    const session = sessions.get(size)
-    const { completed, records, stopped } = await exclusively(models, () => session.run({ steps, feeds, firstRow, record, signal }))
+  const record = measures.recorded
+  const { stretches } = await samples.epochs(0, 1, 0, signal)
+  for await (const { batchSize, ...rows } of stretches) {
+    const session = sessions.get(batchSize)
+    const { completed, records, stopped } = await exclusively(models, () => session.run({ ...rows, record, signal }))
     if (stopped === 'aborted') throw new AbortError('Evaluation was stopped.', signal?.reason)
-    runs.push({ batchSize: size, completed, records })
+    runs.push({ batchSize, completed, records })
   }
   return measures.report(runs)
 }

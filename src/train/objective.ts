@@ -18,6 +18,7 @@ import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Sa
 import type { Model, TrainingData } from './model.ts'
 import { numbersByName } from './names.ts'
 import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './sampleWeights.ts'
+import type { Supply } from './supply.ts'
 
 /** One thing for the only output or for every one; or one for each, in order or by output name. */
 export type PerOutput<T> = T | readonly T[] | Readonly<Record<string, T>>
@@ -249,8 +250,8 @@ export class Objective implements Measures<TrainingData> {
   }
 
   /** The loss and metrics over samples, with dropout off. */
-  measure(samples: Samples, batchSize: number, signal?: AbortSignal): Promise<EpochValues> {
-    return measureOver(this, samples, { models: [this.model], sessions: this.sessions, batchSize, signal })
+  measure(samples: Supply, signal?: AbortSignal): Promise<EpochValues> {
+    return measureOver(this, samples, { models: [this.model], sessions: this.sessions, signal })
   }
 
   /** The mean loss and each metric over runs of batches. */

@@ -4,6 +4,7 @@ import { type EpochOptions, Epochs, trainingOf } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { epochHints, epochOptionNames } from './options.ts'
+import { suppliesOf } from './trainingData.ts'
 
 /** How `Model.train` trains. */
 export type TrainOptions = EpochOptions
@@ -48,15 +49,19 @@ export async function* train(model: Model, data: TrainingData, options: TrainOpt
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const endTraining = model.beginTraining()
   try {
-    const run = new Epochs('train', trainingOf('train', model, data, options), data, options)
+    const training = trainingOf('train', model, data, options)
+    const run = new Epochs('train', training, options, await suppliesOf('train', training, data, options))
     for (let epoch = run.initialEpoch; epoch < run.epochs && run.stopped === null; epoch++) {
       const groups: StepGroup[] = []
       let wake = () => {}
       let over = false
       const finished = run
-        .run(epoch, 1, signal, (group) => {
-          groups.push(group)
-          wake()
+        .run(epoch, 1, {
+          signal,
+          onSteps: (group) => {
+            groups.push(group)
+            wake()
+          },
         })
         .finally(() => {
           over = true
