@@ -63,8 +63,8 @@ export class OptionError extends ThalwegError {
  * @example try { new NdArray(Float32Array.of(1, 2), [3]) } catch (error) { if (!(error instanceof DataError)) throw error }
  */
 export class DataError extends ThalwegError {
-  constructor(message: string) {
-    super('ERR_DATA', message)
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_DATA', message, options)
   }
 }
 
@@ -240,6 +240,12 @@ export function checkCount(where: string, name: string, value: unknown, advice =
     throw new OptionError(
       `${where}: ${name} must be an integer of at least 1, got ${describe(value)}${advice === '' ? '' : `; ${advice}`}.`,
     )
+}
+
+/** Throws unless the value can seed the random generator. */
+export function checkSeed(where: string, seed: unknown): void {
+  if (!Number.isSafeInteger(seed) || (seed as number) < 0)
+    throw new OptionError(`${where}: seed must be an integer of 0 … ${Number.MAX_SAFE_INTEGER}, got ${describe(seed)}.`)
 }
 
 /** Throws unless the value is true or false. */

@@ -1,6 +1,15 @@
 /** The public face of thalweg, and nothing else. */
 
 export { balancedClassWeights } from './data/classWeights.ts'
+export {
+  type BatchOptions,
+  Dataset,
+  type DatasetSource,
+  type DatasetSplitOptions,
+  dataset,
+  type MapOptions,
+  type ShuffleOptions,
+} from './data/dataset.ts'
 export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
 export { type SplitOptions, splitData, type TakeRowsOptions, takeRows } from './data/split.ts'
 export {

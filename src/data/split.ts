@@ -1,5 +1,5 @@
 /** Parts of data: chosen rows, and a split into training and validation. */
-import { checkBoolean, checkOptions, counted, DataError, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkOptions, checkSeed, counted, DataError, describe, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { classNumbersOf } from './classWeights.ts'
 import { flatten, isNumbers, NdArray, type NumbersLike } from './ndarray.ts'
@@ -66,8 +66,7 @@ export function splitData<Data extends object>(data: Data, options: SplitOptions
     throw new OptionError(`${where}: share must lie in 0 … 1 (both excluded), got ${describe(share)}.`)
   checkBoolean(where, 'stratified', stratified)
   if (labels !== undefined && !stratified) throw new OptionError(`${where}: labels are for { stratified: true }, which is not given.`)
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new OptionError(`${where}: seed must be an integer of 0 … ${Number.MAX_SAFE_INTEGER}, got ${describe(seed)}.`)
+  checkSeed(where, seed)
   const count = countSamples(where, data, samples)
   const held = Math.round(share * count)
   if (held === 0 || held === count)
