@@ -249,6 +249,7 @@ export type { LogOptions } from './train/callbacks/logs.ts'
 export type { MonitorOptions } from './train/callbacks/monitor.ts'
 export type { ReduceOnPlateauOptions } from './train/callbacks/reduceOnPlateau.ts'
 export type { TensorBoardOptions } from './train/callbacks/tensorBoard.ts'
+export type { CheckpointOptions } from './train/checkpoint/options.ts'
 export {
   type CrossValidateOptions,
   type CrossValidation,
@@ -260,6 +261,7 @@ export {
 export {
   type CustomData,
   type CustomFitOptions,
+  type CustomSample,
   CustomTraining,
   type CustomTrainingOptions,
   customTraining,
@@ -284,4 +286,5 @@ export {
 export type { ObjectiveOptions, PerOutput } from './train/objective.ts'
 export type { ClassWeights } from './train/sampleWeights.ts'
 export { type ScoreOptions, score } from './train/score.ts'
+export type { Sample, SampleNumbers } from './train/streamSupply.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'

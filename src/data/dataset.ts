@@ -42,6 +42,8 @@ export interface DatasetTraits {
   readonly seeks?: boolean
   /** The stage after which an element has not the same position in each epoch, or several of them; default null. */
   readonly reordered?: string | null
+  /** Whether passes never end; default false. */
+  readonly endless?: boolean
 }
 
 /**
@@ -113,7 +115,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   filter(predicate: (element: T) => unknown): Dataset<T>
   filter(predicate: (element: T) => unknown): Dataset<T> {
     checkFunction('Dataset.filter', 'predicate', predicate)
-    return new Dataset(stages.filter(this.passes, predicate), { reordered: this.traits.reordered })
+    return new Dataset(stages.filter(this.passes, predicate), { reordered: this.traits.reordered, endless: this.traits.endless })
   }
 
   /**
@@ -128,7 +130,12 @@ export class Dataset<T> implements AsyncIterable<T> {
     const { buffer = 10_000, seed = 0 } = options
     checkCount(where, 'buffer', buffer)
     checkSeed(where, seed)
-    return new Dataset(stages.shuffle(this.passes, buffer, seed), { count: this.counts, reordered: 'shuffle' })
+    return new Dataset(stages.shuffle(this.passes, buffer, seed), {
+      ...this.traits,
+      count: this.counts,
+      seeks: false,
+      reordered: 'shuffle',
+    })
   }
 
   /**
@@ -158,7 +165,12 @@ export class Dataset<T> implements AsyncIterable<T> {
   repeat(times: number = Number.POSITIVE_INFINITY): Dataset<T> {
     if (times !== Number.POSITIVE_INFINITY) checkCount('Dataset.repeat', 'times', times)
     const count = () => (this.count === 0 ? 0 : this.count === null || times === Number.POSITIVE_INFINITY ? null : this.count * times)
-    return new Dataset(stages.repeat(this.passes, times, this.counts), { count, seeks: true, reordered: 'repeat' })
+    return new Dataset(stages.repeat(this.passes, times, this.counts), {
+      count,
+      seeks: true,
+      reordered: 'repeat',
+      endless: times === Number.POSITIVE_INFINITY,
+    })
   }
 
   /**
@@ -181,7 +193,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   take(count: number): Dataset<T> {
     checkElements('Dataset.take', count)
     const counts = () => (this.count === null ? null : Math.min(this.count, count))
-    return new Dataset(stages.take(this.passes, count), { ...this.traits, count: counts, seeks: true })
+    return new Dataset(stages.take(this.passes, count), { ...this.traits, count: counts, seeks: true, endless: false })
   }
 
   /**
@@ -222,7 +234,10 @@ export class Dataset<T> implements AsyncIterable<T> {
       return () => random.uniform() < share
     }
     const part = (held: boolean) =>
-      new Dataset(stages.part(this.passes, isHeld, held), { count: () => countHeld(this.count, isHeld(), held) })
+      new Dataset(stages.part(this.passes, isHeld, held), {
+        count: () => countHeld(this.count, isHeld(), held),
+        endless: this.traits.endless,
+      })
     return { training: part(false), validation: part(true) }
   }
 
@@ -330,7 +345,12 @@ export function dataset<T>(source: DatasetSource<T> | NdArray): Dataset<T> | Dat
 /** What several datasets together know. */
 function joined(all: readonly { readonly count: number | null; readonly traits: DatasetTraits }[]): DatasetTraits {
   const reordered = all.find((one) => one.traits.reordered)?.traits.reordered
-  return { reordered, count: () => all.reduce<number | null>((sum, { count }) => (sum === null || count === null ? null : sum + count), 0) }
+  const endless = all.some(({ traits }) => traits.endless)
+  return {
+    reordered,
+    endless,
+    count: () => all.reduce<number | null>((sum, { count }) => (sum === null || count === null ? null : sum + count), 0),
+  }
 }
 
 function countHeld(count: number | null, next: () => boolean, held: boolean): number | null {

@@ -27,6 +27,10 @@ export interface Minimizer {
     learningRate: number,
     evaluate: (at: Vector) => Promise<E>,
   ): Promise<{ readonly reached: E; readonly converged: boolean }>
+  /** What it remembers, made of numbers, typed arrays, arrays and objects of these: for checkpoints. Without it a run with checkpoints is refused. */
+  save?(): unknown
+  /** Remembers what another one saved. */
+  restore?(saved: unknown): void
 }
 
 /**

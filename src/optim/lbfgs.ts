@@ -99,6 +99,14 @@ class Lbfgs implements Minimizer {
     return { reached, converged }
   }
 
+  save(): readonly Pair[] {
+    return [...this.pairs]
+  }
+
+  restore(saved: unknown): void {
+    this.pairs.splice(0, this.pairs.length, ...(saved as readonly Pair[]))
+  }
+
   /** -H g by algorithm 7.4, where H begins as (s · y / y · y) I, of the latest pair (equation 7.20). */
   private async direction(gradient: Vector, work: VectorWork): Promise<Vector> {
     let q = await work.scale(-1, gradient)

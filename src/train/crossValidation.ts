@@ -114,7 +114,7 @@ function classesOf(where: string, labels: Labels, folds: number): Int32Array[] {
 /** Options of `crossValidate`: those of fit, and how to split. */
 export interface CrossValidateOptions
   extends Omit<KFoldOptions, 'shuffle'>,
-    Omit<FitOptions, 'validationData' | 'validationSplit' | 'profile' | 'callbacks'> {
+    Omit<FitOptions, 'validationData' | 'validationSplit' | 'profile' | 'checkpoint' | 'callbacks'> {
   /** Whether each class is spread evenly over the folds; for classification only; default false. */
   readonly stratified?: boolean
   /** What happens beside training, as in fit: the same for all folds, one after the other, or a function from the number of the fold to its own. */
@@ -138,6 +138,7 @@ const hints: Hints = {
   validationData: 'each fold is validated on the samples it holds out.',
   validationSplit: 'each fold is validated on the samples it holds out; say how many with folds.',
   profile: 'it is an option of fit.',
+  checkpoint: 'it is an option of fit.',
 }
 
 /**
@@ -157,7 +158,7 @@ export async function crossValidate(
   const where = 'crossValidate'
   if (typeof build !== 'function') throw new OptionError(`${where}: expected a function that builds a model, got ${describe(build)}.`)
   if (options === undefined) throw new OptionError(`${where}: options are required, at least { loss }.`)
-  const refused = ['validationData', 'validationSplit', 'profile']
+  const refused = ['validationData', 'validationSplit', 'profile', 'checkpoint']
   const known = [...fitOptionNames.filter((name) => !refused.includes(name)), 'folds', 'repeats', 'stratified', 'seed']
   checkOptions(where, options, known, hints)
   const { folds, repeats, stratified = false, seed, callbacks, ...fitOptions } = options

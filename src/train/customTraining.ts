@@ -1,3 +1,4 @@
+import { Dataset } from '../data/dataset.ts'
 import type { NumbersLike } from '../data/ndarray.ts'
 import { toRows } from '../data/rows.ts'
 import { checkCount, checkNames, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
@@ -21,6 +22,7 @@ import { checkGradient, Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
 import { validationName } from './names.ts'
 import { listenerHints, listenerNames, runOptionNames } from './options.ts'
+import { collateNumbers, type SampleNumbers, Streamed } from './streamSupply.ts'
 import type { Supply } from './supply.ts'
 import { joinedLayout, joinedMemory, namesOfLayers, type Step, Trainer } from './trainer.ts'
 import { suppliesOf } from './trainingData.ts'
@@ -53,7 +55,10 @@ export interface CustomTrainingOptions {
 export type CustomData = Readonly<Record<string, NumbersLike>>
 
 /** Options of a custom training's `fit`. */
-export interface CustomFitOptions extends RunOptions<CustomData>, Listeners {}
+export interface CustomFitOptions extends RunOptions<CustomData | Dataset<CustomSample>>, Listeners {}
+
+/** One element of a dataset for a custom training: the numbers of one sample by input name. */
+export type CustomSample = Readonly<Record<string, SampleNumbers>>
 
 const hints: Hints = {
   loss: 'it goes into minimize: [{ loss, parameters, optimizer }].',
@@ -114,12 +119,12 @@ export class CustomTraining {
   /**
    * Trains on data in memory, as a model's `fit` does; all models are held meanwhile.
    *
-   * @param data Numbers by input name, one row a sample.
+   * @param data Numbers by input name, one row a sample; or a dataset of samples, numbers by input name.
    * @param options `epochs` 1, `batchSize` 32, `shuffle` true, and all else that fit takes but loss, metrics and optimizer.
    * @throws DataError or OptionError before anything changes; NonFiniteError; AbortError when `signal` stops it.
    * @example const net = sequential([input(1), dense(1)]); await customTraining({ models: { net }, inputs: { x: net.inputs[0] }, minimize: [{ loss: mean(square(net.outputs[0])) }] }).fit({ x: [[1], [2]] }, { epochs: 2 })
    */
-  async fit(data: CustomData, options: CustomFitOptions = {}): Promise<History> {
+  async fit(data: CustomData | Dataset<CustomSample>, options: CustomFitOptions = {}): Promise<History> {
     const where = 'fit of customTraining'
     checkOptions(where, options, [...runOptionNames, ...listenerNames], fitHints)
     const models = [...this.models.values()]
@@ -134,7 +139,9 @@ export class CustomTraining {
         this.last = { trainer, generations }
       }
       const training = { models, measures: this.measures, trainer, begin }
-      return new Epochs(where, training, options, await suppliesOf(where, training, data, options))
+      const { validationData } = options
+      const sourced = { ...options, validationData: validationData && sourceOf(validationData) }
+      return new Epochs(where, training, options, await suppliesOf(where, training, sourceOf(data), sourced))
     })
     return history
   }
@@ -159,6 +166,12 @@ export class CustomTraining {
 }
 
 const place = 'customTraining'
+
+function sourceOf(data: CustomData | Dataset<CustomSample>): CustomData | Streamed<CustomData> {
+  return data instanceof Dataset
+    ? new Streamed(data as Dataset<unknown>, (rows) => collateNumbers(rows as CustomSample[]) as CustomData, false)
+    : data
+}
 
 /** A minimization that has been checked. */
 interface Checked {

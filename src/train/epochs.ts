@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto'
+import type { Dataset } from '../data/dataset.ts'
 import { AbortError, checkCount, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
@@ -16,9 +18,10 @@ import type { Model, TrainingData } from './model.ts'
 import { validationName } from './names.ts'
 import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
 import type { ClassWeights } from './sampleWeights.ts'
+import type { Sample, Streamed } from './streamSupply.ts'
 import type { RowSupply, Stretch, Supply } from './supply.ts'
-import { exclusively, Trainer } from './trainer.ts'
-import type { Supplies } from './trainingData.ts'
+import { exclusively, type SavedTrainer, Trainer } from './trainer.ts'
+import type { SourcedOptions, Supplies } from './trainingData.ts'
 
 /** How epochs go, whatever is trained. */
 export interface RunOptions<Data = TrainingData> {
@@ -35,14 +38,19 @@ export interface RunOptions<Data = TrainingData> {
   readonly validationData?: Data
   /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1, default 0. */
   readonly validationSplit?: number
-  /** Whether each epoch goes through the samples in a new order; default true. */
+  /** Whether each epoch goes through the samples in a new order; default true. A dataset is shuffled by itself: `dataset.shuffle()`. */
   readonly shuffle?: boolean
+  /**
+   * Of a dataset: how many steps an epoch has; the elements behind them are left out. Needed for one that never ends, of which each epoch takes the next. Default: all
+   * elements; if nobody knows how many there are, they are counted in a pass before the first epoch.
+   */
+  readonly stepsPerEpoch?: number
   /** Stops the run within one step. */
   readonly signal?: AbortSignal
 }
 
 /** Options of training one model for one objective. */
-export interface EpochOptions extends ObjectiveOptions, RunOptions {
+export interface EpochOptions extends ObjectiveOptions, RunOptions<TrainingData | Dataset<Sample>> {
   /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
   readonly optimizer?: Optimizer | FullBatchOptimizer | OptimizerName | 'lbfgs'
   /**
@@ -131,7 +139,12 @@ export interface Training<Data = TrainingData> {
 const trainers = new WeakMap<Model, { readonly trainer: Trainer | FullBatchTrainer; readonly generation: number }>()
 
 /** One model and its objective. If the model was last trained with the same optimizer object, its moments carry on. */
-export function trainingOf(where: string, model: Model, data: TrainingData, options: EpochOptions): Training {
+export function trainingOf(
+  where: string,
+  model: Model,
+  data: TrainingData | Streamed<TrainingData>,
+  options: SourcedOptions<EpochOptions>,
+): Training {
   const { optimizer: choice = 'adam', classWeights, mixup, validationData } = options
   const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
   const fullBatch = fullBatchFor(choice)
@@ -178,6 +191,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   /** Where to go on, when the epoch it is in begins. */
   private position: Position | null = null
   private hasBegun = false
+  resumed = false
   private readonly supply: Supply
   private readonly validation: Supply | null
   /** What the last epochs took, each. */
@@ -186,7 +200,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   /** Why the run is to end after the epoch in progress: somebody has asked for it ("stop"), or another would be of no use ("converged"). */
   stopped: 'stop' | 'converged' | null = null
 
-  constructor(where: string, training: Training<Data>, options: RunOptions<Data>, supplies: Supplies) {
+  constructor(where: string, training: Training<Data>, options: Pick<RunOptions, 'epochs' | 'initialEpoch'>, supplies: Supplies) {
     const { trainer, models } = training
     const { epochs = 1, initialEpoch = 0 } = options
     checkCount(where, 'epochs', epochs)
@@ -276,8 +290,30 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     return Math.max(1, Math.floor(most))
   }
 
+  /** What steps and data are, in a few characters: a run goes on from the checkpoint of one of the same. */
+  async fingerprint(): Promise<{ readonly training: string; readonly data: string }> {
+    const text = this.training.trainer.describe(this.supply.batchSize)
+    const training = createHash('sha256').update(`${text}\nseed ${this.model.seed}`).digest('hex')
+    return { training, data: await this.supply.fingerprint() }
+  }
+
+  /** Copies of all that steps go on from. Only while none run. */
+  save(): SavedTrainer {
+    return this.training.trainer.save()
+  }
+
+  restore(saved: SavedTrainer): Promise<void> {
+    return exclusively(this.models, async () => this.training.trainer.restore(saved))
+  }
+
+  /** What a file with its weights says of the model: none if there are several. */
+  description(): Readonly<Record<string, string>> {
+    return {}
+  }
+
   /** Where a run that has not begun goes on. */
   resume(position: Position): void {
+    this.resumed = true
     this.position = position
     this.scale = position.nextScale
     this.latest = position.latest

@@ -1,8 +1,10 @@
+import type { Dataset } from '../data/dataset.ts'
 import { checkCount, checkOptions, checkSignal, OptionError } from '../errors.ts'
 import { EVALUATION_BATCH } from './batches.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
+import { type Sample, sourceOf } from './streamSupply.ts'
 import { supplyInOrder } from './trainingData.ts'
 
 /** What `Model.evaluate` measures. */
@@ -13,7 +15,7 @@ export interface EvaluateOptions extends ObjectiveOptions {
   readonly signal?: AbortSignal
 }
 
-export async function evaluate(model: Model, data: TrainingData, options: EvaluateOptions): Promise<EpochValues> {
+export async function evaluate(model: Model, data: TrainingData | Dataset<Sample>, options: EvaluateOptions): Promise<EpochValues> {
   if (options === undefined) throw new OptionError('evaluate: options are required, at least { loss }.')
   checkOptions('evaluate', options, ['loss', 'lossWeights', 'metrics', 'batchSize', 'signal'], {
     classWeights: 'it is an option of fit; to weigh an evaluation give sampleWeights beside x and y.',
@@ -21,6 +23,7 @@ export async function evaluate(model: Model, data: TrainingData, options: Evalua
   const { batchSize = EVALUATION_BATCH, signal } = options
   checkCount('evaluate', 'batchSize', batchSize)
   checkSignal('evaluate', signal)
-  const objective = new Objective('evaluate', model, options, { weighted: hasWeights(data) })
-  return objective.measure(supplyInOrder(objective, objective.toSamples('evaluate', data), batchSize), signal)
+  const source = sourceOf(data)
+  const objective = new Objective('evaluate', model, options, { weighted: hasWeights(source) })
+  return objective.measure(await supplyInOrder('evaluate', objective, source, batchSize), signal)
 }

@@ -1,12 +1,16 @@
+import type { Dataset } from '../data/dataset.ts'
 import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
 import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
+import { Checkpointer } from './checkpoint/checkpointer.ts'
+import type { CheckpointOptions } from './checkpoint/options.ts'
 import { type EpochOptions, Epochs, type Progress, type RunOptions, trainingOf } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { epochHints, fitOptionNames, listenerHints } from './options.ts'
-import { type RowSplit, suppliesOf } from './trainingData.ts'
+import { type Sample, type Streamed, sourceOf } from './streamSupply.ts'
+import { type RowSplit, type SourcedOptions, suppliesOf, withSources } from './trainingData.ts'
 
 /** Options of `fit`. */
 export interface FitOptions extends EpochOptions, Listeners {}
@@ -17,6 +21,8 @@ export interface Listeners {
   readonly earlyStopping?: EarlyStopping
   /** What happens beside training: some of `callbacks`, or objects of your own; called in this order, after those of the other options. */
   readonly callbacks?: readonly Callback[]
+  /** Writes checkpoints, and goes on from the latest one: bit for bit as if the run had never been interrupted. Default: none. */
+  readonly checkpoint?: CheckpointOptions
   /** Whether to measure where the time of the steps goes, for `history.profile`; default false. */
   readonly profile?: boolean
   /** Called every 50 ms or so while steps run, and at the end of each run of an epoch, or of several short ones. */
@@ -40,12 +46,12 @@ export interface History {
   readonly profile?: Profile
 }
 
-export async function fit(model: Model, data: TrainingData, options: FitOptions): Promise<History> {
+export async function fit(model: Model, data: TrainingData | Dataset<Sample>, options: FitOptions): Promise<History> {
   if (options === undefined) throw new OptionError('fit: options are required, at least { loss }.')
   if (Array.isArray(options) || ArrayBuffer.isView(options))
     throw new OptionError('fit: expected fit({ x, y }, options), got the targets as second argument.')
   checkOptions('fit', options, fitOptionNames, { ...epochHints, ...listenerHints })
-  const { history } = await fitRows('fit', model, data, options)
+  const { history } = await fitRows('fit', model, sourceOf(data), withSources(options))
   return history
 }
 
@@ -53,8 +59,8 @@ export async function fit(model: Model, data: TrainingData, options: FitOptions)
 export async function fitRows(
   where: string,
   model: Model,
-  data: TrainingData,
-  options: FitOptions,
+  data: TrainingData | Streamed<TrainingData>,
+  options: SourcedOptions<FitOptions>,
   split?: RowSplit,
 ): Promise<{ history: History; run: Epochs }> {
   return runEpochs(where, [model], options, async () => {
@@ -83,28 +89,37 @@ export async function runEpochs<Data>(
     const run = await begin()
     const list = new CallbackList(callbacks, run)
     const epochs: EpochValues[] = []
+    const checkpointer = options.checkpoint && (await Checkpointer.open(where, options.checkpoint, run, list, epochs))
     const onSteps = list.wantsSteps ? (group: StepGroup) => list.stepsEnded(group) : undefined
-    let stopped: string | null = null
+    let stopped = checkpointer?.stopped ?? null
     let error: unknown
     try {
       await list.trainBegins()
-      for (let epoch = run.initialEpoch; stopped === null && epoch < run.epochs; epoch = run.initialEpoch + epochs.length) {
+      await checkpointer?.begin()
+      while (stopped === null) {
+        const epoch = run.initialEpoch + epochs.length
         await list.epochBegins(epoch)
-        const count = list.wantsEpochs ? 1 : run.together(epoch)
-        const measured = await run.run(epoch, count, { signal: options.signal, onSteps, profile })
+        const count = list.wantsEpochs || checkpointer !== undefined ? 1 : run.together(epoch)
+        const measured = await run.run(epoch, count, { signal: options.signal, onSteps, profile, pauses: checkpointer })
         for (const values of measured) epochs.push(values)
         stopped = await list.epochEnds(epoch, measured[0])
         stopped ??= run.stopped
+        if (run.initialEpoch + epochs.length >= run.epochs) stopped ??= 'completed'
+        await checkpointer?.epochEnded(measured[0], stopped)
       }
-      stopped ??= 'completed'
+      await checkpointer?.close()
     } catch (reason) {
       stopped = null
       error = reason
+      await checkpointer?.close().catch(() => {})
       throw reason
     } finally {
       await list.trainEnds({ epochs, stopped, error })
     }
-    return { history: { epochs, stopped, bestEpoch: list.bestEpoch, ...(run.profile && { profile: run.profile }) }, run }
+    return {
+      history: { epochs, stopped: stopped ?? 'completed', bestEpoch: list.bestEpoch, ...(run.profile && { profile: run.profile }) },
+      run,
+    }
   } finally {
     endTraining()
   }

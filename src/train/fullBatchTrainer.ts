@@ -11,12 +11,13 @@ import { assignAll, checkFinite } from '../ops/update.ts'
 import type { Evaluation, FullBatchOptimizer, Minimizer, Vector } from '../optim/fullBatch.ts'
 import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
+import { printPlan } from '../plan/print.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
 import { batches, SessionCache } from './batches.ts'
 import type { Run } from './measures.ts'
 import type { Model, NamedVariable } from './model.ts'
 import type { Objective } from './objective.ts'
-import { nonFiniteError } from './trainer.ts'
+import { copies, type Kept, nonFiniteError, type SavedTrainer, setAll } from './trainer.ts'
 
 /** What is measured at once, and where. */
 export interface MeasureRequest {
@@ -39,6 +40,7 @@ interface Measurement extends Evaluation {
 /** A training run by an optimizer that looks at all data for each step. The gradients of batches are added up beside the parameters. */
 export class FullBatchTrainer {
   readonly optimizer: FullBatchOptimizer
+  private readonly model: Model
   private readonly objective: Objective
   private readonly trained: readonly NamedVariable[]
   /** For each parameter the sum of its gradient over samples. */
@@ -51,6 +53,7 @@ export class FullBatchTrainer {
 
   /** @param previous The trainer of the model's last run; with the same optimizer object what it remembers carries on. */
   constructor(where: string, model: Model, objective: Objective, optimizer: FullBatchOptimizer, previous?: FullBatchTrainer) {
+    this.model = model
     this.objective = objective
     this.optimizer = optimizer
     this.trained = model.trainableParameters
@@ -99,6 +102,31 @@ export class FullBatchTrainer {
 
   get learningRates(): readonly LearningRate[] {
     return this.optimizer.learningRates
+  }
+
+  /** The whole step as text. */
+  describe(batchSize: number): string {
+    return `${this.optimizer.name}\n${printPlan(this.sessions.get(batchSize).plan)}`
+  }
+
+  /** Copies of all that a later run goes on from. */
+  save(): SavedTrainer & { readonly minimizer: unknown } {
+    if (this.minimizer.save === undefined)
+      throw new OptionError(
+        `checkpoint: optimizer "${this.optimizer.name}" cannot save what it remembers; give its minimizer save and restore.`,
+      )
+    return { values: copies(this.kept), aside: {}, minimizer: this.minimizer.save() }
+  }
+
+  /** Goes on from what a trainer of the same model has saved. */
+  restore({ values, minimizer }: SavedTrainer & { readonly minimizer?: unknown }): void {
+    setAll(this.kept, values)
+    this.minimizer.restore?.(minimizer)
+    this.latest = null
+  }
+
+  private get kept(): Kept {
+    return this.model.variables.map(({ name, variable: each }) => [name, this.model.values(each)] as const)
   }
 
   /** The parameters that are trained, by name: the memory itself, not a copy. */

@@ -43,6 +43,11 @@ export class Minimization {
     return [...this.ofParameters, ...this.ofAll]
   }
 
+  /** What the optimizer remembers from one step to the next: all but gradients. */
+  get remembered(): readonly NamedVariable[] {
+    return [...this.own.slots.flat(), ...this.ofAll]
+  }
+
   /** What there is for each parameter. */
   get ofParameters(): readonly NamedVariable[] {
     return [...this.own.gradients, ...this.own.slots.flat()]

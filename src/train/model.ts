@@ -1,3 +1,4 @@
+import type { Dataset } from '../data/dataset.ts'
 import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
 import {
@@ -36,6 +37,7 @@ import type { EpochValues } from './measures.ts'
 import { checkGradient, stepOf } from './minimization.ts'
 import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
+import type { Sample } from './streamSupply.ts'
 import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
 import { Trainer } from './trainer.ts'
@@ -215,14 +217,20 @@ export class Model {
     this.values(seedVariable).set(seedWords(this.seed).map((word) => word | 0))
   }
 
-  /** All parameters as bytes, for `restoreParameters`. @internal */
-  copyOfParameters(): Uint8Array {
-    return this.memory.has('parameters') ? Uint8Array.from(this.memory.region('parameters')) : new Uint8Array(0)
+  /** All parameters one after the other, for `restoreParameters`. @internal */
+  copyOfParameters(): Float32Array {
+    return this.parameterMemory.slice()
   }
 
   /** @internal */
-  restoreParameters(bytes: Uint8Array): void {
-    if (bytes.length > 0) this.memory.region('parameters').set(bytes)
+  restoreParameters(values: Float32Array): void {
+    this.parameterMemory.set(values)
+  }
+
+  private get parameterMemory(): Float32Array {
+    if (!this.memory.has('parameters')) return new Float32Array(0)
+    const { buffer, byteOffset, byteLength } = this.memory.region('parameters')
+    return new Float32Array(buffer, byteOffset, byteLength / 4)
   }
 
   /**
@@ -286,15 +294,19 @@ export class Model {
   }
 
   /**
-   * Trains on data in memory; resolves with what happened in each epoch. The event loop stays free meanwhile.
+   * Trains on data in memory, or on a dataset of samples `{ x, y }`, which is read while the steps run; resolves with what happened in each epoch. The event loop stays
+   * free meanwhile.
    *
    * @throws DataError, OptionError or ShapeError before anything changes; NonFiniteError (parameters of the last good step
    *   are kept); AbortError when `signal` stops it.
    * @example await sequential([input(2), dense(1)]).fit({ x: [[0, 1], [1, 0]], y: [[0], [1]] }, { loss: 'meanSquaredError', epochs: 10 })
    */
-  fit(data: TrainingData, options: FitOptions & { readonly profile: true }): Promise<History & { readonly profile: Profile }>
-  fit(data: TrainingData, options: FitOptions): Promise<History>
-  fit(data: TrainingData, options: FitOptions): Promise<History> {
+  fit(
+    data: TrainingData | Dataset<Sample>,
+    options: FitOptions & { readonly profile: true },
+  ): Promise<History & { readonly profile: Profile }>
+  fit(data: TrainingData | Dataset<Sample>, options: FitOptions): Promise<History>
+  fit(data: TrainingData | Dataset<Sample>, options: FitOptions): Promise<History> {
     return fit(this, data, options)
   }
 
@@ -303,7 +315,7 @@ export class Model {
    *
    * @example for await (const event of sequential([input(2), dense(1)]).train({ x: [[0, 1], [1, 0]], y: [[0], [1]] }, { loss: 'meanSquaredError' })) if (event.type === 'epoch') console.log(event.values.loss)
    */
-  train(data: TrainingData, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
+  train(data: TrainingData | Dataset<Sample>, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
     return train(this, data, options)
   }
 
@@ -313,7 +325,7 @@ export class Model {
    * @throws DataError, OptionError or ShapeError for data that do not fit; AbortError when `signal` stops it.
    * @example await sequential([input(2), dense(1)]).evaluate({ x: [[0, 1], [1, 0]], y: [[0], [1]] }, { loss: 'meanSquaredError' })
    */
-  evaluate(data: TrainingData, options: EvaluateOptions): Promise<EpochValues> {
+  evaluate(data: TrainingData | Dataset<Sample>, options: EvaluateOptions): Promise<EpochValues> {
     return evaluate(this, data, options)
   }
 

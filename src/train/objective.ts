@@ -18,6 +18,7 @@ import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Sa
 import type { Model, TrainingData } from './model.ts'
 import { numbersByName } from './names.ts'
 import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './sampleWeights.ts'
+import { Streamed } from './streamSupply.ts'
 import type { Supply } from './supply.ts'
 
 /** One thing for the only output or for every one; or one for each, in order or by output name. */
@@ -48,8 +49,8 @@ type MetricNames = readonly (MetricName | Metric)[]
 const dataHints: Hints = { classWeights: 'it is an option of fit and train.', lossWeights: 'it is an option, beside loss.' }
 
 /** Whether data weigh their samples. What is no data at all is for `toSamples` to refuse. */
-export function hasWeights(data: TrainingData | undefined): boolean {
-  return data?.sampleWeights !== undefined
+export function hasWeights(data: TrainingData | Streamed<TrainingData> | undefined): boolean {
+  return data instanceof Streamed ? data.weighted : data?.sampleWeights !== undefined
 }
 
 /** An input of the plan that is not one of the model. */

@@ -1,11 +1,20 @@
 /** The names of options, and hints at those that belong elsewhere: for fit, train, cross-validation and custom training. */
 import type { Hints } from '../errors.ts'
 
-export const runOptionNames = ['epochs', 'initialEpoch', 'batchSize', 'validationData', 'validationSplit', 'shuffle', 'signal']
+export const runOptionNames = [
+  'epochs',
+  'initialEpoch',
+  'batchSize',
+  'validationData',
+  'validationSplit',
+  'shuffle',
+  'stepsPerEpoch',
+  'signal',
+]
 
 export const epochOptionNames = ['loss', 'metrics', 'lossWeights', 'optimizer', 'classWeights', 'mixup', ...runOptionNames]
 
-export const listenerNames = ['earlyStopping', 'callbacks', 'profile', 'onProgress', 'onEpochEnd']
+export const listenerNames = ['earlyStopping', 'callbacks', 'checkpoint', 'profile', 'onProgress', 'onEpochEnd']
 
 const ofModel = 'it is an option of sequential and model.'
 const ofOptimizer = 'it goes into the optimizer: { optimizer: adam({ learningRate }) }.'

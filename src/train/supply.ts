@@ -1,8 +1,12 @@
 /** Where the samples of steps come from: rows in memory, shuffled or in order. Those of datasets: `streamSupply.ts`. */
+import { crc32 } from 'node:zlib'
 import type { Feed } from '../executors/executor.ts'
 import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { type Batches, batches } from './batches.ts'
+
+/** Bytes between two looks at the clock. */
+const HASHED_AT_ONCE = 1 << 20
 
 /** Steps of one batch size over rows that lie in memory. */
 export interface Stretch extends Batches {
@@ -32,6 +36,8 @@ export interface Supply {
    * @param signal Ends waiting for samples that are not there yet.
    */
   epochs(epoch: number, most: number, skip: number, signal?: AbortSignal): Promise<SuppliedEpochs>
+  /** What the samples are, in a few characters. */
+  fingerprint(): Promise<string>
   /** Makes ready epochs that are wanted next, while steps run. */
   ahead(epoch: number, most: number): void
 }
@@ -64,6 +70,19 @@ export class RowSupply implements Supply {
     const count = useful ? Math.min(made.count, most) : most
     const order = useful ? await made.order : await this.shuffled(epoch, count)
     return { count, stretches: this.stretches(order.subarray(0, count * this.rows.length), skip) }
+  }
+
+  async fingerprint(): Promise<string> {
+    const pace = new Pace()
+    let sum = 0
+    for (const { values } of [...this.feeds, { values: this.rows }]) {
+      const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+      for (let first = 0; first < bytes.length; first += HASHED_AT_ONCE) {
+        sum = crc32(bytes.subarray(first, first + HASHED_AT_ONCE), sum)
+        if (pace.isTooLong()) await pace.giveWay()
+      }
+    }
+    return `${this.samples} rows, ${this.seed === null ? 'in order' : 'shuffled'}, ${sum.toString(16)}`
   }
 
   ahead(first: number, count: number): void {
@@ -103,5 +122,12 @@ export class RowSupply implements Supply {
 /** Rows in memory, one after the other: for what is measured. */
 export function inOrder(feeds: readonly Feed[], samples: number, batchSize: number): Supply {
   const stretches = batches(samples, batchSize).map((part) => ({ ...part, feeds }))
-  return { samples, batchSize: Math.min(batchSize, samples), joins: false, epochs: async () => ({ count: 1, stretches }), ahead: () => {} }
+  return {
+    samples,
+    batchSize: Math.min(batchSize, samples),
+    joins: false,
+    epochs: async () => ({ count: 1, stretches }),
+    fingerprint: async () => '',
+    ahead: () => {},
+  }
 }

@@ -1,10 +1,12 @@
+import type { Dataset } from '../data/dataset.ts'
 import { checkOptions, checkSignal, type Hints, OptionError } from '../errors.ts'
 import type { StepGroup } from './callbacks/callback.ts'
 import { type EpochOptions, Epochs, trainingOf } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { epochHints, epochOptionNames } from './options.ts'
-import { suppliesOf } from './trainingData.ts'
+import { type Sample, sourceOf } from './streamSupply.ts'
+import { suppliesOf, withSources } from './trainingData.ts'
 
 /** How `Model.train` trains. */
 export type TrainOptions = EpochOptions
@@ -34,6 +36,7 @@ const hints: Hints = {
   callbacks: 'it is an option of fit; a train() loop is its own callback.',
   onProgress: 'it is an option of fit; a train() loop has events of type "step".',
   onEpochEnd: 'it is an option of fit; a train() loop has events of type "epoch", and break stops it.',
+  checkpoint: 'it is an option of fit.',
   profile: 'it is an option of fit.',
 }
 
@@ -41,7 +44,11 @@ const hints: Hints = {
  * Trains and gives every step and every epoch as an event. Steps run ahead of the loop that reads them, an epoch at a time, and
  * arrive in groups; the next epoch begins when the events of the last have been read.
  */
-export async function* train(model: Model, data: TrainingData, options: TrainOptions): AsyncGenerator<TrainEvent, void, void> {
+export async function* train(
+  model: Model,
+  data: TrainingData | Dataset<Sample>,
+  options: TrainOptions,
+): AsyncGenerator<TrainEvent, void, void> {
   if (options === undefined) throw new OptionError('train: options are required, at least { loss }.')
   checkOptions('train', options, epochOptionNames, hints)
   checkSignal('train', options.signal)
@@ -49,8 +56,9 @@ export async function* train(model: Model, data: TrainingData, options: TrainOpt
   const signal = options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal])
   const endTraining = model.beginTraining()
   try {
-    const training = trainingOf('train', model, data, options)
-    const run = new Epochs('train', training, options, await suppliesOf('train', training, data, options))
+    const [source, sourced] = [sourceOf(data), withSources(options)]
+    const training = trainingOf('train', model, source, sourced)
+    const run = new Epochs('train', training, options, await suppliesOf('train', training, source, sourced))
     for (let epoch = run.initialEpoch; epoch < run.epochs && run.stopped === null; epoch++) {
       const groups: StepGroup[] = []
       let wake = () => {}

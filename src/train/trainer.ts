@@ -1,4 +1,4 @@
-import { NonFiniteError } from '../errors.ts'
+import { DataError, NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Feed, RunRequest, RunResult, Session } from '../executors/executor.ts'
 import type { Scope, Tensor } from '../graph/tensor.ts'
@@ -6,6 +6,7 @@ import type { VariableAttributes } from '../ops/source.ts'
 import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
+import { printPlan } from '../plan/print.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
 import { SessionCache } from './batches.ts'
 import { findNonFinite } from './diagnosis.ts'
@@ -23,6 +24,13 @@ export interface Step {
   readonly updates: readonly Tensor[]
   /** What needs memory besides; default nothing. */
   readonly variables?: readonly NamedVariable[]
+}
+
+/** What a trainer goes on from: values by name. */
+export interface SavedTrainer {
+  readonly values: Readonly<Record<string, Float32Array | Int32Array>>
+  /** Of parameters that a slot stands in for, their own values. */
+  readonly aside: Readonly<Record<string, Float32Array | Int32Array>>
 }
 
 /**
@@ -112,6 +120,43 @@ export class Trainer {
     )
   }
 
+  /** The whole step as text. */
+  describe(batchSize: number): string {
+    return [...this.kept.map(([name, { length }]) => `${name} ${length}`), printPlan(this.plan(batchSize))].join('\n')
+  }
+
+  /** Copies of all that a later run goes on from. Only while no steps run. */
+  save(): SavedTrainer {
+    const aside = [...this.aside].map(([parameter, values]) => [this.nameOf(parameter), Float32Array.from(values)])
+    return { values: copies(this.kept), aside: Object.fromEntries(aside) }
+  }
+
+  /** Goes on from what a trainer of the same step has saved. */
+  restore({ values, aside }: SavedTrainer): void {
+    setAll(this.kept, values)
+    this.aside.clear()
+    for (const { parameter } of this.standIns) {
+      const own = aside[this.nameOf(parameter)]
+      if (own !== undefined) this.aside.set(parameter, own as Float32Array)
+    }
+  }
+
+  /** Everything but gradients and the memory of plans. */
+  private get kept(): Kept {
+    const { models, minimizations, variables = [] } = this.step
+    const ofModels = [...models].flatMap(([prefix, model]) =>
+      model.variables.map(({ name, variable }) => [prefix + name, model.values(variable)] as const),
+    )
+    const own = [...minimizations.map((each) => each.remembered), variables].flatMap((list, i) =>
+      list.map(({ name, variable }) => [`optimizer${i === 0 ? '' : i + 1}/${name}`, this.values(variable)] as const),
+    )
+    return [...ofModels, ...own]
+  }
+
+  private nameOf(parameter: Tensor): string {
+    return (this.layout.place(parameter) as Place).name
+  }
+
   private get rateVariables(): readonly Tensor[] {
     return this.step.minimizations.flatMap(({ learningRates }) => learningRates)
   }
@@ -177,6 +222,23 @@ export class Trainer {
       }
     })
   }
+}
+
+/** Values by name, as they lie in memory. */
+export type Kept = readonly (readonly [name: string, values: Float32Array | Int32Array])[]
+
+export function copies(kept: Kept): Record<string, Float32Array | Int32Array> {
+  return Object.fromEntries(kept.map(([name, values]) => [name, values.slice()]))
+}
+
+/** Sets all values, or none if some do not fit. */
+export function setAll(kept: Kept, saved: Readonly<Record<string, Float32Array | Int32Array>>): void {
+  for (const [name, values] of kept)
+    if (saved[name]?.length !== values.length)
+      throw new DataError(
+        `The checkpoint has ${saved[name]?.length ?? 'no'} numbers for ${name}, expected ${values.length}: it belongs to another training.`,
+      )
+  for (const [name, values] of kept) values.set(saved[name])
 }
 
 /** Runs work when nothing else reads or writes the variables of the models. */

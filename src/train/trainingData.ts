@@ -1,4 +1,5 @@
 /** From what users hand over to what steps are fed with. */
+import type { Dataset } from '../data/dataset.ts'
 import type { Rows } from '../data/rows.ts'
 import { checkBoolean, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
@@ -7,6 +8,8 @@ import { EVALUATION_BATCH } from './batches.ts'
 import type { RunOptions, Training } from './epochs.ts'
 import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { Measures, Samples } from './measures.ts'
+import type { TrainingData } from './model.ts'
+import { countSamples, type Sample, Streamed, StreamSupply, sourceOf } from './streamSupply.ts'
 import { inOrder, RowSupply, type Supply } from './supply.ts'
 
 /** Which rows to train on, and which to hold out: both ascending. */
@@ -15,22 +18,37 @@ export interface RowSplit {
   readonly validation: Int32Array
 }
 
+/** Options whose validation data are ready to be read. */
+export type SourcedOptions<Options> = Omit<Options, 'validationData'> & { readonly validationData?: TrainingData | Streamed<TrainingData> }
+
+export function withSources<Options extends { readonly validationData?: TrainingData | Dataset<Sample> }>(
+  options: Options,
+): SourcedOptions<Options> {
+  const { validationData } = options
+  return { ...options, validationData: validationData && sourceOf(validationData) }
+}
+
 /** What a run trains on, and what it validates on. */
 export interface Supplies {
   readonly training: Supply
   readonly validation: Supply | null
 }
 
-/** Checks data, and holds out a part if the options ask for it. @param split In place of that part. */
+/**
+ * Checks data, and holds out a part if the options ask for it.
+ *
+ * @param split In place of that part.
+ */
 export async function suppliesOf<Data>(
   where: string,
-  { trainer, measures, models, adjust }: Training<Data>,
-  data: Data,
-  options: RunOptions<Data>,
+  training: Training<Data>,
+  data: Data | Streamed<Data>,
+  options: Omit<RunOptions, 'validationData'> & { readonly validationData?: Data | Streamed<Data> },
   split?: RowSplit,
 ): Promise<Supplies> {
+  const { trainer, measures, models } = training
   const fullBatch = trainer instanceof FullBatchTrainer
-  const { batchSize = fullBatch ? EVALUATION_BATCH : 32, shuffle = true, validationData, validationSplit = 0 } = options
+  const { batchSize = fullBatch ? EVALUATION_BATCH : 32, shuffle = true, validationData, validationSplit = 0, stepsPerEpoch } = options
   checkCount(where, 'batchSize', batchSize)
   checkSignal(where, options.signal)
   checkBoolean(where, 'shuffle', shuffle)
@@ -40,21 +58,70 @@ export async function suppliesOf<Data>(
   if (validationData !== undefined && validationSplit > 0)
     throw new OptionError(`${where}: give validationData or validationSplit, not both.`)
   const { seed } = models[0]
+  const given =
+    validationData === undefined ? null : await supplyInOrder(`${where}: validationData`, measures, validationData, EVALUATION_BATCH)
+  if (data instanceof Streamed) {
+    if (fullBatch)
+      throw new OptionError(
+        `${where}: ${trainer.optimizer.name} looks at all data for each step and needs them in memory; read them with toArray(), or take an optimizer such as adam.`,
+      )
+    if (options.shuffle !== undefined)
+      throw new OptionError(`${where}: shuffle is for data in memory; shuffle the dataset: fit(data.shuffle(), …).`)
+    const parts = validationSplit > 0 ? data.dataset.split(validationSplit, { seed }) : null
+    const validation =
+      parts === null ? given : await supplyInOrder(`${where}: validationSplit`, measures, data.with(parts.validation), EVALUATION_BATCH)
+    return { training: await streamed(where, training, parts === null ? data : data.with(parts.training), batchSize, options), validation }
+  }
+  if (stepsPerEpoch !== undefined) throw new OptionError(`${where}: stepsPerEpoch is for datasets; of data in memory an epoch takes all.`)
   const samples = measures.toSamples(where, data)
   const { training: rows, validation: held } = split ?? splitRows(where, seed, samples.count, validationSplit)
-  const validation =
-    validationData !== undefined
-      ? supplyInOrder(measures, measures.toSamples(`${where}: validationData`, validationData), EVALUATION_BATCH)
-      : held.length > 0
-        ? supplyInOrder(measures, pick(samples, held), EVALUATION_BATCH)
-        : null
+  const validation = held.length > 0 ? samplesInOrder(measures, pick(samples, held), EVALUATION_BATCH) : given
   const size = fullBatch ? batchOf(where, trainer, measures.isMean, rows.length, options) : batchSize
-  const adjusted = adjust?.(samples) ?? samples
+  const adjusted = training.adjust?.(samples) ?? samples
   return { training: new RowSupply(measures.feeds(adjusted), rows, size, shuffle ? seed : null), validation }
 }
 
-/** Samples as they are, for what is measured. */
-export function supplyInOrder<Data>(measures: Measures<Data>, samples: Samples, batchSize: number): Supply {
+/** A dataset to train on. */
+async function streamed<Data>(
+  where: string,
+  { measures, adjust }: Training<Data>,
+  source: Streamed<Data>,
+  batchSize: number,
+  { stepsPerEpoch, signal }: RunOptions<unknown>,
+): Promise<Supply> {
+  if (stepsPerEpoch !== undefined) checkCount(where, 'stepsPerEpoch', stepsPerEpoch)
+  const { endless = false } = source.dataset.traits
+  if (endless && stepsPerEpoch === undefined)
+    throw new OptionError(`${where}: the dataset never ends; say how many steps an epoch is to have with stepsPerEpoch.`)
+  const samples = stepsPerEpoch === undefined ? await countSamples(where, source, signal) : stepsPerEpoch * batchSize
+  const toSamples = (place: string, data: Data) => {
+    const rows = measures.toSamples(place, data)
+    return adjust?.(rows) ?? rows
+  }
+  const preparation = { where, toSamples, feeds: (rows: Samples) => measures.feeds(rows) }
+  return new StreamSupply(source, preparation, { batchSize, samples, endless, exact: stepsPerEpoch === undefined })
+}
+
+/** Data as they are, for what is measured. */
+export async function supplyInOrder<Data>(
+  where: string,
+  measures: Measures<Data>,
+  data: Data | Streamed<Data>,
+  batchSize: number,
+): Promise<Supply> {
+  if (!(data instanceof Streamed)) return samplesInOrder(measures, measures.toSamples(where, data), batchSize)
+  const preparation = {
+    where,
+    toSamples: (place: string, some: Data) => measures.toSamples(place, some),
+    feeds: (rows: Samples) => measures.feeds(rows),
+  }
+  if (data.dataset.traits.endless)
+    throw new OptionError(`${where}: the dataset never ends; take as many elements of it as are to be measured: dataset.take(1000).`)
+  // As many as there are: nobody has to count them first.
+  return new StreamSupply(data, preparation, { batchSize, samples: data.samples ?? Number.POSITIVE_INFINITY, endless: false, exact: true })
+}
+
+function samplesInOrder<Data>(measures: Measures<Data>, samples: Samples, batchSize: number): Supply {
   return inOrder(measures.feeds(samples), samples.count, batchSize)
 }
 

@@ -13,6 +13,8 @@ export interface TrainingRun {
   readonly epochs: number
   readonly initialEpoch: number
   readonly stepsPerEpoch: number
+  /** Whether it goes on from a checkpoint. */
+  readonly resumed: boolean
   /** The names of what an epoch measures: `loss`, the metrics, and with validation `validationLoss` and so on. */
   readonly valueNames: readonly string[]
   /** The learning rate of the latest step (before the first: of that), the scale included; the first if the optimizer has several. */
@@ -84,6 +86,10 @@ export interface Callback {
   ): undefined | boolean | Promise<undefined | boolean> | void | Promise<void>
   /** At the end, also after an error, if onTrainBegin did not throw. */
   onTrainEnd?(end: TrainEnd, run: TrainingRun): void | Promise<void>
+  /** What it remembers of the run, for a checkpoint: objects and arrays of numbers, strings, booleans, null and typed arrays (copies, if they may change). */
+  save?(): unknown
+  /** After onTrainBegin of a run that goes on from a checkpoint, with what `save` gave for it. */
+  restore?(saved: unknown): void | Promise<void>
 }
 
 const members = ['onTrainBegin', 'onEpochBegin', 'onSteps', 'onEpochEnd', 'onTrainEnd'] as const
@@ -122,6 +128,12 @@ function namesOf(value: object): string[] {
   for (let level = value; level !== null && level !== Object.prototype; level = Object.getPrototypeOf(level))
     for (const name of Object.getOwnPropertyNames(level)) names.add(name)
   return [...names]
+}
+
+/** What a callback remembers, in a checkpoint. */
+export interface SavedCallback {
+  readonly name: string
+  readonly state: unknown
 }
 
 /** Callbacks that remember their run, and whether one is in progress. */
@@ -171,6 +183,28 @@ export class CallbackList {
       }
       this.begun.push(callback)
     }
+  }
+
+  /** What callbacks remember. */
+  states(): SavedCallback[] {
+    return this.remembering.map((callback) => ({ name: callback.name ?? 'callback', state: callback.save() }))
+  }
+
+  /** Refuses what other callbacks than these have saved. */
+  checkStates(where: string, saved: readonly SavedCallback[]): void {
+    const names = (list: readonly { readonly name?: string }[]) => list.map(({ name = 'callback' }) => name).join(', ') || 'none'
+    if (names(saved) !== names(this.remembering))
+      throw new OptionError(
+        `${where} had these callbacks that remember something: ${names(saved)}; this one has ${names(this.remembering)}. Give the same, or another directory.`,
+      )
+  }
+
+  async restore(saved: readonly SavedCallback[]): Promise<void> {
+    for (const [i, callback] of this.remembering.entries()) await callback.restore?.(saved[i].state)
+  }
+
+  private get remembering() {
+    return this.callbacks.filter((callback): callback is Callback & Required<Pick<Callback, 'save'>> => callback.save !== undefined)
   }
 
   async epochBegins(epoch: number): Promise<void> {

@@ -40,7 +40,7 @@ export function earlyStopping(options: EarlyStopping = {}): Callback {
 
 function watch(name: string, monitor: Monitor, patience: number, restore: boolean): Callback {
   let bestEpoch: number | null = null
-  let weights: readonly Uint8Array[] | null = null
+  let weights: readonly Float32Array[] | null = null
   return forOneRun({
     name,
     get bestEpoch() {
@@ -60,6 +60,13 @@ function watch(name: string, monitor: Monitor, patience: number, restore: boolea
       if (epoch - bestEpoch < patience) return true
       monitor.checkMeasured(epoch, run)
       return false
+    },
+    save: () => ({ best: monitor.best, bestEpoch, weights }),
+    restore(saved) {
+      const { best, ...rest } = saved as { best: number; bestEpoch: number | null; weights: readonly Float32Array[] | null }
+      monitor.best = best
+      bestEpoch = rest.bestEpoch
+      weights = rest.weights
     },
     async onTrainEnd(_, { models }: TrainingRun) {
       const best = weights

@@ -55,6 +55,11 @@ export class LogFile {
     return this.length === 0
   }
 
+  /** In bytes. */
+  get size(): number {
+    return this.length
+  }
+
   async append(piece: string | Uint8Array): Promise<void> {
     const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece
     await attempt(this.where, this.path, async () => {
@@ -69,10 +74,11 @@ export class LogFile {
     this.length += bytes.length
   }
 
-  /** Leaves nothing of what was there. */
-  async clear(): Promise<void> {
-    await attempt(this.where, this.path, () => this.handle.truncate(0))
-    this.length = 0
+  /** Leaves nothing behind so many bytes. */
+  async cut(length: number): Promise<void> {
+    if (length >= this.length) return
+    await attempt(this.where, this.path, () => this.handle.truncate(length))
+    this.length = length
   }
 
   async close(): Promise<void> {

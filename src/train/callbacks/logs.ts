@@ -33,7 +33,7 @@ function lineLog(
   }
   return forOneRun({
     name: where,
-    async onTrainBegin({ valueNames }) {
+    async onTrainBegin({ valueNames, resumed }) {
       const taken = valueNames.find((name) => name === 'epoch' || name === 'learningRate')
       if (taken !== undefined)
         throw new OptionError(
@@ -41,13 +41,13 @@ function lineLog(
         )
       file = await LogFile.open(where, path, 'append')
       try {
-        if (!goesOn && !file.isEmpty) {
+        if (!goesOn && !resumed && !file.isEmpty) {
           const start = (await file.start(100)).toString()
           if (!isLog(start))
             throw new OptionError(
               `${where}: "${path}" is no log of this kind (it begins with ${describe(start)}) and is not replaced; give another path, or remove the file.`,
             )
-          await file.clear()
+          await file.cut(0)
         }
         goesOn = true
         await begin(file, ['epoch', 'learningRate', ...valueNames])
@@ -66,6 +66,9 @@ function lineLog(
       )
       await file?.append(`${written}\n`)
     },
+    save: () => ({ length: file?.size ?? 0 }),
+    // Lines of epochs that come again.
+    restore: (saved) => file?.cut((saved as { length: number }).length),
     onTrainEnd: close,
   })
 }

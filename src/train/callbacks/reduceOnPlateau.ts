@@ -40,6 +40,13 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Callback 
       waited = 0
       cooling = 0
     },
+    save: () => ({ best: monitor.best, waited, cooling }),
+    restore(saved) {
+      const { best, ...rest } = saved as { best: number; waited: number; cooling: number }
+      monitor.best = best
+      waited = rest.waited
+      cooling = rest.cooling
+    },
     onEpochBegin(_, run) {
       scale = run.learningRateScale
     },

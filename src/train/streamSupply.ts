@@ -1,0 +1,261 @@
+/** Samples of a dataset: some steps' worth become rows in memory while the steps before run. */
+import type { Chunk } from '../data/chunk.ts'
+import { Dataset } from '../data/dataset.ts'
+import { NdArray, type NumbersLike } from '../data/ndarray.ts'
+import { counted, DataError, describe, ThalwegError } from '../errors.ts'
+import type { Feed } from '../executors/executor.ts'
+import { batches } from './batches.ts'
+import type { Samples } from './measures.ts'
+import type { TrainingData } from './model.ts'
+import type { Stretch, SuppliedEpochs, Supply } from './supply.ts'
+
+/** Memory for rows that are made ready at a time; there are up to three such pieces. */
+const BYTES_AT_ONCE = 4 << 20
+/** Rows of the first piece, by which the size of a row is measured. */
+const FIRST_ROWS = 1024
+
+/** A dataset whose elements, some at a time, become data such as `{ x, y }`. */
+export class Streamed<Data, T = unknown> {
+  readonly dataset: Dataset<T>
+  readonly collate: (items: readonly T[]) => Data
+  /** Whether they may have weights. */
+  readonly weighted: boolean
+  /** Elements of a pass, if somebody has counted them. */
+  readonly samples: number | null
+
+  constructor(dataset: Dataset<T>, collate: (items: readonly T[]) => Data, weighted: boolean, samples: number | null = dataset.count) {
+    this.dataset = dataset
+    this.collate = collate
+    this.weighted = weighted
+    this.samples = samples
+  }
+
+  /** A part of the dataset. */
+  with(dataset: Dataset<T>): Streamed<Data, T> {
+    return new Streamed(dataset, this.collate, this.weighted)
+  }
+}
+
+/** How many elements a pass has: counted in one, if nobody knows. */
+export async function countSamples(where: string, { dataset, samples }: Streamed<unknown>, signal?: AbortSignal): Promise<number> {
+  let count = samples ?? 0
+  if (samples === null) for await (const { items } of dataset.pass({ signal })) count += items.length
+  if (count === 0) throw new DataError(`${where}: the dataset has no elements.`)
+  return count
+}
+
+/** How elements become rows that steps are fed with. */
+export interface Preparation<Data> {
+  readonly where: string
+  toSamples(where: string, data: Data): Samples
+  feeds(samples: Samples): readonly Feed[]
+}
+
+export interface StreamOptions {
+  readonly batchSize: number
+  /** Of an epoch: what a pass of a dataset that ends must give. */
+  readonly samples: number
+  /** Whether an epoch goes on where the one before ended; else each is a pass of its own. */
+  readonly endless: boolean
+  /** Whether more elements than `samples` are an error, and not left out. */
+  readonly exact: boolean
+}
+
+export class StreamSupply<Data> implements Supply {
+  readonly samples: number
+  readonly batchSize: number
+  readonly joins = false
+  private readonly source: Streamed<Data>
+  private readonly preparation: Preparation<Data>
+  private readonly options: StreamOptions
+  private rowsAtOnce = FIRST_ROWS
+
+  constructor(source: Streamed<Data>, preparation: Preparation<Data>, options: StreamOptions) {
+    this.source = source
+    this.preparation = preparation
+    this.options = options
+    this.samples = options.samples
+    this.batchSize = Math.min(options.batchSize, options.samples)
+  }
+
+  async epochs(epoch: number, _most: number, skip: number, signal?: AbortSignal): Promise<SuppliedEpochs> {
+    return { count: 1, stretches: this.stretches(epoch, skip * this.batchSize, signal) }
+  }
+
+  async fingerprint(): Promise<string> {
+    return Number.isFinite(this.samples) ? `a dataset of ${this.samples}` : 'a dataset'
+  }
+
+  ahead(): void {}
+
+  private async *stretches(epoch: number, skipped: number, signal?: AbortSignal): AsyncGenerator<Stretch, void, undefined> {
+    const { endless } = this.options
+    const pass = this.source.dataset.pass(
+      endless ? { epoch: 0, skip: epoch * this.samples + skipped, signal } : { epoch, skip: skipped, signal },
+    )
+    const elements = new Elements(pass)
+    let left = this.samples - skipped
+    const next = () => {
+      const prepared = this.prepare(elements, Math.min(left, this.multipleOfBatch()))
+      // It is taken up when the steps before have run.
+      prepared.catch(() => {})
+      return prepared
+    }
+    let preparing = next()
+    try {
+      while (left > 0) {
+        const samples = await preparing
+        if (samples === null) break
+        left -= samples.count
+        if (left > 0) preparing = next()
+        const feeds = this.preparation.feeds(samples)
+        for (const part of batches(samples.count, this.batchSize)) yield { ...part, feeds }
+      }
+      if (Number.isFinite(this.samples) && (left > 0 || (this.options.exact && !(await elements.isAtEnd()))))
+        throw new DataError(
+          `${this.preparation.where}: expected ${counted(this.samples, 'element')} of the dataset in each epoch, got ${left > 0 ? this.samples - left : 'more'} in epoch ${epoch + 1}; what it gives must not change while it is trained on.`,
+        )
+    } finally {
+      elements.end()
+      await preparing.catch(() => {})
+      await pass.return()
+    }
+  }
+
+  private multipleOfBatch(): number {
+    return Math.max(1, Math.floor(this.rowsAtOnce / this.batchSize)) * this.batchSize
+  }
+
+  private async prepare(elements: Elements<unknown>, count: number): Promise<Samples | null> {
+    const taken = await elements.take(count)
+    if (taken.items.length === 0) return null
+    const samples = this.toSamples(taken)
+    const bytes = [...samples.x, ...samples.y, ...samples.weights].reduce((sum, { values }) => sum + values.byteLength, 0)
+    this.rowsAtOnce = Math.max(1, Math.floor((BYTES_AT_ONCE * samples.count) / bytes))
+    return samples
+  }
+
+  /** Of some elements; an error says which of them is to blame. */
+  private toSamples({ items, place }: Chunk<unknown>): Samples {
+    const { where } = this.preparation
+    const convert = (some: readonly unknown[]) => this.preparation.toSamples(where, this.source.collate(some))
+    try {
+      return convert(items)
+    } catch (error) {
+      if (!(error instanceof ThalwegError)) throw error
+      for (const [i, item] of items.entries()) {
+        try {
+          convert([item])
+        } catch (reason) {
+          if (reason instanceof ThalwegError) throw new DataError(`${place(i)}: ${reason.message}`)
+          throw reason
+        }
+      }
+      throw error
+    }
+  }
+}
+
+/** Elements of a pass, as many at a time as are asked for. */
+class Elements<T> {
+  private readonly pass: AsyncIterator<Chunk<T>>
+  private rest: { readonly chunk: Chunk<T>; readonly from: number } | null = null
+  private ended = false
+
+  constructor(pass: AsyncIterator<Chunk<T>>) {
+    this.pass = pass
+  }
+
+  /** Fewer only at the end. */
+  async take(count: number): Promise<Chunk<T>> {
+    const items: T[] = []
+    const parts: { readonly first: number; readonly chunk: Chunk<T>; readonly from: number }[] = []
+    while (items.length < count) {
+      const next = await this.next()
+      if (next === null) break
+      const { chunk, from } = next
+      const end = Math.min(chunk.items.length, from + count - items.length)
+      parts.push({ first: items.length, chunk, from })
+      for (let i = from; i < end; i++) items.push(chunk.items[i])
+      this.rest = end < chunk.items.length ? { chunk, from: end } : null
+    }
+    const place = (i: number) => {
+      const part = parts.findLast(({ first }) => first <= i) as (typeof parts)[number]
+      return part.chunk.place(part.from + i - part.first)
+    }
+    return { items, place }
+  }
+
+  async isAtEnd(): Promise<boolean> {
+    this.rest = await this.next()
+    return this.rest === null
+  }
+
+  /** Nothing more is taken. */
+  end(): void {
+    this.ended = true
+  }
+
+  private async next(): Promise<{ readonly chunk: Chunk<T>; readonly from: number } | null> {
+    if (this.rest !== null) return this.rest
+    while (!this.ended) {
+      const { value, done } = await this.pass.next()
+      if (done) return null
+      if (value.items.length > 0) return { chunk: value, from: 0 }
+    }
+    return null
+  }
+}
+
+/** One element of a dataset that a model is trained on, as a row of `TrainingData`. */
+export interface Sample {
+  /** Numbers for the only input, or by input name. */
+  readonly x: SampleNumbers | Readonly<Record<string, SampleNumbers>>
+  /** Numbers for the only output, or by output name. */
+  readonly y: SampleNumbers | Readonly<Record<string, SampleNumbers>>
+  /** By what its loss is multiplied, ≥ 0; for all samples or for none. Default 1. */
+  readonly sampleWeight?: number
+}
+
+/** The numbers of one sample. */
+export type SampleNumbers = number | NumbersLike
+
+/** Samples as data of several rows. */
+export function collateSamples(samples: readonly Sample[]): TrainingData {
+  for (const sample of samples)
+    if (typeof sample !== 'object' || sample === null || !('x' in sample && 'y' in sample))
+      throw new DataError(`expected elements such as { x: [0.5, 1], y: 1 }, got ${describe(sample)}; map rows to that form.`)
+  const weighted = samples[0].sampleWeight !== undefined
+  if (samples.some(({ sampleWeight }) => (sampleWeight !== undefined) !== weighted))
+    throw new DataError('some elements of the dataset have a sampleWeight and some have none; give it to all.')
+  return {
+    x: collateNumbers(samples.map(({ x }) => x)),
+    y: collateNumbers(samples.map(({ y }) => y)),
+    ...(weighted && { sampleWeights: samples.map(({ sampleWeight = 1 }) => sampleWeight) }),
+  }
+}
+
+/** Rows of one or of several tensors. */
+export function collateNumbers(
+  rows: readonly (SampleNumbers | Readonly<Record<string, SampleNumbers>>)[],
+): NumbersLike | Record<string, NumbersLike> {
+  const [first] = rows
+  if (typeof first !== 'object' || first === null || isRow(first)) return rows.map((row) => rowOf(row as SampleNumbers))
+  return Object.fromEntries(
+    Object.keys(first).map((name) => [name, rows.map((row) => rowOf((row as Readonly<Record<string, SampleNumbers>>)[name]))]),
+  )
+}
+
+function isRow(value: object): boolean {
+  return Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof NdArray
+}
+
+function rowOf(row: SampleNumbers): unknown {
+  if (!(row instanceof NdArray)) return row
+  return row.shape.length === 1 ? row.data : row.toArray()
+}
+
+/** Data to train on or to measure: a dataset is read while that goes on. */
+export function sourceOf(data: TrainingData | Dataset<Sample>): TrainingData | Streamed<TrainingData> {
+  return data instanceof Dataset ? new Streamed(data as Dataset<unknown>, (samples) => collateSamples(samples as Sample[]), true) : data
+}

@@ -1,0 +1,277 @@
+/** A run that is interrupted and goes on from its checkpoint ends in the same bits as one that was not. */
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import {
+  accumulateGradients,
+  adam,
+  averageWeights,
+  callbacks,
+  clipGradients,
+  customTraining,
+  dataset,
+  dense,
+  dropout,
+  type FitOptions,
+  gaussianNoise,
+  input,
+  lbfgs,
+  lookahead,
+  mean,
+  perGroup,
+  schedules,
+  sequential,
+  sgd,
+  square,
+  subtract,
+} from '../../src/index.ts'
+import { executors } from './support.ts'
+
+let directory: string
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'thalweg-'))
+})
+afterEach(() => rm(directory, { recursive: true }))
+
+const x = Array.from({ length: 203 }, (_, i) => [Math.sin(i), Math.cos(3 * i), (i % 7) / 7])
+const y = x.map(([a, b, c]) => a * b + c + (a > 0.9 ? 1 : 0))
+const samples = x.map((row, i) => ({ x: row, y: y[i] }))
+const data = { x, y }
+
+/** Begins a run again and again until it is over. */
+async function untilOver<T>(
+  build: () => T,
+  fit: (net: T, attempt: number) => Promise<unknown>,
+): Promise<{ net: T; history: unknown; attempts: number }> {
+  for (let attempt = 1; attempt <= 100; attempt++) {
+    const net = build()
+    try {
+      return { net, history: await fit(net, attempt), attempts: attempt }
+    } catch (error) {
+      if ((error as Error).name !== 'AbortError' && !/power/.test(String(error))) throw error
+    }
+  }
+  throw new Error('The run does not get ahead.')
+}
+
+/** Breaks off the run as a failing machine would: nothing is written at the end. */
+function failAfter(steps: number) {
+  let left = steps
+  return {
+    onSteps: ({ losses }: { losses: Float32Array }) => {
+      left -= losses.length
+    },
+    onEpochEnd: () => {
+      if (left <= 0) throw new Error('power failure')
+    },
+  }
+}
+
+describe.each(executors)('on the %s executor', (executor) => {
+  const network = () =>
+    sequential([input(3), gaussianNoise(0.01), dense(6, { activation: 'tanh' }), dropout(0.2), dense(1)], { seed: 5, executor })
+  const optimizers = {
+    adam: () => adam({ learningRate: schedules.cosine({ rate: 0.01 }) }),
+    momentum: () => sgd({ learningRate: 0.01, momentum: 0.9 }),
+    averaged: () => averageWeights(clipGradients(adam(), { norm: 1 })),
+    accumulated: () => accumulateGradients(adam(), { steps: 3 }),
+    lookahead: () => lookahead(adam(), { steps: 4 }),
+    groups: () => perGroup([{ parameters: /bias/, optimizer: sgd() }, { optimizer: adam() }]),
+  }
+  const options = (optimizer: () => FitOptions['optimizer']): FitOptions => ({
+    loss: 'meanSquaredError',
+    metrics: ['meanAbsoluteError', 'r2Score'],
+    optimizer: optimizer(),
+    epochs: 6,
+    batchSize: 16,
+    validationSplit: 0.2,
+    earlyStopping: { patience: 2 },
+    callbacks: [callbacks.reduceOnPlateau({ patience: 1 })],
+  })
+
+  it.each(Object.keys(optimizers) as (keyof typeof optimizers)[])('goes on with %s after being stopped within epochs', async (name) => {
+    const whole = network()
+    const expected = await whole.fit(data, options(optimizers[name]))
+    const { net, history, attempts } = await untilOver(network, (net, attempt) => {
+      const stop = new AbortController()
+      return net.fit(data, {
+        ...options(optimizers[name]),
+        checkpoint: { directory, everySteps: 1 + (attempt % 5), signals: false },
+        signal: stop.signal,
+        onProgress: ({ step }) => {
+          if (step > 2 && attempt < 12) stop.abort()
+        },
+      })
+    })
+    expect(attempts).toBeGreaterThan(2)
+    expect(net.weights()).toEqual(whole.weights())
+    expect(history).toEqual(expected)
+  })
+
+  it('goes on where a failing machine left it, and counts epochs on', async () => {
+    const whole = network()
+    const expected = await whole.fit(data, options(optimizers.averaged))
+    const { net, history, attempts } = await untilOver(network, (net, attempt) =>
+      net.fit(data, {
+        ...options(optimizers.averaged),
+        checkpoint: { directory, everySteps: 7, signals: false },
+        callbacks: [callbacks.reduceOnPlateau({ patience: 1 }), ...(attempt < 5 ? [failAfter(12)] : [])],
+      }),
+    )
+    expect(attempts).toBeGreaterThan(2)
+    expect(net.weights()).toEqual(whole.weights())
+    expect(history).toEqual(expected)
+  })
+
+  it('goes on within a dataset', async () => {
+    const source = () => dataset(() => samples.values()).shuffle({ buffer: 50, seed: 3 })
+    const run = { loss: 'meanSquaredError', epochs: 4, batchSize: 8 } as const
+    const whole = network()
+    const expected = await whole.fit(source(), run)
+    const { net, history } = await untilOver(network, (net, attempt) => {
+      const stop = new AbortController()
+      return net.fit(source(), {
+        ...run,
+        checkpoint: { directory, everySteps: 3, signals: false },
+        signal: stop.signal,
+        onProgress: ({ step }) => {
+          if (step > 5 && attempt < 6) stop.abort()
+        },
+      })
+    })
+    expect(net.weights()).toEqual(whole.weights())
+    expect(history).toEqual(expected)
+  })
+
+  it('goes on with lbfgs', async () => {
+    const smooth = () => sequential([input(3), dense(4, { activation: 'tanh' }), dense(1)], { seed: 5, executor })
+    const run = (): FitOptions => ({ loss: 'meanSquaredError', optimizer: lbfgs(), epochs: 12 })
+    const whole = smooth()
+    const expected = await whole.fit(data, run())
+    const { net, history } = await untilOver(smooth, (net, attempt) =>
+      net.fit(data, { ...run(), checkpoint: { directory, everyEpochs: 1, signals: false }, callbacks: attempt < 4 ? [failAfter(3)] : [] }),
+    )
+    expect(net.weights()).toEqual(whole.weights())
+    expect(history).toEqual(expected)
+  })
+
+  it('goes on with a training of two models', async () => {
+    const build = () => {
+      const maker = sequential([input(3), dense(4, { activation: 'tanh' }), dense(1)], { seed: 1, executor })
+      const judge = sequential([input(1), dense(4, { activation: 'relu' }), dropout(0.5), dense(1)], { seed: 2, executor })
+      const target = input(1, { name: 'target' })
+      const made = maker.outputs[0]
+      const training = customTraining({
+        models: { maker, judge },
+        inputs: { x: maker.inputs[0], target },
+        minimize: [
+          { loss: mean(square(subtract(judge.apply(target), judge.apply(made)))), parameters: judge, optimizer: adam() },
+          { loss: mean(square(subtract(made, target))), parameters: maker, optimizer: averageWeights(sgd()), every: 2 },
+        ],
+      })
+      return { maker, judge, fit: (options: object) => training.fit({ x, target: y }, { epochs: 4, batchSize: 10, ...options }) }
+    }
+    const whole = build()
+    const expected = await whole.fit({})
+    await expect(build().fit({ checkpoint: { directory, everySteps: 4, signals: false }, callbacks: [failAfter(30)] })).rejects.toThrow(
+      /power/,
+    )
+    const again = build()
+    const history = await again.fit({ checkpoint: { directory, everySteps: 4, signals: false } })
+    expect(again.maker.weights()).toEqual(whole.maker.weights())
+    expect(again.judge.weights()).toEqual(whole.judge.weights())
+    expect(history).toEqual(expected)
+  })
+})
+
+const build = (units = 4) => sequential([input(3), dense(units, { activation: 'tanh' }), dense(1)], { seed: 1 })
+const run = { loss: 'meanSquaredError', epochs: 5, batchSize: 32 } as const
+const every = (more: object = {}) => ({ directory, everyEpochs: 1, signals: false, ...more })
+
+describe('files', () => {
+  it('keeps the latest and the best', async () => {
+    await build().fit(data, { ...run, validationSplit: 0.2, checkpoint: every({ keepLast: 2, keepBest: true }) })
+    expect((await readdir(directory)).sort()).toEqual(['best.safetensors', 'step-000000024.safetensors', 'step-000000030.safetensors'])
+  })
+
+  it('ends at once when the run is over, and goes on when more epochs are asked for', async () => {
+    const first = build()
+    const history = await first.fit(data, { ...run, checkpoint: every() })
+    const again = build()
+    expect(await again.fit(data, { ...run, checkpoint: every() })).toEqual(history)
+    expect(again.weights()).toEqual(first.weights())
+    const longer = build()
+    const { epochs } = await longer.fit(data, { ...run, epochs: 8, checkpoint: every() })
+    const whole = build()
+    expect(epochs).toEqual((await whole.fit(data, { ...run, epochs: 8 })).epochs)
+    expect(longer.weights()).toEqual(whole.weights())
+  })
+
+  it('gives the best weights back of a run that had been stopped early', async () => {
+    const early = () => ({ ...run, epochs: 50, optimizer: sgd({ learningRate: 1.5 }), earlyStopping: { patience: 1 }, checkpoint: every() })
+    const first = build()
+    const history = await first.fit(data, early())
+    expect(history.stopped).toBe('earlyStopping')
+    const again = build()
+    expect(await again.fit(data, early())).toEqual(history)
+    expect(again.weights()).toEqual(first.weights())
+  })
+
+  it('refuses to go on with another run', async () => {
+    await build().fit(data, { ...run, checkpoint: every() })
+    const net = build()
+    const before = net.weights()
+    const refused = (fit: Promise<unknown>, message: RegExp) => expect(fit).rejects.toThrow(message)
+    await refused(build(5).fit(data, { ...run, checkpoint: every() }), /other steps.*another directory/)
+    await refused(net.fit(data, { ...run, batchSize: 31, checkpoint: every() }), /other steps/)
+    await refused(net.fit(data, { ...run, optimizer: 'sgd', checkpoint: every() }), /other steps/)
+    await refused(net.fit({ x, y: y.map((value, i) => (i === 202 ? 7 : value)) }, { ...run, checkpoint: every() }), /other data/)
+    await refused(net.fit(data, { ...run, shuffle: false, checkpoint: every() }), /other data/)
+    await refused(net.fit(data, { ...run, epochs: 3, checkpoint: every() }), /more epochs/)
+    await refused(net.fit(data, { ...run, initialEpoch: 1, checkpoint: every() }), /initialEpoch 0/)
+    await refused(net.fit(data, { ...run, earlyStopping: {}, checkpoint: every() }), /none; this one has earlyStopping/)
+    await refused(net.fit(data, { ...run, checkpoint: every({ resume: false }) }), /resume: true/)
+    expect(net.weights()).toEqual(before)
+  })
+
+  it('passes over a damaged file, with a warning', async () => {
+    const whole = build()
+    const expected = await whole.fit(data, run)
+    await expect(build().fit(data, { ...run, checkpoint: every(), callbacks: [failAfter(20)] })).rejects.toThrow(/power/)
+    const [latest] = (await readdir(directory)).sort().reverse()
+    await truncate(join(directory, latest), 1000)
+    const warnings: string[] = []
+    const warn = (warning: Error) => warnings.push(warning.message)
+    process.on('warning', warn)
+    const net = build()
+    expect(await net.fit(data, { ...run, checkpoint: every() })).toEqual(expected)
+    process.off('warning', warn)
+    expect(warnings.join()).toMatch(/cut short.*Training goes on from/)
+    for (const name of await readdir(directory)) await writeFile(join(directory, name), 'nothing')
+    await expect(build().fit(data, { ...run, checkpoint: every() })).rejects.toMatchObject({ code: 'ERR_DATA' })
+  })
+
+  it('does not write lines of a log twice', async () => {
+    const log = () => callbacks.csvLog(join(directory, 'log.csv'))
+    await build().fit(data, { ...run, callbacks: [log()] })
+    const expected = await readFile(join(directory, 'log.csv'), 'utf8')
+    const checkpoint = every({ everyEpochs: 2 })
+    await expect(build().fit(data, { ...run, checkpoint, callbacks: [log(), failAfter(18)] })).rejects.toThrow(/power/)
+    await build().fit(data, { ...run, checkpoint, callbacks: [log()] })
+    expect(await readFile(join(directory, 'log.csv'), 'utf8')).toBe(expected)
+  })
+
+  it('refuses options that make no sense', async () => {
+    const refused = (checkpoint: object | string, message: RegExp) =>
+      expect(build().fit(data, { ...run, checkpoint: checkpoint as never })).rejects.toThrow(message)
+    await refused('runs', /directory: 'runs'/)
+    await refused({}, /path of a directory/)
+    await refused({ directory, everyStep: 5 }, /everySteps/)
+    await refused({ directory, everySteps: 0 }, /everySteps must be an integer of at least 1, got 0/)
+    await refused({ directory, everyMinutes: Number.NaN }, /everyMinutes/)
+    await refused({ directory, keepLast: 1.5 }, /keepLast/)
+    await refused({ directory, keepBest: { monitor: 'los' } }, /loss/)
+    await refused({ directory: '/dev/null/runs' }, /cannot be made/)
+  })
+})
