@@ -133,9 +133,9 @@ export class SafetensorsFile {
   /** Reads a tensor into an array of as many numbers, converting them where that has another type. */
   async readInto(name: string, target: Numbers): Promise<void> {
     const { dtype, begin, end } = this.tensors.get(name) as StoredTensor
-    const { width, array, decode } = types[dtype]
+    const { width, decode } = types[dtype]
     const position = this.start + begin
-    if (target instanceof array && target.BYTES_PER_ELEMENT === width) {
+    if (dtypeOf(target) === dtype) {
       await this.bytes.read(new Uint8Array(target.buffer, target.byteOffset, target.byteLength), position)
       return
     }
