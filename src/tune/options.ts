@@ -1,18 +1,18 @@
 /** What `tune` can be told, and what it makes of that. */
 import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { checkCount, checkOptions, checkSignal, counted, describe, OptionError, unknownName } from '../errors.ts'
 import { loadAddon } from '../executors/native/addon.ts'
 import { checkPath } from '../train/callbacks/logFile.ts'
-import { rungsOf } from './halving.ts'
+import { type Job, rungsOf } from './halving.ts'
 import type { Search } from './journal.ts'
 import type { TrialResult } from './result.ts'
 import { LocalRunner, type Runner, ThreadRunner } from './runners.ts'
 import { distributionsOf, type ParametersOf, type SearchSpace } from './space.ts'
-import { gridParameters, type Parameters, randomParameters, sizeOf } from './suggest.ts'
-import type { Trial } from './trial.ts'
+import { gridParameters, type Parameters, randomParameters, seedOf, sizeOf } from './suggest.ts'
+import type { Trial, TrialRequest } from './trial.ts'
 
 const where = 'tune'
 const strategies = ['random', 'grid', 'asha'] as const
@@ -108,7 +108,8 @@ export interface TunePlan {
   readonly rungs: readonly number[]
   readonly trials: number
   readonly workers: number
-  readonly threads: number
+  /** What the trial of a job is told. @param folder Of the checkpoints. */
+  readonly requestOf: (job: Job, folder: string) => TrialRequest
   readonly parametersOf: (trial: number) => Parameters
   readonly makeRunner: () => Runner
 }
@@ -167,7 +168,15 @@ export function planOf(options: GivenOptions): TunePlan {
   const { threads = Math.max(1, Math.floor(processors / workers)) } = options
   checkCount(where, 'threads', threads)
   const search = { strategy, mode, seed, epochs: rungs, reductionFactor, space: Object.fromEntries(space) }
-  return { search, rungs, trials, workers, threads, parametersOf, makeRunner }
+  const requestOf = ({ trial, rung }: Job, folder: string): TrialRequest => ({
+    trial,
+    parameters: parametersOf(trial),
+    seed: seedOf(seed, trial),
+    epochs: rungs[rung],
+    threads,
+    checkpoint: join(folder, `trial-${trial}`),
+  })
+  return { search, rungs, trials, workers, requestOf, parametersOf, makeRunner }
 }
 
 /** Makes what runs trials. */

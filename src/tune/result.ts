@@ -16,7 +16,11 @@ export interface TrialResult<Parameters = Readonly<Record<string, unknown>>> ext
   readonly epochs: number
 }
 
-/** What `tune` resolves with. */
+/**
+ * What `tune` resolves with.
+ *
+ * @example const found: TuneResult<{ x: number }> = await tune({ space: { x: space.number(-1, 1) }, trial: ({ x }) => x * x, trials: 8 })
+ */
 export class TuneResult<Parameters = Readonly<Record<string, unknown>>> {
   /** The best trial: of those trained for the most epochs, because scores after different numbers of epochs do not compare, the one with the best score. */
   readonly best: TrialResult<Parameters>
@@ -89,15 +93,6 @@ export class TuneResult<Parameters = Readonly<Record<string, unknown>>> {
     ]
     return lines.map((line) => `${line.map((value) => quoted(fieldOf(value ?? ''))).join(',')}\n`).join('')
   }
-}
-
-/** Of trials in any order, the better first. */
-export function ranked<P>(trials: Iterable<TrialResult<P>>, mode: 'min' | 'max'): TrialResult<P>[] {
-  const sign = mode === 'max' ? -1 : 1
-  const groups = [...trials].sort((a, b) => a.trial - b.trial)
-  const completed = groups.filter(({ score }) => score !== null)
-  completed.sort((a, b) => b.epochs - a.epochs || sign * ((a.score as number) - (b.score as number)))
-  return [...completed, ...groups.filter(({ score }) => score === null)]
 }
 
 const require = createRequire(import.meta.url)

@@ -227,8 +227,8 @@ describe('trials that do not complete', () => {
   })
 
   it.each([
-    [() => Number.NaN, /^tune: none of 3 trials completed; number 0, with .*: The score is NaN\.$/],
-    [() => 'good' as never, /^tune: none of 3 trials completed; .* A trial must return its score, a number, got "good"\.$/],
+    [() => Number.NaN, /^tune: none of 3 trials completed, the first \(number 0, with \{.*\}\): The score is NaN\.$/],
+    [() => 'good' as never, /^tune: none of 3 trials completed, the first \(.*\): A trial must return its score, a number, got "good"\.$/],
   ])('leave nothing to choose from: %s', async (trial, message) => {
     const error = await errorOf(tune({ space: bowl, trial, trials: 3 }))
     expect(error).toBeInstanceOf(TrialError)
@@ -301,6 +301,17 @@ describe('a journal', () => {
       expect(linesOf(journal).map((line) => line.replace(/"seconds":[^,}]*/, ''))).toEqual(
         lines.map((line) => line.replace(/"seconds":[^,}]*/, '')),
       )
+    }
+  })
+
+  it('has a trial whose line is removed run again', async () => {
+    const whole = await tune(search())
+    const lines = linesOf(journal)
+    for (const line of lines.slice(1)) {
+      writeFileSync(journal, `${lines.filter((other) => other !== line).join('\n')}\n`)
+      const options = search()
+      expect(setOf(await tune(options))).toEqual(setOf(whole))
+      expect(options.trial).toHaveBeenCalledTimes(1)
     }
   })
 
