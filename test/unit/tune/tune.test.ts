@@ -95,6 +95,24 @@ describe('tune', () => {
     expect(result.best.trial).toBe(nearest.trial)
   })
 
+  it('lets a trial go on from what it left at its checkpoint', async () => {
+    const begun: string[] = []
+    const { best } = await tune({
+      space: bowl,
+      strategy: 'asha',
+      epochs: 9,
+      workers: 3,
+      trial: (parameters, { trial, epochs, checkpoint }) => {
+        const trained = existsSync(checkpoint) ? Number(readFileSync(checkpoint, 'utf8')) : 0
+        begun.push(`${trial}: ${trained} to ${epochs}`)
+        writeFileSync(checkpoint, String(epochs))
+        return distance(parameters)
+      },
+    })
+    const own = begun.filter((line) => line.startsWith(`${best.trial}:`)).map((line) => line.replace(/^\d+: /, ''))
+    expect(own).toEqual(['0 to 1', '1 to 3', '3 to 9'])
+  })
+
   it('gives the same trials to any number of workers', async () => {
     const trial = async (parameters: { x: number; y: number }) => {
       await wait(Math.abs(parameters.x) * 10)
