@@ -12,7 +12,7 @@
  */
 export class ThalwegError extends Error {
   /**
-   * One of ERR_SHAPE, ERR_DTYPE, ERR_OPTION, ERR_DATA, ERR_GRAPH, ERR_MEMORY, ERR_NATIVE, ERR_FILE, ERR_BUSY, ERR_NON_FINITE, ABORT_ERR
+   * One of ERR_SHAPE, ERR_DTYPE, ERR_OPTION, ERR_DATA, ERR_GRAPH, ERR_MEMORY, ERR_NATIVE, ERR_FILE, ERR_BUSY, ERR_NON_FINITE, ERR_TRIAL, ABORT_ERR
    * and ERR_ASSERTION.
    */
   readonly code: string
@@ -120,6 +120,17 @@ export class FileError extends ThalwegError {
 export class BusyError extends ThalwegError {
   constructor(message: string) {
     super('ERR_BUSY', message)
+  }
+}
+
+/**
+ * The trials of `tune` fail: too many in a row, or all of them; or the module that is to run them cannot be loaded. `cause` is the last error.
+ *
+ * @example await tune({ space: { units: 8 }, trial: () => Number.NaN, trials: 1 }).catch((error) => { if (!(error instanceof TrialError)) throw error })
+ */
+export class TrialError extends ThalwegError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_TRIAL', message, options)
   }
 }
 

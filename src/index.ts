@@ -26,6 +26,7 @@ export {
   OptionError,
   ShapeError,
   ThalwegError,
+  TrialError,
 } from './errors.ts'
 export { type ExecutionOptions, executionInfo } from './executors/index.ts'
 export { type LockstepOptions, type LockstepReport, lockstep } from './executors/lockstep.ts'
@@ -291,3 +292,8 @@ export type { ClassWeights } from './train/sampleWeights.ts'
 export { type ScoreOptions, score } from './train/score.ts'
 export type { Sample, SampleNumbers } from './train/streamSupply.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
+export type { Strategy, TuneOptions, TuneProgress } from './tune/options.ts'
+export { type TrialResult, TuneResult } from './tune/result.ts'
+export { type Distribution, type ParametersOf, type ParameterValue, type RangeOptions, type SearchSpace, space } from './tune/space.ts'
+export type { Trial, TrialContext, TrialOutcome } from './tune/trial.ts'
+export { tune } from './tune/tune.ts'

@@ -57,7 +57,15 @@ export function seedWords(seed: number): [number, number] {
 }
 
 /** What a stream is for. Streams of different purposes never share a counter. Dropout counts its own from 0 up. */
-export const Purpose = { initialize: 0x80000000, shuffle: 0x80000001, split: 0x80000002, sample: 0x80000003, folds: 0x80000004 } as const
+export const Purpose = {
+  initialize: 0x80000000,
+  shuffle: 0x80000001,
+  split: 0x80000002,
+  sample: 0x80000003,
+  folds: 0x80000004,
+  tune: 0x80000010,
+  trial: 0x80000011,
+} as const
 
 /** A sequence of random numbers: deterministic in (seed, purpose, index of the stream). */
 export class RandomStream {
