@@ -11,6 +11,20 @@ export {
   type ShuffleOptions,
 } from './data/dataset.ts'
 export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
+export type { BooleanField, BooleanOptions } from './data/schema/boolean.ts'
+export type { CategoryField, CategoryOptions } from './data/schema/category.ts'
+export { column, target } from './data/schema/columns.ts'
+export type { DateField, DateOptions, DatePart } from './data/schema/date.ts'
+export { type EncodedNumbers, type EncodeOptions, FittedSchema, type SchemaInput, type SchemaOutput } from './data/schema/fitted.ts'
+export { type InferSchemaOptions, inferSchema } from './data/schema/infer.ts'
+export type { ColumnOptions, FeatureColumn, TargetColumn } from './data/schema/kind.ts'
+export type { NumberField, NumberOptions } from './data/schema/number.ts'
+export type { RowSource } from './data/schema/rows.ts'
+export { type FitSchemaOptions, Schema, schema } from './data/schema/schema.ts'
+export type { ClassAnswer, TargetCategoryOptions, TargetNumberOptions } from './data/schema/targets.ts'
+export type { TextField, TextOptions } from './data/schema/text.ts'
+export type { Columns, PredictionOf, Row, RowOf, TrainingRowOf } from './data/schema/types.ts'
+export type { ImageOptions, NumbersField, VectorOptions } from './data/schema/vector.ts'
 export { type SplitOptions, splitData, type TakeRowsOptions, takeRows } from './data/split.ts'
 export {
   AbortError,
