@@ -2,10 +2,10 @@ import { checkBoolean, checkOptions, counted, DataError, describe, OptionError }
 import { Dataset } from '../dataset.ts'
 import { readRecords } from './records.ts'
 import { ByteSource, type ByteSourceLike } from './source.ts'
-import { checkTextOptions, type TextOptions, textOptionNames } from './text.ts'
+import { checkTextOptions, type TextFileOptions, textOptionNames } from './text.ts'
 
 /** Options of `csv`. */
-export interface CsvOptions extends TextOptions {
+export interface CsvOptions extends TextFileOptions {
   /** What stands between values, one character; default the one of , ; tab and | that divides the first records into equally many columns. */
   readonly delimiter?: string
   /** What stands around values that hold delimiters, ends of lines or (doubled) itself, one character; default '"'. With false there is none. */

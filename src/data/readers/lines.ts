@@ -1,7 +1,7 @@
 import { checkOptions, DataError, describe } from '../../errors.ts'
 import { Dataset } from '../dataset.ts'
 import { ByteSource, type ByteSourceLike } from './source.ts'
-import { checkTextOptions, linesOf, readLineBlocks, type TextOptions, textOptionNames } from './text.ts'
+import { checkTextOptions, linesOf, readLineBlocks, type TextFileOptions, textOptionNames } from './text.ts'
 
 /**
  * The lines of a text, without their ends, as they are: also empty ones. The file may be compressed by gzip, and larger than memory.
@@ -12,7 +12,7 @@ import { checkTextOptions, linesOf, readLineBlocks, type TextOptions, textOption
  * @throws DataError in a pass: what is not text in this encoding, truncated gzip, a line that is too long, a file that changes while it is read.
  * @example await textLines(new Blob(['one\n', 'two\n']).stream()).map((line) => line.length).toArray()
  */
-export function textLines(source: ByteSourceLike, options: TextOptions = {}): Dataset<string> {
+export function textLines(source: ByteSourceLike, options: TextFileOptions = {}): Dataset<string> {
   return readLines('textLines', source, options)
 }
 
@@ -26,13 +26,13 @@ export function textLines(source: ByteSourceLike, options: TextOptions = {}): Da
  * @throws DataError in a pass: a line that is not a JSON object, with file and line; and as `textLines`.
  * @example await jsonLines<{ a: number }>(new Blob(['{"a": 1}\n', '{"a": 2}\n']).stream()).map(({ a }) => a).toArray()
  */
-export function jsonLines<Row extends object = Record<string, unknown>>(source: ByteSourceLike, options: TextOptions = {}): Dataset<Row> {
+export function jsonLines<Row extends object = Record<string, unknown>>(source: ByteSourceLike, options: TextFileOptions = {}): Dataset<Row> {
   return readLines('jsonLines', source, options)
     .filter((line) => /\S/.test(line))
     .map((line) => parseRow(line) as Row)
 }
 
-function readLines(where: string, source: ByteSourceLike, options: TextOptions): Dataset<string> {
+function readLines(where: string, source: ByteSourceLike, options: TextFileOptions): Dataset<string> {
   checkOptions(where, options, textOptionNames)
   const checked = checkTextOptions(where, options)
   const bytes = new ByteSource(where, source)

@@ -8,14 +8,14 @@ const encodings = ['utf8', 'utf16le', 'utf16be', 'latin1'] as const
 export type TextEncoding = (typeof encodings)[number]
 
 /** Options of everything that reads text. */
-export interface TextOptions {
+export interface TextFileOptions {
   /** How the text is written as bytes; default what its byte-order mark says, else 'utf8'. */
   readonly encoding?: TextEncoding
   /** The most bytes that one line (or one record of several lines) may have; default 16 MiB. */
   readonly maxRecordBytes?: number
 }
 
-/** The names of `TextOptions`. */
+/** The names of `TextFileOptions`. */
 export const textOptionNames = ['encoding', 'maxRecordBytes']
 
 /** Whole lines in UTF-8, each with its end, save perhaps the last one. */
@@ -29,7 +29,7 @@ export const NEWLINE = 10
 export const RETURN = 13
 
 /** Checks the options of a reader of text. */
-export function checkTextOptions(where: string, { encoding, maxRecordBytes = 16 * 2 ** 20 }: TextOptions) {
+export function checkTextOptions(where: string, { encoding, maxRecordBytes = 16 * 2 ** 20 }: TextFileOptions) {
   if (encoding !== undefined && !encodings.includes(encoding)) throw unknownName('encoding', encoding, encodings, where)
   checkCount(where, 'maxRecordBytes', maxRecordBytes)
   return { encoding, maxRecordBytes }

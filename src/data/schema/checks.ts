@@ -1,0 +1,44 @@
+/** Errors about columns. */
+import { DataError, describe, nearestName, OptionError } from '../../errors.ts'
+import type { FeatureColumn, TargetColumn } from './kind.ts'
+
+export function missingTargetError(place: string, name: string, row: object): DataError {
+  const isThere = Object.hasOwn(row, name)
+  const nearest = isThere ? null : nearestName(name, Object.keys(row))
+  return new DataError(
+    `${place}, column "${name}": expected the target, got ${isThere ? 'an empty field' : `no such column${nearest === null ? '' : ` (there is "${nearest}")`}`}; leave such rows out with { missingTarget: "skip" }.`,
+  )
+}
+
+export function unknownColumn(where: string, name: string, known: readonly string[]): OptionError {
+  const nearest = nearestName(name, known)
+  const shown = known.length <= 20 ? known.join(', ') : `${known.slice(0, 20).join(', ')} and ${known.length - 20} more`
+  return new OptionError(
+    `${where}: there is no column "${name}"; ${nearest === null ? `there are ${shown}` : `did you mean "${nearest}"?`}${nearest === null ? '.' : ''}`,
+  )
+}
+
+/** Parts of an answer for classes, which a single target must not be called. */
+const answerNames = ['probability', 'probabilities']
+
+export function checkColumns(columns: ReadonlyMap<string, FeatureColumn | TargetColumn>): void {
+  for (const [name, column] of columns) {
+    if (name === '__proto__') throw new OptionError('schema: "__proto__" is no name for a column; rename it.')
+    if (
+      typeof column !== 'object' ||
+      column === null ||
+      (column.role !== 'feature' && column.role !== 'target') ||
+      typeof column.collect !== 'function'
+    )
+      throw new OptionError(
+        `schema: column "${name}" must be made by column or target, such as column.number(), got ${describe(column)}${typeof column === 'function' ? '; call it' : ''}.`,
+      )
+    if (column.role === 'target' && answerNames.includes(name))
+      throw new OptionError(`schema: a target must not be called "${name}", which predictions of classes have beside the label; rename it.`)
+  }
+  const roles = [...columns.values()].map(({ role }) => role)
+  if (!roles.includes('target'))
+    throw new OptionError('schema: there is no target; say what is predicted, such as { price: target.number() }.')
+  if (!roles.includes('feature'))
+    throw new OptionError('schema: there is no column to predict from; add some, such as { sqft: column.number() }.')
+}
