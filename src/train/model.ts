@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream'
+import type { ReadableWritablePair } from 'node:stream/web'
 import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
 import {
@@ -28,8 +30,12 @@ import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
+import type { BatchPredictor } from '../predict/batchPredictor.ts'
+import { ModelRows, type RowFeatures } from '../predict/modelRows.ts'
+import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
+import { batchStream, batchTransform, batchTransformWeb, type RowSource, type TransformOptions } from '../predict/transform.ts'
 import { Purpose, RandomStream, seedWords } from '../random.ts'
-import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
+import { batches, EVALUATION_BATCH, powerOfTwo, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
@@ -116,6 +122,7 @@ export class Model {
   /** @internal */
   readonly layout: VariableLayout
   private readonly predictions: SessionCache
+  private rowsOfThis: ModelRows | null = null
   private queue: Promise<unknown> = Promise.resolve()
   /** Counts calls of `initialize`: what an optimizer remembers from before one belongs to other weights. @internal */
   generation = 0
@@ -341,14 +348,37 @@ export class Model {
     checkOptions('predict', options, ['signal'])
     checkSignal('predict', options.signal)
     const { rows, count } = this.toInputRows('predict', x)
+    return this.predictBatches(
+      rows.map(({ values }) => values),
+      count,
+      { signal: options.signal },
+    )
+  }
+
+  /**
+   * The outputs for rows in shared memory. `padded`: a batch that is not full is filled up to a power of two with repetitions of its last row, so that
+   * batches of all sizes share a few plans.
+   *
+   * @internal
+   */
+  async predictBatches(
+    inputs: readonly (Float32Array | Int32Array)[],
+    count: number,
+    { padded = false, signal }: PredictOptions & { readonly padded?: boolean } = {},
+  ): Promise<NdArray[]> {
     const names = this.outputs.map((_, i) => `output${i}`)
     const parts: Float32Array[][] = names.map(() => [])
+    const feeds = this.inputNames.map((input, i) => ({ input, values: inputs[i] }))
     for (const { batchSize, steps, firstRow } of batches(count, EVALUATION_BATCH)) {
-      const session = this.predictions.get(batchSize)
-      const feeds = this.inputNames.map((input, i) => ({ input, values: rows[i].values }))
-      const result = await this.exclusive(() => session.run({ steps, feeds, firstRow, record: names, signal: options.signal }))
-      if (result.stopped === 'aborted') throw new AbortError('Prediction was stopped.', options.signal?.reason)
-      names.forEach((name, i) => parts[i].push(result.records[name] as Float32Array))
+      const size = padded ? powerOfTwo(batchSize) : batchSize
+      const order = size === batchSize ? undefined : Int32Array.from({ length: size }, (_, i) => firstRow + Math.min(i, batchSize - 1))
+      const session = this.predictions.get(size)
+      const result = await this.exclusive(() => session.run({ steps, feeds, firstRow, order, record: names, signal }))
+      if (result.stopped === 'aborted') throw new AbortError('Prediction was stopped.', signal?.reason)
+      names.forEach((name, i) => {
+        const record = result.records[name] as Float32Array
+        parts[i].push(record.subarray(0, (record.length / size) * batchSize))
+      })
     }
     return this.outputs.map((output, i) => {
       const data = new Float32Array(parts[i].reduce((sum, part) => sum + part.length, 0))
@@ -406,6 +436,56 @@ export class Model {
       }
     }
     return predictions
+  }
+
+  /**
+   * A Node stream of objects from rows to predictions, for `pipe` and `pipeline`: in order, a batch at a time, with back-pressure. A row is numbers (one
+   * sample, in an array or a typed one), for several inputs an object of them by input name; its prediction an NdArray of the shape of one output, for a
+   * model of several an object of them by output name: `transform<Record<string, NdArray>>()`. Training may go on beside: a batch waits for the epoch in
+   * progress.
+   *
+   * @throws In the stream: DataError or OptionError for a row that does not fit, with its number, unless there is `onError`; AbortError.
+   * @example sequential([input(2), dense(1)]).transform().on('data', (prediction) => console.log(prediction.at(0))).end([0, 1])
+   */
+  transform<Result = NdArray, Out = Result, Row extends RowFeatures = RowFeatures>(options?: TransformOptions<Row, Result, Out>): Duplex {
+    return batchTransform('transform', this.rowPredictor<Row, Result>(), options)
+  }
+
+  /**
+   * As `transform`, as a web stream: what `pipeThrough` takes.
+   *
+   * @example new ReadableStream({ start(rows) { rows.enqueue([0, 1]); rows.close() } }).pipeThrough(sequential([input(2), dense(1)]).transformWeb())
+   */
+  transformWeb<Result = NdArray, Out = Result, Row extends RowFeatures = RowFeatures>(
+    options?: TransformOptions<Row, Result, Out>,
+  ): ReadableWritablePair<Out, Row> {
+    return batchTransformWeb('transformWeb', this.rowPredictor<Row, Result>(), options)
+  }
+
+  /**
+   * As `transform`, as a generator over rows from anywhere: an array, a generator, a dataset, a stream. Leaving the loop closes their source.
+   *
+   * @example for await (const prediction of sequential([input(2), dense(1)]).predictStream([[0, 1], [1, 0]])) console.log(prediction.at(0))
+   */
+  predictStream<Result = NdArray, Out = Result, Row extends RowFeatures = RowFeatures>(
+    rows: RowSource<Row>,
+    options?: TransformOptions<Row, Result, Out>,
+  ): AsyncGenerator<Out, void, void> {
+    return batchStream('predictStream', this.rowPredictor<Row, Result>(), rows, options)
+  }
+
+  /**
+   * Joins the rows of concurrent requests to batches: for services. Rows and predictions are those of `transform`.
+   *
+   * @example const predictor = sequential([input(2), dense(1)]).predictor(); await Promise.all([predictor.predict([0, 1]), predictor.predict([1, 0])])
+   */
+  predictor<Result = NdArray>(options?: PredictorOptions): Predictor<RowFeatures, Result> {
+    return new Predictor(this.rowPredictor<RowFeatures, Result>(), options)
+  }
+
+  private rowPredictor<Row, Result>(): BatchPredictor<Row, Result> {
+    this.rowsOfThis ??= new ModelRows(this)
+    return this.rowsOfThis as unknown as BatchPredictor<Row, Result>
   }
 
   /**
