@@ -63,6 +63,16 @@ export class Arena {
     return new Arena(precision, new Map(regions))
   }
 
+  /** Over blocks that another thread has, as its `blocks` gives them. */
+  static over(blocks: ReadonlyMap<string, Uint8Array<SharedArrayBuffer>>, precision: Precision = 'float32'): Arena {
+    return new Arena(precision, new Map(blocks))
+  }
+
+  /** All blocks by name, to be sent to a worker thread: messages carry shared memory without a copy. */
+  get blocks(): ReadonlyMap<string, Uint8Array<SharedArrayBuffer>> {
+    return this.regions
+  }
+
   has(block: string): boolean {
     return this.regions.has(block)
   }

@@ -1,7 +1,7 @@
 /** How parameters get their first values. Each is a function of the model's seed and the parameter's position alone. */
 import { checkOptions, describe, OptionError, ShapeError, unknownName } from '../errors.ts'
 import { formatShape } from '../graph/shape.ts'
-import type { Initializer } from '../ops/source.ts'
+import type { Initializer, InitializerDescription } from '../ops/source.ts'
 import type { RandomStream } from '../random.ts'
 
 /** Fan-in and fan-out of a kernel: the last two extents, times the receptive field before them. */
@@ -19,6 +19,11 @@ function checkFinite(where: string, values: Readonly<Record<string, unknown>>): 
 function checkDeviation(where: string, mean: number, deviation: number): void {
   checkFinite(where, { mean, stddev: deviation })
   if (deviation < 0) throw new OptionError(`${where}: stddev must be at least 0, got ${deviation}.`)
+}
+
+/** A function that fills, with what a file is to say of it. */
+function described(maker: keyof typeof makers, given: readonly unknown[], fill: Initializer): Initializer {
+  return Object.assign(fill, { description: { name: maker, arguments: given } })
 }
 
 function drawnBy(draw: (random: RandomStream) => number): Initializer {
@@ -45,9 +50,9 @@ const TRUNCATED_DEVIATION = 0.87962566103423978
  */
 export function constantOf(value: number): Initializer {
   checkFinite('constantOf', { value })
-  return (values) => {
+  return described('constantOf', [value], (values) => {
     values.fill(value)
-  }
+  })
 }
 
 /**
@@ -74,7 +79,11 @@ export const ones: Initializer = constantOf(1)
 export function uniformWithin(low = -0.05, high = 0.05): Initializer {
   checkFinite('uniformWithin', { low, high })
   if (low > high) throw new OptionError(`uniformWithin: low must not be above high, got ${low} and ${high}.`)
-  return drawnBy((random) => low + (high - low) * random.uniform())
+  return described(
+    'uniformWithin',
+    [low, high],
+    drawnBy((random) => low + (high - low) * random.uniform()),
+  )
 }
 
 /**
@@ -86,7 +95,11 @@ export function uniformWithin(low = -0.05, high = 0.05): Initializer {
  */
 export function normalOf(mean = 0, stddev = 0.05): Initializer {
   checkDeviation('normalOf', mean, stddev)
-  return drawnBy((random) => mean + stddev * random.normal())
+  return described(
+    'normalOf',
+    [mean, stddev],
+    drawnBy((random) => mean + stddev * random.normal()),
+  )
 }
 
 /**
@@ -98,7 +111,11 @@ export function normalOf(mean = 0, stddev = 0.05): Initializer {
  */
 export function truncatedNormal(mean = 0, stddev = 0.05): Initializer {
   checkDeviation('truncatedNormal', mean, stddev)
-  return drawnBy((random) => mean + stddev * truncated(random))
+  return described(
+    'truncatedNormal',
+    [mean, stddev],
+    drawnBy((random) => mean + stddev * truncated(random)),
+  )
 }
 
 export interface VarianceScalingOptions {
@@ -145,7 +162,9 @@ export function varianceScaling(options: VarianceScalingOptions = {}): Initializ
   if (scale <= 0) throw new OptionError(`${at}: scale must be above 0, got ${scale}.`)
   if (!Object.hasOwn(FAN_MODES, mode)) throw unknownName('mode', mode, Object.keys(FAN_MODES), at)
   if (!Object.hasOwn(DISTRIBUTIONS, distribution)) throw unknownName('distribution', distribution, Object.keys(DISTRIBUTIONS), at)
-  return (values, shape, random) => drawnBy(DISTRIBUTIONS[distribution](scale / FAN_MODES[mode](fans(shape))))(values, shape, random)
+  return described('varianceScaling', [{ scale, mode, distribution }], (values, shape, random) =>
+    drawnBy(DISTRIBUTIONS[distribution](scale / FAN_MODES[mode](fans(shape))))(values, shape, random),
+  )
 }
 
 /**
@@ -199,7 +218,7 @@ export const leCunNormal: Initializer = varianceScaling({ distribution: 'normal'
  */
 export function orthogonal(gain = 1): Initializer {
   checkFinite('orthogonal', { gain })
-  return (values, shape, random) => {
+  return described('orthogonal', [gain], (values, shape, random) => {
     if (shape.length < 2) throw new ShapeError(`orthogonal: expected a shape of two extents or more, got ${formatShape(shape)}.`)
     const columns = shape[shape.length - 1]
     const rows = values.length / columns
@@ -208,7 +227,7 @@ export function orthogonal(gain = 1): Initializer {
     // q is stored by columns.
     for (let i = 0; i < rows; i++)
       for (let j = 0; j < columns; j++) values[i * columns + j] = gain * (rows > columns ? q[j * long + i] : q[i * long + j])
-  }
+  })
 }
 
 /** The length of a vector. */
@@ -256,11 +275,21 @@ function orthonormalColumns(rows: number, columns: number, random: RandomStream)
  */
 export function identity(gain = 1): Initializer {
   checkFinite('identity', { gain })
-  return (values, shape) => {
+  return described('identity', [gain], (values, shape) => {
     if (shape.length !== 2) throw new ShapeError(`identity: expected a matrix, got ${formatShape(shape)}.`)
     values.fill(0)
     for (let i = 0; i < Math.min(...shape); i++) values[i * (shape[1] + 1)] = gain
-  }
+  })
+}
+
+/** By the name that a description gives. */
+const makers = { constantOf, uniformWithin, normalOf, truncatedNormal, varianceScaling, orthogonal, identity }
+
+/** The initializer of a description; refuses one that none of ours has. */
+export function initializerOf({ name, arguments: given }: InitializerDescription): Initializer {
+  if (!Object.hasOwn(makers, name)) throw unknownName('initializer', name, Object.keys(makers))
+  const make = makers[name as keyof typeof makers] as (...given: readonly unknown[]) => Initializer
+  return make(...given)
 }
 
 const named = {

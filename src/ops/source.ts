@@ -1,13 +1,28 @@
 /** Where values come from: variables, inputs and constants; and the switch between training and inference. None has a kernel. */
-import { checkOptions, describe, GraphError, OptionError, ShapeError } from '../errors.ts'
+import { AssertionError, checkOptions, describe, GraphError, OptionError, ShapeError } from '../errors.ts'
 import { defineOp, spec, uniform } from '../graph/op.ts'
 import { batch, checkExtents, concrete, formatShape, product, type Shape, sameShape, sizeOf } from '../graph/shape.ts'
 import { apply, type Dtype, isArrayOfNumbers, locate, ofNumbers, Tensor } from '../graph/tensor.ts'
 import type { RandomStream } from '../random.ts'
 import { zerosLike } from './shape.ts'
 
+/** What makes an initializer, by name, and what it is given. */
+export interface InitializerDescription {
+  readonly name: string
+  readonly arguments: readonly unknown[]
+}
+
 /** Fills the memory of a variable of the given shape before the first step; `random` draws numbers that the seed of the model decides. */
-export type Initializer = (values: Float32Array | Float64Array | Int32Array, shape: readonly number[], random: RandomStream) => void
+export interface Initializer {
+  (values: Float32Array | Float64Array | Int32Array, shape: readonly number[], random: RandomStream): void
+  /** What a file says of it. Functions of a user's own have none: a file cannot hold them. @internal */
+  readonly description?: InitializerDescription
+}
+
+/** Of a loaded variable whose initializer was a function of a user's own. Models look for it before they initialize anything. */
+export const lostInitializer: Initializer = () => {
+  throw new AssertionError('A variable was to be initialized by a function that its file could not hold.')
+}
 
 export interface VariableAttributes {
   /** Local name: `kernel`; the full one (`dense_1.kernel`) is given when a model is built. */

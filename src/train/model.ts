@@ -24,7 +24,7 @@ import { batch, concrete, formatShape, sameShape, sizeOf } from '../graph/shape.
 import { ancestors, expectDtype, expectTensor, apply as makeNode, type Scope, substitute, Tensor, within } from '../graph/tensor.ts'
 import type { Layer } from '../nn/layers.ts'
 import { isRandom, seedVariable } from '../ops/random.ts'
-import { sourceOps, type VariableAttributes } from '../ops/source.ts'
+import { lostInitializer, sourceOps, type VariableAttributes } from '../ops/source.ts'
 import { checkFilter, chooses, type Optimizer, type ParameterFilter } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
 import { buildPlan } from '../plan/build.ts'
@@ -130,7 +130,13 @@ export class Model {
   private training = false
   private running = false
 
-  constructor(inputs: readonly Tensor[], outputs: readonly Tensor[], options: ModelOptions = {}) {
+  /** @param memory Gives the memory, with what it holds, in place of new memory and initial values; @internal */
+  constructor(
+    inputs: readonly Tensor[],
+    outputs: readonly Tensor[],
+    options: ModelOptions = {},
+    memory?: (layout: VariableLayout) => Arena,
+  ) {
     checkOptions('model', options, ['seed', 'executor', 'threads'])
     const { seed = 0 } = options
     if (!Number.isSafeInteger(seed) || seed < 0)
@@ -145,9 +151,8 @@ export class Model {
     this.outputNames = nameOutputs(outputs, this.layerNames)
     this.variables = nameVariables(nodes, this.layerNames)
     this.layout = new VariableLayout(this.variables)
-    this.memory = Arena.allocate(this.layout.blocks)
-    this.initialize()
-    this.takeOver(nodes)
+    this.memory = memory?.(this.layout) ?? Arena.allocate(this.layout.blocks)
+    if (memory === undefined) this.fill('model', this.takeOver(nodes))
     this.predictions = new SessionCache((batchSize) => this.load(this.plan(batchSize)))
   }
 
@@ -197,27 +202,46 @@ export class Model {
     return results
   }
 
-  /** Begins with the values of the models that are applied within this one: of a parameter that is in several, with those of the one applied last. */
-  private takeOver(nodes: readonly Tensor[]): void {
+  /**
+   * Begins with the values of the models that are applied within this one: of a parameter that is in several, with those of the one applied last.
+   *
+   * @returns The parameters that have been given values.
+   */
+  private takeOver(nodes: readonly Tensor[]): ReadonlySet<Tensor> {
+    const taken = new Set<Tensor>()
     for (const node of nodes) {
       const source = applied.get(node)
-      for (const { variable } of source?.parameters ?? [])
-        if (this.layout.place(variable) !== undefined) this.values(variable).set((source as Model).values(variable))
+      for (const { variable } of source?.parameters ?? []) {
+        if (this.layout.place(variable) === undefined) continue
+        this.values(variable).set((source as Model).values(variable))
+        taken.add(variable)
+      }
     }
+    return taken
   }
 
   /**
    * Sets all variables to their initial values, as the seed gives them; also those that began with the values of a model that was applied.
    *
-   * @throws BusyError while a run of this model is in progress.
+   * @throws BusyError while a run of this model is in progress; OptionError for a loaded model if an initializer was a function of your own.
    * @example sequential([input(2), dense(1)]).initialize()
    */
   initialize(): void {
     this.refuseWhileRunning('initialize')
+    this.fill('initialize', new Set())
     this.generation += 1
+  }
+
+  /** Gives all variables their initial values, but those that have values already. */
+  private fill(where: string, taken: ReadonlySet<Tensor>): void {
+    const lost = this.variables.find(({ variable }) => variable.attributes.initialize === lostInitializer && !taken.has(variable))
+    if (lost !== undefined)
+      throw new OptionError(
+        `${where}: the initializer of ${lost.name} was a function of your own, which the file of its model could not hold; set its values with setWeights, or build the model anew.`,
+      )
     this.variables.forEach(({ variable }, i) => {
       const { initialize, shape } = variable.attributes as VariableAttributes
-      initialize(this.values(variable), shape, new RandomStream(this.seed, Purpose.initialize, i))
+      if (!taken.has(variable)) initialize(this.values(variable), shape, new RandomStream(this.seed, Purpose.initialize, i))
     })
     this.values(seedVariable).set(seedWords(this.seed).map((word) => word | 0))
   }
