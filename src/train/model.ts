@@ -33,6 +33,7 @@ import { VariableLayout } from '../plan/variables.ts'
 import type { BatchPredictor } from '../predict/batchPredictor.ts'
 import { ModelRows, type RowFeatures } from '../predict/modelRows.ts'
 import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
+import type { SharedModel } from '../predict/sharing.ts'
 import { batchStream, batchTransform, batchTransformWeb, type RowSource, type TransformOptions } from '../predict/transform.ts'
 import { Purpose, RandomStream, seedWords } from '../random.ts'
 import { batches, EVALUATION_BATCH, powerOfTwo, SessionCache } from './batches.ts'
@@ -40,6 +41,7 @@ import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
 import { checkGradient, stepOf } from './minimization.ts'
+import { describeModel } from './modelFile.ts'
 import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
@@ -505,6 +507,17 @@ export class Model {
    */
   predictor<Result = NdArray>(options?: PredictorOptions): Predictor<RowFeatures, Result> {
     return new Predictor(this.rowPredictor<RowFeatures, Result>(), options)
+  }
+
+  /**
+   * What another thread needs to predict with the same weights, without a copy of them: send it with `postMessage` or as `workerData`, and give it to
+   * `openShared` there.
+   *
+   * @throws OptionError for a penalty or constraint of your own that makes no graph.
+   * @example openShared(sequential([input(2), dense(1)]).share())
+   */
+  share(): SharedModel {
+    return { description: describeModel(this, 'share'), memory: this.memory.blocks }
   }
 
   private rowPredictor<Row, Result>(): BatchPredictor<Row, Result> {
