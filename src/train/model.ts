@@ -27,6 +27,7 @@ import { isRandom, seedVariable } from '../ops/random.ts'
 import { lostInitializer, sourceOps, type VariableAttributes } from '../ops/source.ts'
 import { checkFilter, chooses, type Optimizer, type ParameterFilter } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import { Pace } from '../pace.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
@@ -91,6 +92,9 @@ export interface NamedVariable {
   readonly name: string
 }
 
+/** Rows times parameters up to which a batch takes hardly more time than to wake a thread: tens of microseconds. */
+const QUICK_PRODUCTS = 1_000_000
+
 const MAX_SEED = Number.MAX_SAFE_INTEGER
 
 /** What `apply` gave, and whose parameters it is made of. */
@@ -125,6 +129,7 @@ export class Model {
   readonly layout: VariableLayout
   private readonly predictions: SessionCache
   private rowsOfThis: ModelRows | null = null
+  private readonly pace = new Pace()
   private queue: Promise<unknown> = Promise.resolve()
   /** Counts calls of `initialize`: what an optimizer remembers from before one belongs to other weights. @internal */
   generation = 0
@@ -382,8 +387,8 @@ export class Model {
   }
 
   /**
-   * The outputs for rows in shared memory. `padded`: a batch that is not full is filled up to a power of two with repetitions of its last row, so that
-   * batches of all sizes share a few plans.
+   * The outputs for rows in shared memory. `padded`: for batches of all sizes, which share a few plans, because one that is not full is filled up to a power of
+   * two with repetitions of its last row; and what is done sooner than a thread has begun is done on this one.
    *
    * @internal
    */
@@ -392,6 +397,10 @@ export class Model {
     count: number,
     { padded = false, signal }: PredictOptions & { readonly padded?: boolean } = {},
   ): Promise<NdArray[]> {
+    if (padded && this.isQuick(count)) {
+      if (this.pace.isTooLong()) await this.pace.giveWay()
+      if (!this.running) return this.runAtOnce(inputs, count, powerOfTwo)
+    }
     const names = this.outputs.map((_, i) => `output${i}`)
     const parts: Float32Array[][] = names.map(() => [])
     const feeds = this.inputNames.map((input, i) => ({ input, values: inputs[i] }))
@@ -414,6 +423,11 @@ export class Model {
       }, 0)
       return new NdArray(data, [count, ...concrete(output.shape.slice(1))])
     })
+  }
+
+  private isQuick(rows: number): boolean {
+    const parameters = (this.layout.blocks.parameters ?? 0) / 4
+    return this.executor.name === 'native' && rows * parameters <= QUICK_PRODUCTS
   }
 
   /**
@@ -442,23 +456,36 @@ export class Model {
   private predictAtOnce(where: string, x: Features): NdArray[] {
     const { rows, count } = this.toInputRows(where, x, 'any')
     this.refuseWhileRunning(where, `use ${where.replace('Sync', '')}, which waits for it to end.`)
+    return this.runAtOnce(
+      rows.map(({ values }) => values),
+      count,
+      (size) => size,
+    )
+  }
+
+  /** The outputs for rows, computed on the calling thread. `sizeOfPlan`: of the plan for so many rows; what it has more of them is left as it is. */
+  private runAtOnce(values: readonly (Float32Array | Int32Array)[], count: number, sizeOfPlan: (rows: number) => number): NdArray[] {
     const predictions = this.outputs.map((output) => {
       const shape = [count, ...concrete(output.shape.slice(1))]
       return new NdArray(new Float32Array(sizeOf(shape)), shape)
     })
     for (const { batchSize, steps, firstRow } of batches(count, EVALUATION_BATCH)) {
-      const session = this.predictions.get(batchSize)
+      const size = sizeOfPlan(batchSize)
+      const session = this.predictions.get(size)
       const { plan, arena } = session
       const inputs = this.inputNames.map((name) => arena.view(plan.tensors[plan.inputs[name]]))
       const outputs = this.outputs.map((_, i) => arena.view(plan.tensors[plan.outputs[`output${i}`]]))
       for (let step = 0; step < steps; step++) {
         const row = firstRow + step * batchSize
         inputs.forEach((input, i) => {
-          const start = row * (input.length / batchSize)
-          input.set(rows[i].values.subarray(start, start + input.length))
+          const width = input.length / size
+          input.set(values[i].subarray(row * width, (row + batchSize) * width))
         })
         session.execute(0, plan.instructions.length)
-        outputs.forEach((output, i) => predictions[i].data.set(output, row * (output.length / batchSize)))
+        outputs.forEach((output, i) => {
+          const width = output.length / size
+          predictions[i].data.set(size === batchSize ? output : output.subarray(0, batchSize * width), row * width)
+        })
       }
     }
     return predictions

@@ -66,6 +66,27 @@ describe.each(executors)('rows of a model on the %s executor', (executor) => {
     expect(scaledError(after.data, (await net.predict([x[0]])).data)).toBeLessThan(1e-6)
   })
 
+  it('leave the event loop free, also when nothing else has to be waited for', async () => {
+    const x = rows(64, 5)
+    function* many() {
+      for (let i = 0; i < 40_000; i++) yield x[i % 64]
+    }
+    let turns = 0
+    const count = () => {
+      turns += 1
+      next = setImmediate(count)
+    }
+    let next = setImmediate(count)
+    const began = performance.now()
+    let predictions = 0
+    for await (const _ of network(executor).predictStream(many())) predictions += 1
+    clearImmediate(next)
+    expect(predictions).toBe(40_000)
+    // Held for so long at a time, on average; the work as a whole takes some hundred.
+    expect((performance.now() - began) / turns).toBeLessThan(50)
+    expect(turns).toBeGreaterThan(5)
+  })
+
   it('are predicted at once by several streams and predictors of one model', async () => {
     const net = network(executor)
     const x = rows(100, 5)
