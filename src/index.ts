@@ -24,6 +24,7 @@ export type { Profile, ProfiledInstruction } from './executors/profile.ts'
 export type { Mode } from './graph/op.ts'
 export { BatchDimension, batch, type Dimension, type Shape } from './graph/shape.ts'
 export { type Dtype, type Phase, type Scope, type Spec, Tensor } from './graph/tensor.ts'
+export { loadWeights, readSafetensors, type TensorFileOptions, writeSafetensors } from './interchange/safetensors.ts'
 export {
   type ActivationChoice,
   type ActivationName,
@@ -265,6 +266,7 @@ export type { EpochOptions, Progress, RunOptions } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
 export type { FitOptions, History, Listeners } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
+export { type LoadOptions, loadModel } from './train/loadModel.ts'
 export type { EpochValues } from './train/measures.ts'
 export {
   type Features,
@@ -277,6 +279,7 @@ export {
   type Targets,
   type TrainingData,
 } from './train/model.ts'
+export type { SaveOptions } from './train/modelFile.ts'
 export type { ObjectiveOptions, PerOutput } from './train/objective.ts'
 export type { ClassWeights } from './train/sampleWeights.ts'
 export { type ScoreOptions, score } from './train/score.ts'

@@ -75,7 +75,7 @@ export function graphToJson(where: string, roots: readonly Tensor[]): GraphDescr
       const result = within(null, 'forward', () => call(parameter))
       expectTensor(at, result, 'what it returns')
       for (const node of ancestors([result])) {
-        if (isSource(node) && !needed.has(node) && globalOf(node) === undefined)
+        if (isSource(node) && !needed.has(node) && !isGlobal(node))
           throw new OptionError(`${at}: expected a graph of what the model is made of, got one that reads another ${node}.`)
         if (!isOwn(node)) borrowed.push(node)
       }
@@ -126,6 +126,11 @@ export function graphToJson(where: string, roots: readonly Tensor[]): GraphDescr
 
 function isSource(node: Tensor): boolean {
   return isVariable(node) || node.op === sourceOps.input
+}
+
+/** Whether it is one of the variables that all models have. */
+export function isGlobal(node: Tensor): boolean {
+  return globalOf(node) !== undefined
 }
 
 function globalOf(node: Tensor): string | undefined {

@@ -1,13 +1,16 @@
 /** Models made of their descriptions. */
-import { DataError, describe, ThalwegError } from '../errors.ts'
+import { checkOptions, checkSignal, counted, DataError, describe, ThalwegError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
-import { arrayOf, graphFromJson, objectOf } from '../interchange/graph.ts'
+import { concrete, formatShape, sameShape } from '../graph/shape.ts'
+import { arrayOf, graphFromJson, isGlobal, objectOf } from '../interchange/graph.ts'
+import { SafetensorsFile } from '../interchange/safetensors.ts'
 import { initializerOf } from '../nn/initializers.ts'
-import { stepVariable } from '../ops/random.ts'
-import type { VariableLayout } from '../plan/variables.ts'
+import { seedVariable, stepVariable } from '../ops/random.ts'
+import type { Place, VariableLayout } from '../plan/variables.ts'
+import { seedWords } from '../random.ts'
 import { Model } from './model.ts'
-import { FORMAT, type ModelDescription } from './modelFile.ts'
+import { FORMAT, MODEL_ENTRY, type ModelDescription, storedVariables } from './modelFile.ts'
 
 /** What runs the model, and in what memory. */
 interface DescriptionOptions extends ExecutionOptions {
@@ -74,4 +77,78 @@ function freeze(where: string, model: Model, names: readonly unknown[]): void {
   if (odd !== undefined) throw new DataError(`${where}: frozen: the model has no parameter ${describe(odd)}.`)
   const wanted = new Set(names)
   if (wanted.size > 0) model.freeze(({ name }) => wanted.has(name))
+}
+
+/** How a model is loaded. */
+export interface LoadOptions extends ExecutionOptions {
+  /** Stops it; it rejects with an AbortError. Default: nothing does. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The model of a file that `save` wrote. Everything in the file is checked before memory is allocated, and nothing executed; weights of any size are
+ * read straight into the memory of the model.
+ *
+ * @param source The path of the file, or its bytes.
+ * @param options `executor` and `threads`: as for `sequential`; `signal`: stops it.
+ * @throws FileError when the system refuses; DataError for a file that is damaged, cut short, of a newer version or without a model.
+ * @example await sequential([input(2), dense(1)]).save('build/saved.safetensors'); (await loadModel('build/saved.safetensors')).predictSync([[0, 1]])
+ */
+export async function loadModel(source: string | Uint8Array, options: LoadOptions = {}): Promise<Model> {
+  return (await readModelFile(source, options)).model
+}
+
+/** The model of a file, and the texts that are beside it. @param where The beginning of messages. */
+export async function readModelFile(
+  source: string | Uint8Array,
+  options: LoadOptions = {},
+  where = 'loadModel',
+): Promise<{ readonly model: Model; readonly metadata: ReadonlyMap<string, string> }> {
+  checkOptions(where, options, ['executor', 'threads', 'signal'])
+  const { signal, ...execution } = options
+  checkSignal(where, signal)
+  const file = await SafetensorsFile.open(where, source, signal)
+  try {
+    const description = descriptionIn(file)
+    const model = modelFromJson(file.where, description, execution, (layout) => {
+      checkTensors(file, layout)
+      return Arena.allocate(layout.blocks)
+    })
+    model.values(seedVariable).set(seedWords(model.seed))
+    model.values(stepVariable)[0] = (description as ModelDescription).step
+    for (const { name, variable } of storedVariables(model)) await file.readInto(name, model.values(variable))
+    return { model, metadata: file.metadata }
+  } finally {
+    await file.close()
+  }
+}
+
+function descriptionIn({ where, metadata, tensors }: SafetensorsFile): unknown {
+  const text = metadata.get(MODEL_ENTRY)
+  if (text === undefined)
+    throw new DataError(
+      `${where}: expected a file that save wrote, got ${counted(tensors.size, 'tensor')} without a model; build the model, and try setWeights(await loadWeights(path)).`,
+    )
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new DataError(`${where}: metadata "${MODEL_ENTRY}" is not JSON: ${(error as Error).message}. The file is damaged.`)
+  }
+}
+
+/** That the file has the values of all variables. */
+function checkTensors({ where, tensors }: SafetensorsFile, layout: VariableLayout): void {
+  for (const variable of layout.variables) {
+    if (isGlobal(variable)) continue
+    const { name } = layout.place(variable) as Place
+    const shape = concrete(variable.shape)
+    const stored = tensors.get(name)
+    const dtype = variable.dtype === 'float32' ? 'F32' : 'I32'
+    if (stored === undefined)
+      throw new DataError(`${where}: the model has a variable ${describe(name)}, but the file has no tensor of that name.`)
+    if (stored.dtype !== dtype || !sameShape(stored.shape, shape))
+      throw new DataError(
+        `${where}: tensor ${describe(name)} must be ${dtype} of shape ${formatShape(shape)}, as the model says, got ${stored.dtype} ${formatShape(stored.shape)}.`,
+      )
+  }
 }

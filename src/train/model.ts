@@ -42,7 +42,7 @@ import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
 import { checkGradient, stepOf } from './minimization.ts'
-import { describeModel } from './modelFile.ts'
+import { describeModel, type SaveOptions, saveModel } from './modelFile.ts'
 import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
 import { summarize } from './summary.ts'
@@ -591,6 +591,21 @@ export class Model {
         return { variable, values: rows.values }
       })
     for (const { variable, values } of checked) this.values(variable).set(values)
+  }
+
+  /**
+   * Writes the model to one .safetensors file: its weights as tensors that any reader of the format reads, and its graph, seed, count of steps and frozen
+   * parameters as metadata. `loadModel` makes the same model of it, which predicts and trains to the same bits; only initializers that are functions of your own
+   * are lost. The file is there as a whole or not at all: it is written beside the one that is there, forced to the disk and then put in its place. Waits for
+   * a run in progress, as `predict` does. What an optimizer remembers is not in the file.
+   *
+   * @param options `metadata`: texts to keep in the file, default none; `signal`: stops it.
+   * @throws OptionError for a penalty or constraint that makes no graph; FileError when the system refuses, a full disk among others: what was there is
+   *   as it was.
+   * @example await sequential([input(2), dense(1)]).save('build/net.safetensors', { metadata: { task: 'xor' } })
+   */
+  save(path: string, options: SaveOptions = {}): Promise<void> {
+    return saveModel(this, path, options)
   }
 
   /** A table of layers with output shapes and numbers of parameters, frozen ones apart. @example sequential([input(2), dense(1)]).summary() */
