@@ -1,6 +1,6 @@
 import { AssertionError, DataError } from '../errors.ts'
 
-/** What predicts rows a batch at a time: a model, or a program's own. `batchTransform` and `batchPredictor` need no more of it. */
+/** What predicts rows a batch at a time: a model, or a class of your own. `new Predictor(target)` needs no more of it. */
 export interface BatchPredictor<Row, Result> {
   /** One result a row, in the order of the rows. Rejects, and predicts none, when one of them cannot be taken. */
   predictRows(rows: readonly Row[]): Promise<readonly Result[]>

@@ -34,7 +34,7 @@ interface Request<Row, Result> {
  * Joins concurrent requests to batches: for services, where each request brings a row. One batch is predicted at a time, the next one collects meanwhile.
  * Made by `Model.predictor`.
  *
- * @example const predictor: Predictor = sequential([input(2), dense(1)]).predictor(); await predictor.predict([0, 1])
+ * @example const predictor: Predictor<RowFeatures, NdArray> = sequential([input(2), dense(1)]).predictor(); await predictor.predict([0, 1])
  */
 export class Predictor<Row = unknown, Result = unknown> {
   private readonly target: BatchPredictor<Row, Result>
