@@ -19,7 +19,13 @@ export function batches(count: number, batchSize: number): Batches[] {
   return rest === 0 ? [full] : [full, { batchSize: rest, steps: 1, firstRow: steps * size }]
 }
 
-const CAPACITY = 8
+/** The smallest power of two that is not below a number of rows. */
+export function powerOfTwo(rows: number): number {
+  return 2 ** Math.ceil(Math.log2(rows))
+}
+
+/** The powers of two up to 256, and some more. */
+const CAPACITY = 12
 
 /** Loaded plans by batch size; the one not used for the longest time makes room. */
 export class SessionCache {

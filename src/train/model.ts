@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream'
+import type { ReadableWritablePair } from 'node:stream/web'
 import type { Dataset } from '../data/dataset.ts'
 import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
@@ -26,16 +28,22 @@ import { isRandom, seedVariable } from '../ops/random.ts'
 import { lostInitializer, sourceOps, type VariableAttributes } from '../ops/source.ts'
 import { checkFilter, chooses, type Optimizer, type ParameterFilter } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import { Pace } from '../pace.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
+import type { BatchPredictor } from '../predict/batchPredictor.ts'
+import { ModelRows, type RowFeatures } from '../predict/modelRows.ts'
+import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
+import type { SharedModel } from '../predict/sharing.ts'
+import { batchStream, batchTransform, batchTransformWeb, type RowSource, type TransformOptions } from '../predict/transform.ts'
 import { Purpose, RandomStream, seedWords } from '../random.ts'
-import { batches, EVALUATION_BATCH, SessionCache } from './batches.ts'
+import { batches, EVALUATION_BATCH, powerOfTwo, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
 import { checkGradient, stepOf } from './minimization.ts'
-import { type SaveOptions, saveModel } from './modelFile.ts'
+import { describeModel, type SaveOptions, saveModel } from './modelFile.ts'
 import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
 import type { Sample } from './streamSupply.ts'
@@ -86,6 +94,9 @@ export interface NamedVariable {
   readonly name: string
 }
 
+/** Rows times parameters up to which a batch takes hardly more time than to wake a thread: tens of microseconds. */
+const QUICK_PRODUCTS = 1_000_000
+
 const MAX_SEED = Number.MAX_SAFE_INTEGER
 
 /** What `apply` gave, and whose parameters it is made of. */
@@ -119,6 +130,8 @@ export class Model {
   /** @internal */
   readonly layout: VariableLayout
   private readonly predictions: SessionCache
+  private rowsOfThis: ModelRows | null = null
+  private readonly pace = new Pace()
   private queue: Promise<unknown> = Promise.resolve()
   /** Counts calls of `initialize`: what an optimizer remembers from before one belongs to other weights. @internal */
   generation = 0
@@ -378,14 +391,41 @@ export class Model {
     checkOptions('predict', options, ['signal'])
     checkSignal('predict', options.signal)
     const { rows, count } = this.toInputRows('predict', x)
+    return this.predictBatches(
+      rows.map(({ values }) => values),
+      count,
+      { signal: options.signal },
+    )
+  }
+
+  /**
+   * The outputs for rows in shared memory. `padded`: for batches of all sizes, which share a few plans, because one that is not full is filled up to a power of
+   * two with repetitions of its last row; and what is done sooner than a thread has begun is done on this one.
+   *
+   * @internal
+   */
+  async predictBatches(
+    inputs: readonly (Float32Array | Int32Array)[],
+    count: number,
+    { padded = false, signal }: PredictOptions & { readonly padded?: boolean } = {},
+  ): Promise<NdArray[]> {
+    if (padded && this.isQuick(count)) {
+      if (this.pace.isTooLong()) await this.pace.giveWay()
+      if (!this.running) return this.runAtOnce(inputs, count, powerOfTwo)
+    }
     const names = this.outputs.map((_, i) => `output${i}`)
     const parts: Float32Array[][] = names.map(() => [])
+    const feeds = this.inputNames.map((input, i) => ({ input, values: inputs[i] }))
     for (const { batchSize, steps, firstRow } of batches(count, EVALUATION_BATCH)) {
-      const session = this.predictions.get(batchSize)
-      const feeds = this.inputNames.map((input, i) => ({ input, values: rows[i].values }))
-      const result = await this.exclusive(() => session.run({ steps, feeds, firstRow, record: names, signal: options.signal }))
-      if (result.stopped === 'aborted') throw new AbortError('Prediction was stopped.', options.signal?.reason)
-      names.forEach((name, i) => parts[i].push(result.records[name] as Float32Array))
+      const size = padded ? powerOfTwo(batchSize) : batchSize
+      const order = size === batchSize ? undefined : Int32Array.from({ length: size }, (_, i) => firstRow + Math.min(i, batchSize - 1))
+      const session = this.predictions.get(size)
+      const result = await this.exclusive(() => session.run({ steps, feeds, firstRow, order, record: names, signal }))
+      if (result.stopped === 'aborted') throw new AbortError('Prediction was stopped.', signal?.reason)
+      names.forEach((name, i) => {
+        const record = result.records[name] as Float32Array
+        parts[i].push(record.subarray(0, (record.length / size) * batchSize))
+      })
     }
     return this.outputs.map((output, i) => {
       const data = new Float32Array(parts[i].reduce((sum, part) => sum + part.length, 0))
@@ -395,6 +435,11 @@ export class Model {
       }, 0)
       return new NdArray(data, [count, ...concrete(output.shape.slice(1))])
     })
+  }
+
+  private isQuick(rows: number): boolean {
+    const parameters = (this.layout.blocks.parameters ?? 0) / 4
+    return this.executor.name === 'native' && rows * parameters <= QUICK_PRODUCTS
   }
 
   /**
@@ -423,26 +468,100 @@ export class Model {
   private predictAtOnce(where: string, x: Features): NdArray[] {
     const { rows, count } = this.toInputRows(where, x, 'any')
     this.refuseWhileRunning(where, `use ${where.replace('Sync', '')}, which waits for it to end.`)
+    return this.runAtOnce(
+      rows.map(({ values }) => values),
+      count,
+      (size) => size,
+    )
+  }
+
+  /** The outputs for rows, computed on the calling thread. `sizeOfPlan`: of the plan for so many rows; what it has more of them is left as it is. */
+  private runAtOnce(values: readonly (Float32Array | Int32Array)[], count: number, sizeOfPlan: (rows: number) => number): NdArray[] {
     const predictions = this.outputs.map((output) => {
       const shape = [count, ...concrete(output.shape.slice(1))]
       return new NdArray(new Float32Array(sizeOf(shape)), shape)
     })
     for (const { batchSize, steps, firstRow } of batches(count, EVALUATION_BATCH)) {
-      const session = this.predictions.get(batchSize)
+      const size = sizeOfPlan(batchSize)
+      const session = this.predictions.get(size)
       const { plan, arena } = session
       const inputs = this.inputNames.map((name) => arena.view(plan.tensors[plan.inputs[name]]))
       const outputs = this.outputs.map((_, i) => arena.view(plan.tensors[plan.outputs[`output${i}`]]))
       for (let step = 0; step < steps; step++) {
         const row = firstRow + step * batchSize
         inputs.forEach((input, i) => {
-          const start = row * (input.length / batchSize)
-          input.set(rows[i].values.subarray(start, start + input.length))
+          const width = input.length / size
+          input.set(values[i].subarray(row * width, (row + batchSize) * width))
         })
         session.execute(0, plan.instructions.length)
-        outputs.forEach((output, i) => predictions[i].data.set(output, row * (output.length / batchSize)))
+        outputs.forEach((output, i) => {
+          const width = output.length / size
+          predictions[i].data.set(size === batchSize ? output : output.subarray(0, batchSize * width), row * width)
+        })
       }
     }
     return predictions
+  }
+
+  /**
+   * A Node stream of objects from rows to predictions, for `pipe` and `pipeline`: in order, a batch at a time, with back-pressure. A row is numbers (one
+   * sample, in an array or a typed one), for several inputs an object of them by input name; its prediction an NdArray of the shape of one output, for a
+   * model of several an object of them by output name: `transform<Record<string, NdArray>>()`. Training may go on beside: a batch waits for the epoch in
+   * progress.
+   *
+   * @throws In the stream: DataError or OptionError for a row that does not fit, with its number, unless there is `onError`; AbortError.
+   * @example sequential([input(2), dense(1)]).transform().on('data', (prediction) => console.log(prediction.at(0))).end([0, 1])
+   */
+  transform<Result = NdArray, Out = Result, Row extends RowFeatures = RowFeatures>(options?: TransformOptions<Row, Result, Out>): Duplex {
+    return batchTransform('transform', this.rowPredictor<Row, Result>(), options)
+  }
+
+  /**
+   * As `transform`, as a web stream: what `pipeThrough` takes.
+   *
+   * @example new ReadableStream({ start(rows) { rows.enqueue([0, 1]); rows.close() } }).pipeThrough(sequential([input(2), dense(1)]).transformWeb())
+   */
+  transformWeb<Result = NdArray, Out = Result, Row extends RowFeatures = RowFeatures>(
+    options?: TransformOptions<Row, Result, Out>,
+  ): ReadableWritablePair<Out, Row> {
+    return batchTransformWeb('transformWeb', this.rowPredictor<Row, Result>(), options)
+  }
+
+  /**
+   * As `transform`, as a generator over rows from anywhere: an array, a generator, a dataset, a stream. Leaving the loop closes their source.
+   *
+   * @example for await (const prediction of sequential([input(2), dense(1)]).predictStream([[0, 1], [1, 0]])) console.log(prediction.at(0))
+   */
+  predictStream<Result = NdArray, Out = Result, Row extends RowFeatures = RowFeatures>(
+    rows: RowSource<Row>,
+    options?: TransformOptions<Row, Result, Out>,
+  ): AsyncGenerator<Out, void, void> {
+    return batchStream('predictStream', this.rowPredictor<Row, Result>(), rows, options)
+  }
+
+  /**
+   * Joins the rows of concurrent requests to batches: for services. Rows and predictions are those of `transform`.
+   *
+   * @example const predictor = sequential([input(2), dense(1)]).predictor(); await Promise.all([predictor.predict([0, 1]), predictor.predict([1, 0])])
+   */
+  predictor<Result = NdArray>(options?: PredictorOptions): Predictor<RowFeatures, Result> {
+    return new Predictor(this.rowPredictor<RowFeatures, Result>(), options)
+  }
+
+  /**
+   * What another thread needs to predict with the same weights, without a copy of them: send it with `postMessage` or as `workerData`, and give it to
+   * `openShared` there.
+   *
+   * @throws OptionError for a penalty or constraint of your own that makes no graph.
+   * @example openShared(sequential([input(2), dense(1)]).share())
+   */
+  share(): SharedModel {
+    return { description: describeModel(this, 'share'), memory: this.memory.blocks }
+  }
+
+  private rowPredictor<Row, Result>(): BatchPredictor<Row, Result> {
+    this.rowsOfThis ??= new ModelRows(this)
+    return this.rowsOfThis as unknown as BatchPredictor<Row, Result>
   }
 
   /**

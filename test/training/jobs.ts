@@ -2,7 +2,17 @@
 import { once } from 'node:events'
 import { setImmediate as turn } from 'node:timers/promises'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
-import { adam, dense, dropout, type FitOptions, input, type Model, sequential } from '../../src/index.ts'
+import {
+  adam,
+  dense,
+  dropout,
+  type FitOptions,
+  input,
+  type Model,
+  openShared,
+  type SharedModel as SharedModelHandle,
+  sequential,
+} from '../../src/index.ts'
 import { stepVariable } from '../../src/ops/random.ts'
 import { numbers } from './support.ts'
 
@@ -21,6 +31,8 @@ export type Job =
   | { readonly kind: 'predict'; readonly model: SharedModel }
   /** Posts 'watching', watches the shared model while another thread trains it, and posts what it saw after `until` steps. */
   | { readonly kind: 'watch'; readonly model: SharedModel; readonly until: number }
+  /** Posts 'ready'. Of what it then gets: opens a shared model, and posts 'opened'; posts the predictions for numbers. */
+  | { readonly kind: 'serve' }
   /** Writes into the weights of the shared model. */
   | { readonly kind: 'write'; readonly model: SharedModel; readonly value: number }
 
@@ -107,6 +119,14 @@ async function result(job: Job): Promise<unknown> {
         await turn()
       }
       return { steps: [...seen.steps], weights: seen.weights.size }
+    }
+    case 'serve': {
+      let net: Model | null = null
+      parentPort?.on('message', async (message: SharedModelHandle | Float32Array) => {
+        if (!(message instanceof Float32Array)) net = openShared(message)
+        parentPort?.postMessage(message instanceof Float32Array ? (await net?.predict(message))?.data : 'opened')
+      })
+      return 'ready'
     }
     case 'write':
       for (const values of Object.values(job.model.weights)) values.fill(job.value)

@@ -26,7 +26,10 @@ export function textLines(source: ByteSourceLike, options: TextFileOptions = {})
  * @throws DataError in a pass: a line that is not a JSON object, with file and line; and as `textLines`.
  * @example await jsonLines<{ a: number }>(new Blob(['{"a": 1}\n', '{"a": 2}\n']).stream()).map(({ a }) => a).toArray()
  */
-export function jsonLines<Row extends object = Record<string, unknown>>(source: ByteSourceLike, options: TextFileOptions = {}): Dataset<Row> {
+export function jsonLines<Row extends object = Record<string, unknown>>(
+  source: ByteSourceLike,
+  options: TextFileOptions = {},
+): Dataset<Row> {
   return readLines('jsonLines', source, options)
     .filter((line) => /\S/.test(line))
     .map((line) => parseRow(line) as Row)
