@@ -1,7 +1,10 @@
 import { counted, DataError, describe } from '../errors.ts'
 
+/** Memory of an NdArray: what the library computes with, or what files of data hold. */
+export type NumberArray = Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint8Array
+
 /** Numbers with a shape, row-major: what predictions and weights come in. @example new NdArray(Float32Array.of(1, 2, 3, 4), [2, 2]) */
-export class NdArray<T extends Float32Array | Float64Array | Int32Array = Float32Array> {
+export class NdArray<T extends NumberArray = Float32Array> {
   /** The numbers themselves, row-major. */
   readonly data: T
   /** Extents, outermost first. */
@@ -118,7 +121,7 @@ export type NumbersLike =
   | Int16Array
   | Uint16Array
   | Uint32Array
-  | NdArray<Float32Array | Float64Array | Int32Array>
+  | NdArray<NumberArray>
 
 /** How many numbers of what shape, found without copying: the rows and the numbers of one row. */
 export function flatten(
