@@ -1,6 +1,7 @@
 /** Prediction where rows flow: a Node stream; a web stream and an async generator over it. */
 import { Duplex, pipeline } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
+import type { AnyIterable } from '../data/sources.ts'
 import { AbortError, checkCount, checkOptions, checkSignal, describe, OptionError } from '../errors.ts'
 import { Batcher } from './batcher.ts'
 import { type BatchPredictor, outcomes } from './batchPredictor.ts'
@@ -23,9 +24,6 @@ export interface TransformOptions<Row = unknown, Result = unknown, Out = Result>
 }
 
 const DEFAULT_BATCH = 256
-
-/** What rows come from: an array, a generator, a dataset, a Node or a web stream, or whatever else can be iterated over. */
-export type RowSource<Row> = Iterable<Row> | AsyncIterable<Row>
 
 /**
  * A Node stream of objects from rows to predictions, in order. It holds three batches at most: one fills while one is predicted and the results of
@@ -120,7 +118,7 @@ export function batchTransformWeb<Row, Result, Out = Result>(
 export function batchStream<Row, Result, Out = Result>(
   where: string,
   target: BatchPredictor<Row, Result>,
-  source: RowSource<Row>,
+  source: AnyIterable<Row>,
   options?: TransformOptions<Row, Result, Out>,
 ): AsyncGenerator<Out, void, void> {
   checkTransformOptions(where, options)

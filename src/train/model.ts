@@ -36,7 +36,7 @@ import type { BatchPredictor } from '../predict/batchPredictor.ts'
 import { ModelRows, type RowFeatures } from '../predict/modelRows.ts'
 import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
 import type { SharedModel } from '../predict/sharing.ts'
-import { batchStream, batchTransform, batchTransformWeb, type RowSource, type TransformOptions } from '../predict/transform.ts'
+import { batchStream, batchTransform, batchTransformWeb, type TransformOptions } from '../predict/transform.ts'
 import { Purpose, RandomStream, seedWords } from '../random.ts'
 import { batches, EVALUATION_BATCH, powerOfTwo, SessionCache } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
@@ -533,7 +533,7 @@ export class Model {
    * @example for await (const prediction of sequential([input(2), dense(1)]).predictStream([[0, 1], [1, 0]])) console.log(prediction.at(0))
    */
   predictStream<Result = NdArray, Out = Result, Row extends RowFeatures = RowFeatures>(
-    rows: RowSource<Row>,
+    rows: Iterable<Row> | AsyncIterable<Row>,
     options?: TransformOptions<Row, Result, Out>,
   ): AsyncGenerator<Out, void, void> {
     return batchStream('predictStream', this.rowPredictor<Row, Result>(), rows, options)
