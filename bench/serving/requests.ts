@@ -40,7 +40,7 @@ function parse() {
   return {
     connections: wholeNumber('connections', values.connections),
     seconds: positive('seconds', values.seconds),
-    maxLatency: Number(values.latency),
+    maxLatency: values.latency === '0' ? 0 : positive('latency', values.latency),
   }
 }
 
