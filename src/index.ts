@@ -75,6 +75,8 @@ export {
   dense,
   dropConnect,
   dropout,
+  type EmbeddingOptions,
+  embedding,
   flatten,
   type GatedDenseOptions,
   gatedDense,
