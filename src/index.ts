@@ -235,6 +235,8 @@ export {
 } from './optim/wrappers.ts'
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
+export { type DefaultTraining, type DefaultTrainingOptions, defaultTraining } from './tabular/defaults.ts'
+export { type DefaultNetworkOptions, defaultNetwork, type NetworkInput, type NetworkOutput } from './tabular/network.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
 export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/earlyStopping.ts'
 export { callbacks } from './train/callbacks/index.ts'
