@@ -104,6 +104,8 @@ export {
   dense,
   dropConnect,
   dropout,
+  type EmbeddingOptions,
+  embedding,
   flatten,
   type GatedDenseOptions,
   gatedDense,
@@ -267,6 +269,8 @@ export type { RowFeatures } from './predict/modelRows.ts'
 export { Predictor, type PredictorOptions, type RequestOptions } from './predict/predictor.ts'
 export { openShared, type SharedModel } from './predict/sharing.ts'
 export type { TransformOptions } from './predict/transform.ts'
+export { type DefaultTraining, type DefaultTrainingOptions, defaultTraining } from './tabular/defaults.ts'
+export { type DefaultNetworkOptions, defaultNetwork, type NetworkInput, type NetworkOutput } from './tabular/network.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
 export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/earlyStopping.ts'
 export { callbacks } from './train/callbacks/index.ts'

@@ -9,6 +9,7 @@ import { checkBoolean, checkCount, checkOptions, describe, OptionError, ShapeErr
 import { concrete, formatShape, normaliseAxis, product, sameShape } from '../graph/shape.ts'
 import { type Dtype, type Scope, Tensor, within } from '../graph/tensor.ts'
 import { add, greater, multiply, where } from '../ops/elementwise.ts'
+import { gather } from '../ops/indexing.ts'
 import { matmul } from '../ops/matmul.ts'
 import { checkRate, droppedOut, keptMask, randomNormal } from '../ops/random.ts'
 import { max } from '../ops/reduce.ts'
@@ -16,7 +17,7 @@ import { concat, reshape } from '../ops/shape.ts'
 import { type Initializer, parameter, placeholder, whenTraining } from '../ops/source.ts'
 import { type ActivationChoice, activationFunction, gated, initializerBefore, SELU_ALPHA, SELU_SCALE } from './activations.ts'
 import type { Constraint } from './constraints.ts'
-import { type InitializerName, initializer } from './initializers.ts'
+import { type InitializerName, initializer, uniformWithin } from './initializers.ts'
 import { penalised, type Regularizer } from './regularizers.ts'
 
 /** A layer. Every call uses the same parameters. */
@@ -25,7 +26,7 @@ export interface Layer {
   readonly scope: Scope
 }
 
-interface LayerOptions {
+export interface LayerOptions {
   /** The layer's name in summaries, messages and files; default: its kind and number, `dense_1`. */
   name?: string
 }
@@ -288,6 +289,41 @@ export const prelu = overload((options: PreluOptions = {}): Layer => {
     if (!sameShape(slope.shape, shape))
       throw new ShapeError(`${at}: its slopes have shape ${formatShape(slope.shape)}, got an input of shape ${formatShape(x.shape)}.`)
     return where(greater(x, 0), x, multiply(slope, x))
+  })
+})
+
+export interface EmbeddingOptions extends LayerOptions {
+  /** Default `uniformWithin()`, ±0.05, as in Keras; PyTorch begins with `normalOf(0, 1)`. */
+  embeddingsInitializer?: InitializerName | Initializer
+  /** A penalty on the table; default none. */
+  embeddingsRegularizer?: Regularizer
+  /** What the table is replaced by after each update; default none. */
+  embeddingsConstraint?: Constraint
+}
+
+/**
+ * A table of vectors that are learned, one for each index: y[…] = embeddings[x[…]].
+ *
+ * x [...] of int32 gives [..., units]; embeddings [count, units]. An index outside 0 … count - 1 gives NaN, which stops training with an error that names the layer.
+ *
+ * @param count How many indices there are.
+ * @param units The length of each vector.
+ * @param options `embeddingsInitializer`: default `uniformWithin()`, ±0.05; `embeddingsRegularizer` and `embeddingsConstraint`: default none.
+ * @throws DtypeError for an input that is not int32.
+ * @example embedding(input([12], { dtype: 'int32' }), 5000, 16)
+ */
+export const embedding = overload((count: number, units: number, options: EmbeddingOptions = {}): Layer => {
+  checkOptions('embedding', options, ['name', 'embeddingsInitializer', 'embeddingsRegularizer', 'embeddingsConstraint'])
+  checkCount('embedding', 'count', count)
+  checkCount('embedding', 'units', units)
+  const { embeddingsInitializer = uniformWithin(), embeddingsRegularizer: regularize, embeddingsConstraint: constrain } = options
+  checkFunction('embedding', 'embeddingsRegularizer', regularize, 'l2(1e-4)')
+  checkFunction('embedding', 'embeddingsConstraint', constrain, 'maxNorm(3)')
+  const initialize = initializer('embedding', embeddingsInitializer)
+  let embeddings: Tensor | null = null
+  return layer('embedding', options, (x) => {
+    embeddings ??= parameter('embeddings', [count, units], initialize, { regularize, constrain })
+    return gather(embeddings, x)
   })
 })
 
