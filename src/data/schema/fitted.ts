@@ -11,7 +11,7 @@ import { Fields, readingFile } from './fields.ts'
 import type { Answer, Encoder, FeatureColumn, Numbers, TargetColumn, TargetEncoder } from './kind.ts'
 import { checkRow, show, valueIn } from './rows.ts'
 import { Schema } from './schema.ts'
-import type { Columns, PredictionOf, Row, RowOf, TrainingRowOf } from './types.ts'
+import type { Row } from './types.ts'
 import { refuse } from './values.ts'
 
 /** An input that a network for a schema needs. */
@@ -79,8 +79,9 @@ const VERSION = 1
  *
  * @example const fitted: FittedSchema = await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])
  */
-export class FittedSchema<C extends Columns = Columns> {
-  readonly schema: Schema<C>
+export class FittedSchema<Input extends Row = Row, Training extends Row = Row, Prediction = Readonly<Record<string, unknown>>> {
+  /** What it was made of. */
+  readonly schema: Schema
   /** How many rows it was fitted to. */
   readonly rows: number
   /** What the network must take. */
@@ -95,7 +96,7 @@ export class FittedSchema<C extends Columns = Columns> {
 
   /** @internal */
   constructor(
-    schema: Schema<C>,
+    schema: Schema,
     encoders: ReadonlyMap<string, Encoder>,
     targets: ReadonlyMap<string, TargetEncoder>,
     { rows, mayBeAbsent }: { rows: number; mayBeAbsent: ReadonlySet<string> },
@@ -199,7 +200,7 @@ export class FittedSchema<C extends Columns = Columns> {
    * @throws DataError for a value that is none of its column's, with its place.
    * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).encode([{ x: 1, y: 2 }])
    */
-  encode(rows: readonly TrainingRowOf<C>[], options: EncodeOptions = {}): { readonly x: EncodedNumbers; readonly y: EncodedNumbers } {
+  encode(rows: readonly Training[], options: EncodeOptions = {}): { readonly x: EncodedNumbers; readonly y: EncodedNumbers } {
     checkOptions('encode', options, ['place', 'missingTarget'])
     const memory = this.allocate(rowsIn('encode', rows))
     const count = this.encodeInto(rows, memory, 0, options)
@@ -213,7 +214,7 @@ export class FittedSchema<C extends Columns = Columns> {
    * @throws DataError for a value that is none of its column's, with its place.
    * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).encodeInputs([{ x: 5 }])
    */
-  encodeInputs(rows: readonly RowOf<C>[], options: Pick<EncodeOptions, 'place'> = {}): EncodedNumbers {
+  encodeInputs(rows: readonly Input[], options: Pick<EncodeOptions, 'place'> = {}): EncodedNumbers {
     checkOptions('encodeInputs', options, ['place'])
     const memory = this.allocate(rowsIn('encodeInputs', rows))
     this.encodeInto(rows, memory, 0, { ...options, targets: false })
@@ -241,7 +242,7 @@ export class FittedSchema<C extends Columns = Columns> {
    * @throws DataError if they do not fit the targets.
    * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).decode(new NdArray(Float32Array.of(0.5), [1, 1]))
    */
-  decode(outputs: NdArray<Numbers> | Readonly<Record<string, NdArray<Numbers>>>): PredictionOf<C>[] {
+  decode(outputs: NdArray<Numbers> | Readonly<Record<string, NdArray<Numbers>>>): Prediction[] {
     const given = [...this.targets].map(([name, encoder]) => {
       const array = outputs instanceof NdArray ? (this.targets.size === 1 ? outputs : undefined) : outputs[name]
       if (!(array instanceof NdArray))
@@ -265,14 +266,14 @@ export class FittedSchema<C extends Columns = Columns> {
       const answers = given.map(({ name, encoder, data }): [string, Answer] => [name, encoder.decode(data, row * encoder.units)])
       return (
         answers.length === 1 ? oneAnswer(...answers[0]) : Object.fromEntries(answers.map(([name, answer]) => [name, amongAnswers(answer)]))
-      ) as PredictionOf<C>
+      ) as Prediction
     })
   }
 
   /**
    * All of it, for a file.
    *
-   * @example JSON.stringify(await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }]))
+   * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).toJSON()
    */
   toJSON(): object {
     const columns = [...this.schema.columns].map(([name, { role, kind, options }]) => ({
