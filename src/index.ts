@@ -11,6 +11,10 @@ export {
   type ShuffleOptions,
 } from './data/dataset.ts'
 export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
+export { type CsvOptions, type CsvRow, csv } from './data/readers/csv.ts'
+export { jsonLines, textLines } from './data/readers/lines.ts'
+export type { ByteSourceLike } from './data/readers/source.ts'
+export type { TextEncoding, TextOptions } from './data/readers/text.ts'
 export type { BooleanField, BooleanOptions } from './data/schema/boolean.ts'
 export type { CategoryField, CategoryOptions } from './data/schema/category.ts'
 export { column, target } from './data/schema/columns.ts'
