@@ -1,10 +1,11 @@
 import { checkOptions, checkSignal, DataError, describe, OptionError } from '../../errors.ts'
+import type { Dataset } from '../dataset.ts'
 import { checkColumns, missingTargetError, unknownColumn } from './checks.ts'
 import { FittedSchema } from './fitted.ts'
 import type { Collector, FeatureColumn, TargetColumn } from './kind.ts'
 import { checkChoice } from './options.ts'
 import { checkRow, eachChunk, type RowSource, show, valueIn } from './rows.ts'
-import type { Columns, PredictionOf, RowOf, TrainingRowOf } from './types.ts'
+import type { Columns, PredictionOf, Row, RowOf, TrainingRowOf } from './types.ts'
 import { refuse } from './values.ts'
 
 /** Options of `Schema.fit`. */
@@ -106,7 +107,7 @@ export class Schema<C extends Columns = Columns> {
    * @example await schema({ sqft: column.number(), price: target.number() }).fit([{ sqft: 900, price: 1e5 }, { sqft: 1200, price: 2e5 }])
    */
   async fit(
-    rows: RowSource<TrainingRowOf<C>>,
+    rows: RowSource<TrainingRowOf<C>> | Dataset<Row>,
     options: FitSchemaOptions = {},
   ): Promise<FittedSchema<RowOf<C>, TrainingRowOf<C>, PredictionOf<C>>> {
     const where = 'schema.fit'
@@ -121,7 +122,7 @@ export class Schema<C extends Columns = Columns> {
       column.role === 'target' ? [{ name, column, ...collecting(column.collect(name)) }] : [],
     )
     let [count, skipped] = [0, 0]
-    await eachChunk(rows, signal, ({ items, place }) => {
+    await eachChunk<unknown>(rows, signal, ({ items, place }) => {
       for (let i = 0; i < items.length; i++) {
         const row: unknown = items[i]
         checkRow(place(i), row)

@@ -10,7 +10,7 @@ import { textOf } from './values.ts'
 export type TextField = string | number | boolean | null | undefined
 
 /** Options of `column.text`. */
-export interface TextOptions {
+export interface TextColumnOptions {
   /**
    * "vocabulary": a feature for each of the most frequent n-grams of words; "hashed": n-grams share features by a hash, so that no vocabulary is kept; "tokens": the numbers of
    * the first words, in an input of the network by the name of the column, for an embedding. Default "vocabulary".
@@ -59,7 +59,7 @@ function hash(text: string): number {
  *
  * @example column.text({ encode: 'hashed', ngrams: [1, 2], width: 256 })
  */
-export function text(options: TextOptions = {}): FeatureColumn<TextField> {
+export function text(options: TextColumnOptions = {}): FeatureColumn<TextField> {
   const where = 'column.text'
   checkOptions(where, options, optionNames, { maxLength: 'did you mean "length"?', buckets: 'did you mean "width"?' })
   const { encode = textDefaults.encode, tfidf = textDefaults.tfidf, most = textDefaults.most, lowercase = true } = options

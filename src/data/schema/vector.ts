@@ -117,7 +117,7 @@ export function vector(options: VectorOptions = {}): FeatureColumn<NumbersField>
 }
 
 /** Options of `column.image`. */
-export interface ImageOptions {
+export interface ImageColumnOptions {
   /** Height, width and channels: [28, 28, 1]. */
   readonly shape: readonly number[]
   /** The numbers of black and of white, which become 0 and 1; default `[0, 255]`. */
@@ -129,7 +129,7 @@ export interface ImageOptions {
  *
  * @example column.image({ shape: [28, 28, 1] })
  */
-export function image(options: ImageOptions): FeatureColumn<NumbersField> {
+export function image(options: ImageColumnOptions): FeatureColumn<NumbersField> {
   const where = 'column.image'
   checkOptions(where, options, ['shape', 'range'])
   const { shape, range = [0, 255] } = options ?? {}

@@ -1,10 +1,13 @@
 /** A schema as a whole: fitting, encoding, decoding, files and types. */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
-import { describe, expect, expectTypeOf, it } from 'vitest'
+import { afterAll, describe, expect, expectTypeOf, it } from 'vitest'
 import {
   column,
+  csv,
   dataset,
   dense,
   FittedSchema,
@@ -400,6 +403,25 @@ describe('a network', () => {
     const prices = fitted.decode(await net.predict(fitted.encodeInputs(some) as NdArray)).map(({ Sale_Price }) => Number(Sale_Price))
     const errors = prices.map((price, i) => Math.abs(price / Number(some[i].Sale_Price) - 1)).sort((a, b) => a - b)
     expect(errors[25]).toBeLessThan(0.15)
+  })
+})
+
+describe('a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'thalweg-schema-'))
+  afterAll(() => rmSync(folder, { recursive: true }))
+  const written = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+
+  it('is fitted as it is read, and its lines are in messages', async () => {
+    const good = csv(written('good.csv', 'a,y\n1,10\n3,20\n'))
+    expect((await simple.fit(good)).rows).toBe(2)
+    expect((await inferSchema(good, { target: 'y' })).columns.get('a')?.kind).toBe('number')
+    const bad = csv(written('bad.csv', 'a,y\n1,10\nabc,20\n'))
+    await expectRefusal(() => simple.fit(bad), 'ERR_DATA', 'bad.csv, line 3, column "a": expected a number, got "abc"')
+    const lacking = csv(written('lacking.csv', 'a,y\n1,10\n2,\n'))
+    await expectRefusal(() => simple.fit(lacking), 'ERR_DATA', 'lacking.csv, line 3, column "y": expected the target, got an empty field')
   })
 })
 
