@@ -10,7 +10,7 @@ import { Missing, textOf } from './values.ts'
 export type CategoryField = string | number | bigint | boolean | null | undefined
 
 /** Options of `column.category`. */
-export interface CategoryOptions {
+export interface CategoryColumnOptions {
   /**
    * "oneHot": a feature of 0 or 1 for each category; "embedding": an index into the network's input "categories", for a table of vectors that it learns; "ordinal": one
    * feature, the place among `values`, standardised; "frequency": one feature, the logarithm of how often the category occurred, standardised. Default "oneHot".
@@ -57,7 +57,7 @@ const tooLong: Refusal = { expected: `a category of at most ${LONGEST} character
 const notText: Refusal = { expected: 'a category (text, a number, true or false)' }
 const notMissing: Refusal = { expected: 'a category', advice: 'leave out { missing: "error" } to let a missing one be a category' }
 
-const encodings: Readonly<Record<NonNullable<CategoryOptions['encode']>, Encoding>> = {
+const encodings: Readonly<Record<NonNullable<CategoryColumnOptions['encode']>, Encoding>> = {
   oneHot(name, { values, other, missing }) {
     const names = values.map((value) => `${name} = ${value}`)
     // Rare and missing ones have features only where the network can learn what they mean; otherwise all are 0.
@@ -114,7 +114,7 @@ function graded(name: string, { values, counts }: CategoryStatistics, grade: (co
  * @throws OptionError for "ordinal" without `values`.
  * @example column.category({ encode: 'ordinal', values: ['poor', 'fair', 'good'] })
  */
-export function category(options: CategoryOptions = {}): FeatureColumn<CategoryField> {
+export function category(options: CategoryColumnOptions = {}): FeatureColumn<CategoryField> {
   const where = 'column.category'
   checkOptions(where, options, ['encode', 'values', 'unseen', 'minimumCount', 'most', 'missing', 'missingValues'])
   const { encode = categoryDefaults.encode, unseen = categoryDefaults.unseen, missing = categoryDefaults.missing } = options

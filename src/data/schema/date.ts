@@ -1,5 +1,5 @@
 import { checkOptions, describe, OptionError } from '../../errors.ts'
-import { dateDefaults, missingMarkers } from './defaults.ts'
+import { dateDefaults, missingMarkers, missingValues } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
 import { checkChoice, checkMissingValues } from './options.ts'
@@ -33,7 +33,7 @@ export type DatePart = 'time' | keyof typeof cycles
 const parts = ['time', ...Object.keys(cycles)]
 
 /** Options of `column.date`. */
-export interface DateOptions {
+export interface DateColumnOptions {
   /**
    * "time" (standardised, one number), and as sine and cosine "month", "dayOfYear", "dayOfMonth", "weekday", "hour", "minute". Default
    * `['time', 'dayOfYear', 'weekday']`, and "hour" where a date has a time of day.
@@ -60,7 +60,7 @@ const refusal: Refusal = {
  *
  * @example column.date({ parts: ['time', 'month', 'weekday'] })
  */
-export function date(options: DateOptions = {}): FeatureColumn<DateField> {
+export function date(options: DateColumnOptions = {}): FeatureColumn<DateField> {
   const where = 'column.date'
   checkOptions(where, options, ['parts', 'missingValues'])
   if (options.parts !== undefined) {
@@ -141,5 +141,5 @@ export function date(options: DateOptions = {}): FeatureColumn<DateField> {
 export const inferDate: Infer<FeatureColumn> = (profile) => {
   if (profile.dates === null) return null
   const markers = missingMarkers.filter((marker) => profile.distinct.has(marker))
-  return { column: date(markers.length === 0 ? {} : { missingValues: ['NA', 'N/A', 'null', ...markers] }), reason: 'dates of ISO 8601' }
+  return { column: date(markers.length === 0 ? {} : { missingValues: [...missingValues, ...markers] }), reason: 'dates of ISO 8601' }
 }

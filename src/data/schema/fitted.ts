@@ -1,4 +1,4 @@
-import { checkOptions, counted, DataError, describe, nearestName, OptionError } from '../../errors.ts'
+import { checkOptions, counted, DataError, describe, OptionError } from '../../errors.ts'
 import { sizeOf } from '../../graph/shape.ts'
 import type { Dtype } from '../../graph/tensor.ts'
 import { allocateShared, formatBytes } from '../../memory.ts'
@@ -6,26 +6,13 @@ import type { LossName } from '../../nn/losses/index.ts'
 import type { MetricName } from '../../nn/metrics/index.ts'
 import { NdArray } from '../ndarray.ts'
 import { checkColumns, missingTargetError } from './checks.ts'
-import { column, target } from './columns.ts'
+import { columnFrom } from './columns.ts'
 import { Fields, readingFile } from './fields.ts'
-import type { Answer, Encoder, FeatureColumn, Numbers, TargetColumn, TargetEncoder } from './kind.ts'
-import { checkRow, show, valueIn } from './rows.ts'
+import type { Answer, Encoder, Numbers, TargetColumn, TargetEncoder } from './kind.ts'
+import { inputsOf, type Part, partsOf, type SchemaInput, write } from './layout.ts'
+import { checkRow, valueIn } from './rows.ts'
 import { Schema } from './schema.ts'
-import type { Columns, PredictionOf, Row, RowOf, TrainingRowOf } from './types.ts'
-import { refuse } from './values.ts'
-
-/** An input that a network for a schema needs. */
-export interface SchemaInput {
-  /** "features": all numbers of rows side by side; "categories": an index for each embedded column; or the name of a column with an input of its own. */
-  readonly name: string
-  /** Of one row. */
-  readonly shape: readonly number[]
-  readonly dtype: Dtype
-  /** Of indices, for each column in order: how many there are, for an embedding. Empty for numbers. */
-  readonly sizes: readonly number[]
-  /** The columns in it, in order. */
-  readonly columns: readonly string[]
-}
+import type { Row } from './types.ts'
 
 /** An output that a network for a schema needs. */
 export interface SchemaOutput {
@@ -59,17 +46,6 @@ export interface EncodeOptions {
 /** Numbers for the only input or output, or by name for several: what `fit` and `predict` of a model take. */
 export type EncodedNumbers = NdArray<Numbers> | Readonly<Record<string, NdArray<Numbers>>>
 
-/** Where a column writes. */
-interface Part {
-  readonly name: string
-  readonly encoder: Pick<Encoder, 'encode'>
-  /** Which memory, where in its row, and how long a row is. */
-  readonly memory: number
-  readonly offset: number
-  readonly stride: number
-  readonly mayBeAbsent: boolean
-}
-
 const rowNumber = (i: number) => `row ${i}`
 
 const VERSION = 1
@@ -79,8 +55,9 @@ const VERSION = 1
  *
  * @example const fitted: FittedSchema = await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])
  */
-export class FittedSchema<C extends Columns = Columns> {
-  readonly schema: Schema<C>
+export class FittedSchema<Input extends Row = Row, Training extends Row = Row, Prediction = Readonly<Record<string, unknown>>> {
+  /** What it was made of. */
+  readonly schema: Schema
   /** How many rows it was fitted to. */
   readonly rows: number
   /** What the network must take. */
@@ -95,7 +72,7 @@ export class FittedSchema<C extends Columns = Columns> {
 
   /** @internal */
   constructor(
-    schema: Schema<C>,
+    schema: Schema,
     encoders: ReadonlyMap<string, Encoder>,
     targets: ReadonlyMap<string, TargetEncoder>,
     { rows, mayBeAbsent }: { rows: number; mayBeAbsent: ReadonlySet<string> },
@@ -108,15 +85,7 @@ export class FittedSchema<C extends Columns = Columns> {
     this.inputs = inputsOf(encoders)
     if (this.inputs.length === 0) throw new DataError('schema: no column has anything for the network to see; all are ignored or constant.')
     this.outputs = [...targets].map(([name, { units, loss, metrics, classes }]) => ({ name, units, loss, metrics, classes }))
-    this.parts = this.inputs.flatMap((input, memory) => {
-      let offset = 0
-      return input.columns.map((name): Part => {
-        const encoder = encoders.get(name) as Encoder
-        const part = { name, encoder, memory, offset, stride: sizeOf(input.shape), mayBeAbsent: mayBeAbsent.has(name) }
-        offset += sizeOf(encoder.shape)
-        return part
-      })
-    })
+    this.parts = partsOf(this.inputs, encoders, mayBeAbsent)
     this.targetParts = [...targets].map(([name, encoder], memory) => {
       const { isMissing } = schema.columns.get(name) as TargetColumn
       return { name, encoder, memory, offset: 0, stride: sizeOf(encoder.shape), mayBeAbsent: false, isMissing }
@@ -199,7 +168,7 @@ export class FittedSchema<C extends Columns = Columns> {
    * @throws DataError for a value that is none of its column's, with its place.
    * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).encode([{ x: 1, y: 2 }])
    */
-  encode(rows: readonly TrainingRowOf<C>[], options: EncodeOptions = {}): { readonly x: EncodedNumbers; readonly y: EncodedNumbers } {
+  encode(rows: readonly Training[], options: EncodeOptions = {}): { readonly x: EncodedNumbers; readonly y: EncodedNumbers } {
     checkOptions('encode', options, ['place', 'missingTarget'])
     const memory = this.allocate(rowsIn('encode', rows))
     const count = this.encodeInto(rows, memory, 0, options)
@@ -213,7 +182,7 @@ export class FittedSchema<C extends Columns = Columns> {
    * @throws DataError for a value that is none of its column's, with its place.
    * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).encodeInputs([{ x: 5 }])
    */
-  encodeInputs(rows: readonly RowOf<C>[], options: Pick<EncodeOptions, 'place'> = {}): EncodedNumbers {
+  encodeInputs(rows: readonly Input[], options: Pick<EncodeOptions, 'place'> = {}): EncodedNumbers {
     checkOptions('encodeInputs', options, ['place'])
     const memory = this.allocate(rowsIn('encodeInputs', rows))
     this.encodeInto(rows, memory, 0, { ...options, targets: false })
@@ -241,7 +210,7 @@ export class FittedSchema<C extends Columns = Columns> {
    * @throws DataError if they do not fit the targets.
    * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).decode(new NdArray(Float32Array.of(0.5), [1, 1]))
    */
-  decode(outputs: NdArray<Numbers> | Readonly<Record<string, NdArray<Numbers>>>): PredictionOf<C>[] {
+  decode(outputs: NdArray<Numbers> | Readonly<Record<string, NdArray<Numbers>>>): Prediction[] {
     const given = [...this.targets].map(([name, encoder]) => {
       const array = outputs instanceof NdArray ? (this.targets.size === 1 ? outputs : undefined) : outputs[name]
       if (!(array instanceof NdArray))
@@ -265,14 +234,14 @@ export class FittedSchema<C extends Columns = Columns> {
       const answers = given.map(({ name, encoder, data }): [string, Answer] => [name, encoder.decode(data, row * encoder.units)])
       return (
         answers.length === 1 ? oneAnswer(...answers[0]) : Object.fromEntries(answers.map(([name, answer]) => [name, amongAnswers(answer)]))
-      ) as PredictionOf<C>
+      ) as Prediction
     })
   }
 
   /**
    * All of it, for a file.
    *
-   * @example JSON.stringify(await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }]))
+   * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).toJSON()
    */
   toJSON(): object {
     const columns = [...this.schema.columns].map(([name, { role, kind, options }]) => ({
@@ -303,7 +272,7 @@ export class FittedSchema<C extends Columns = Columns> {
     return readingFile('schema', () => {
       const all = fields.objects('columns').map((one) => {
         const name = one.string('name')
-        const made = columnOf(one)
+        const made = columnFrom(one)
         const fitted = new Fields(`schema: column ${describe(name)}`, one.any('fitted'))
         const restored = made.role === 'feature' ? { encoder: made.restore(name, fitted) } : { target: made.restore(name, fitted) }
         return { name, column: made, mayBeAbsent: one.boolean('mayBeAbsent'), ...restored }
@@ -317,63 +286,6 @@ export class FittedSchema<C extends Columns = Columns> {
       return new FittedSchema(new Schema(columns), new Map(encoders), new Map(targets), { rows: fields.count('rows'), mayBeAbsent })
     })
   }
-}
-
-/** The column that a file describes: its factory checks the options as it does those of a user. */
-function columnOf(fields: Fields): FeatureColumn | TargetColumn {
-  const role = fields.string('role')
-  const kind = fields.string('kind')
-  const kinds: Readonly<Record<string, unknown>> = role === 'target' ? target : column
-  if ((role !== 'target' && role !== 'feature') || !Object.hasOwn(kinds, kind))
-    throw new DataError(
-      `${fields.where}: there is no ${role === 'target' ? 'target' : 'column'} of kind ${describe(kind)}; it may need a newer thalweg.`,
-    )
-  fields.object('options')
-  return (kinds[kind] as (options: unknown) => FeatureColumn | TargetColumn)(fields.any('options'))
-}
-
-function inputsOf(encoders: ReadonlyMap<string, Encoder>): SchemaInput[] {
-  const groups = new Map<string, [string, Encoder][]>()
-  // The order of inputs does not depend on which column comes first.
-  for (const shared of ['features', 'categories']) groups.set(shared, [])
-  for (const [name, encoder] of encoders) {
-    if (encoder.input === undefined && groups.has(name))
-      throw new OptionError(
-        `schema: column "${name}" has an input of its own, which must not be called as the one for ${name} is; rename it.`,
-      )
-    if (sizeOf(encoder.shape) > 0) groups.set(encoder.input ?? name, [...(groups.get(encoder.input ?? name) ?? []), [name, encoder]])
-  }
-  return [...groups].flatMap(([name, members]): SchemaInput[] => {
-    if (members.length === 0) return []
-    const [[, first]] = members
-    const total = members.reduce((sum, [, { shape }]) => sum + sizeOf(shape), 0)
-    return [
-      {
-        name,
-        shape: members.length === 1 ? first.shape : [total],
-        dtype: first.dtype,
-        sizes: members.flatMap(([, { sizes = [] }]) => sizes),
-        columns: members.map(([column]) => column),
-      },
-    ]
-  })
-}
-
-function write(part: Part, row: Row, memories: readonly Numbers[], at: number, place: (i: number) => string, i: number): void {
-  let value = row[part.name]
-  if (value === undefined || typeof value === 'function') {
-    value = valueIn(row, part.name)
-    if (value === undefined && !part.mayBeAbsent) throw absentColumn(place(i), part.name, row)
-  }
-  const refusal = part.encoder.encode(value, memories[part.memory], at * part.stride + part.offset)
-  if (refusal !== null) refuse(`${place(i)}, column "${part.name}"`, refusal, show(value))
-}
-
-function absentColumn(place: string, name: string, row: Row): DataError {
-  const nearest = nearestName(name, Object.keys(row))
-  return new DataError(
-    `${place}: expected a value of column "${name}", got a row without it${nearest === null ? '' : ` (there is "${nearest}")`}; give null for a missing value.`,
-  )
 }
 
 function rowsIn(where: string, rows: unknown): number {

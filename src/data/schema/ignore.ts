@@ -21,9 +21,9 @@ export function ignore(): FeatureColumn {
 /** Columns from which nothing can be learned: empty ones, constants and identifiers. */
 export const inferIgnore: Infer<FeatureColumn> = (profile) => {
   const because = (reason: string) => ({ column: ignore(), reason, warning: `it is ignored: ${reason}` })
-  const { values, distinct, missing } = profile
+  const { values, distinct, missing, constant } = profile
   if (values.length === 0) return because('it is empty')
-  if (distinct.size === 1 && missing === 0) return because(`it is constant, ${JSON.stringify([...distinct.keys()][0].slice(0, 40))}`)
+  if (constant !== null && missing === 0) return because(`it is constant, ${JSON.stringify(constant.slice(0, 40))}`)
   if (values.length < inference.fewestRows || distinct.size < values.length) return null
   const { numbers } = profile
   if (numbers !== null && missing === 0 && numbers.every((x, i) => i === 0 || x === numbers[i - 1] + 1))

@@ -117,12 +117,12 @@ function firstOf(profile: Profile) {
   return null
 }
 
-function checkTarget(where: string, name: string, { values, distinct, isWritten, numbers }: Profile, rows: number): void {
+function checkTarget(where: string, name: string, { values, distinct, isWritten, numbers, constant }: Profile, rows: number): void {
   const place = `${where}: target "${name}"`
   if (values.length === 0) throw new DataError(`${place}: expected values, got empty fields in all ${rows} rows.`)
-  if (distinct.size === 1)
+  if (constant !== null)
     throw new DataError(
-      `${place}: expected different values, got ${describe([...distinct.keys()][0])} in all ${values.length} rows with one; there is nothing to learn.`,
+      `${place}: expected different values, got ${describe(constant)} in all ${values.length} rows with one; there is nothing to learn.`,
     )
   if (isWritten && numbers === null && distinct.size > inference.mostClasses)
     throw new DataError(

@@ -32,7 +32,7 @@ export interface Encoder {
   readonly dtype: Dtype
   /** Of the numbers of one value; those who share an input have one dimension. */
   readonly shape: readonly number[]
-  /** What each number is. */
+  /** What each number in a shared input is. */
   readonly names: readonly string[]
   /** Of indices: how many there are. */
   readonly sizes?: readonly number[]

@@ -1,5 +1,5 @@
 /** Checks of options that several kinds of columns share. */
-import { describe, OptionError, unknownName } from '../../errors.ts'
+import { checkCount, describe, OptionError, unknownName } from '../../errors.ts'
 import { numberOf } from './values.ts'
 
 /** Throws unless the value is one of those known. */
@@ -34,4 +34,13 @@ export function checkMissingValues(where: string, value: unknown): void {
 export function checkLimit(where: string, name: string, value: unknown): void {
   if (value !== null && !(typeof value === 'number' && value > 0))
     throw new OptionError(`${where}: ${name} must be a number above 0, or null for none, got ${describe(value)}.`)
+}
+
+/** More numbers than this are no width of a column. */
+const MOST = 2 ** 24
+
+/** A number of numbers that a column writes. */
+export function checkWidth(where: string, name: string, value: unknown): void {
+  checkCount(where, name, value)
+  if ((value as number) > MOST) throw new OptionError(`${where}: ${name} must be at most ${MOST}, got ${value}.`)
 }

@@ -25,6 +25,12 @@ export class Profile {
     this.isWritten = this.values.every((value) => textOf(value) !== null)
   }
 
+  /** The value that all are, as it is written, or null. */
+  get constant(): string | null {
+    const [first] = this.distinct
+    return first !== undefined && first[1] === this.values.length ? first[0] : null
+  }
+
   /** All values as numbers, or null if one is none. */
   get numbers(): Float64Array | null {
     const numbers = Float64Array.from(this.values, numberOf)

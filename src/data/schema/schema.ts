@@ -1,10 +1,11 @@
 import { checkOptions, checkSignal, DataError, describe, OptionError } from '../../errors.ts'
+import type { Dataset } from '../dataset.ts'
 import { checkColumns, missingTargetError, unknownColumn } from './checks.ts'
 import { FittedSchema } from './fitted.ts'
 import type { Collector, FeatureColumn, TargetColumn } from './kind.ts'
 import { checkChoice } from './options.ts'
 import { checkRow, eachChunk, type RowSource, show, valueIn } from './rows.ts'
-import type { Columns, TrainingRowOf } from './types.ts'
+import type { Columns, PredictionOf, Row, RowOf, TrainingRowOf } from './types.ts'
 import { refuse } from './values.ts'
 
 /** Options of `Schema.fit`. */
@@ -24,7 +25,7 @@ export interface ColumnNote {
  * The columns of a table, and what each is to a network: those that it sees and those that it predicts. Made by `schema` or `inferSchema`; it does not change. `fit` finds the
  * statistics that encoding needs.
  *
- * @example const houses: Schema = schema({ sqft: column.number(), price: target.number() })
+ * @example const houses = schema({ sqft: column.number(), price: target.number() }); console.log(houses instanceof Schema && houses.targets)
  */
 export class Schema<C extends Columns = Columns> {
   /** In order: the order of features too. */
@@ -69,11 +70,10 @@ export class Schema<C extends Columns = Columns> {
    * @throws OptionError for a name that is none of them.
    * @example schema({ id: column.number(), sqft: column.number(), price: target.number() }).without('id')
    */
-  without<Name extends keyof C & string>(...names: readonly Name[]): Schema<Omit<C, Name>> {
+  without<const Names extends readonly string[]>(...names: Names): Schema<Omit<C, Names[number]>> {
     for (const name of names) if (!this.columns.has(name)) throw unknownColumn('schema.without', name, [...this.columns.keys()])
-    const isKept = (name: string) => !names.includes(name as Name)
     const warnings = this.warnings.filter((warning) => !names.some((name) => warning.startsWith(`column "${name}"`)))
-    return new Schema(new Map([...this.columns].filter(([name]) => isKept(name))), warnings, this.notes)
+    return new Schema(new Map([...this.columns].filter(([name]) => !names.includes(name))), warnings, this.notes)
   }
 
   /**
@@ -106,7 +106,10 @@ export class Schema<C extends Columns = Columns> {
    * @throws DataError for a value that is none of its column's, with its place; for a target that is constant or of one class; for no rows.
    * @example await schema({ sqft: column.number(), price: target.number() }).fit([{ sqft: 900, price: 1e5 }, { sqft: 1200, price: 2e5 }])
    */
-  async fit(rows: RowSource<TrainingRowOf<C>>, options: FitSchemaOptions = {}): Promise<FittedSchema<C>> {
+  async fit(
+    rows: RowSource<TrainingRowOf<C>> | Dataset<Row>,
+    options: FitSchemaOptions = {},
+  ): Promise<FittedSchema<RowOf<C>, TrainingRowOf<C>, PredictionOf<C>>> {
     const where = 'schema.fit'
     checkOptions(where, options, ['signal', 'missingTarget'])
     const { signal, missingTarget = 'error' } = options
@@ -119,7 +122,7 @@ export class Schema<C extends Columns = Columns> {
       column.role === 'target' ? [{ name, column, ...collecting(column.collect(name)) }] : [],
     )
     let [count, skipped] = [0, 0]
-    await eachChunk(rows, signal, ({ items, place }) => {
+    await eachChunk<unknown>(rows, signal, ({ items, place }) => {
       for (let i = 0; i < items.length; i++) {
         const row: unknown = items[i]
         checkRow(place(i), row)
@@ -144,7 +147,7 @@ export class Schema<C extends Columns = Columns> {
         throw new DataError(`${where}: no row has the column "${name}"; leave it out with schema.without("${name}").`)
     }
     return new FittedSchema(
-      this,
+      new Schema(this.columns, this.warnings, this.notes),
       new Map(features.map(({ name, collector }) => [name, collector.finish(`${where}: column "${name}"`)])),
       new Map(targets.map(({ name, collector }) => [name, collector.finish(`${where}: target "${name}"`)])),
       { rows: count, mayBeAbsent: new Set(features.filter(({ absent }) => absent > 0).map(({ name }) => name)) },

@@ -2,7 +2,7 @@ import { checkBoolean, checkCount, checkOptions, describe, OptionError } from '.
 import { inference, textDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Collector, Encoder, FeatureColumn, Infer, Numbers, Refusal } from './kind.ts'
-import { checkChoice } from './options.ts'
+import { checkChoice, checkWidth } from './options.ts'
 import { Frequencies } from './statistics.ts'
 import { textOf } from './values.ts'
 
@@ -10,7 +10,7 @@ import { textOf } from './values.ts'
 export type TextField = string | number | boolean | null | undefined
 
 /** Options of `column.text`. */
-export interface TextOptions {
+export interface TextColumnOptions {
   /**
    * "vocabulary": a feature for each of the most frequent n-grams of words; "hashed": n-grams share features by a hash, so that no vocabulary is kept; "tokens": the numbers of
    * the first words, in an input of the network by the name of the column, for an embedding. Default "vocabulary".
@@ -59,7 +59,7 @@ function hash(text: string): number {
  *
  * @example column.text({ encode: 'hashed', ngrams: [1, 2], width: 256 })
  */
-export function text(options: TextOptions = {}): FeatureColumn<TextField> {
+export function text(options: TextColumnOptions = {}): FeatureColumn<TextField> {
   const where = 'column.text'
   checkOptions(where, options, optionNames, { maxLength: 'did you mean "length"?', buckets: 'did you mean "width"?' })
   const { encode = textDefaults.encode, tfidf = textDefaults.tfidf, most = textDefaults.most, lowercase = true } = options
@@ -68,7 +68,8 @@ export function text(options: TextOptions = {}): FeatureColumn<TextField> {
   checkChoice(where, 'encode', encode, ['vocabulary', 'hashed', 'tokens'])
   checkBoolean(where, 'tfidf', tfidf)
   checkBoolean(where, 'lowercase', lowercase)
-  for (const [name, value] of Object.entries({ most, minimumCount, width, length })) checkCount(where, name, value)
+  for (const [name, value] of Object.entries({ most, minimumCount })) checkCount(where, name, value)
+  for (const [name, value] of Object.entries({ width, length })) checkWidth(where, name, value)
   const areSizes = Array.isArray(ngrams) && ngrams.length === 2 && ngrams.every((n) => Number.isSafeInteger(n) && n >= 1 && n <= 10)
   if (!areSizes || ngrams[0] > ngrams[1])
     throw new OptionError(`${where}: ngrams must be the shortest and the longest, such as [1, 2], each of 1 … 10, got ${describe(ngrams)}.`)
@@ -200,13 +201,13 @@ export function text(options: TextOptions = {}): FeatureColumn<TextField> {
   })()
 
   const tokens: TextEncoding = (() => {
-    const encoder = (name: string, terms: readonly string[]): Encoder => {
+    const encoder = (terms: readonly string[]): Encoder => {
       // 0 fills up, 1 is a word that is not in the vocabulary.
       const places = new Map(terms.map((term, i) => [term, i + 2]))
       return {
         dtype: 'int32',
         shape: [length],
-        names: Array.from({ length }, (_, i) => `${name}[${i}]`),
+        names: [],
         sizes: [terms.length + 2],
         encode(value, memory, at) {
           const words = wordsOf(value)
@@ -218,7 +219,7 @@ export function text(options: TextOptions = {}): FeatureColumn<TextField> {
       }
     }
     return {
-      collect(name) {
+      collect() {
         const frequencies = new Frequencies()
         return {
           add(value) {
@@ -227,14 +228,10 @@ export function text(options: TextOptions = {}): FeatureColumn<TextField> {
             for (const one of new Set(words)) frequencies.add(one)
             return null
           },
-          finish: () =>
-            encoder(
-              name,
-              frequencies.most(most, minimumCount).map(([term]) => term),
-            ),
+          finish: () => encoder(frequencies.most(most, minimumCount).map(([term]) => term)),
         }
       },
-      restore: (name, fields) => encoder(name, fields.strings('terms')),
+      restore: (_, fields) => encoder(fields.strings('terms')),
     }
   })()
 

@@ -19,6 +19,9 @@ type Named<C, Role> = {
   [Name in keyof C]: C[Name] extends { role: Role } ? (unknown extends ValueOf<C[Name]> ? never : Name) : never
 }[keyof C]
 
+/** An intersection as one object, which editors show as it is. */
+type Flat<T> = { [Name in keyof T]: T[Name] }
+
 type Ignored<C> = { [Name in keyof C]: unknown extends ValueOf<C[Name]> ? Name : never }[keyof C]
 
 /**
@@ -28,12 +31,12 @@ type Ignored<C> = { [Name in keyof C]: unknown extends ValueOf<C[Name]> ? Name :
  */
 export type RowOf<C extends Columns> = string extends keyof C
   ? Row
-  : { readonly [Name in Named<C, 'feature'>]: ValueOf<C[Name]> } & { readonly [Name in Ignored<C>]?: unknown }
+  : Flat<{ readonly [Name in Named<C, 'feature'>]: ValueOf<C[Name]> } & { readonly [Name in Ignored<C>]?: unknown }>
 
 /** A row to train on: with the targets. */
 export type TrainingRowOf<C extends Columns> = string extends keyof C
   ? Row
-  : RowOf<C> & { readonly [Name in Named<C, 'target'>]: ValueOf<C[Name]> }
+  : Flat<RowOf<C> & { readonly [Name in Named<C, 'target'>]: ValueOf<C[Name]> }>
 
 type AnswerOf<Column> =
   Column extends TargetColumn<never, infer Answer> ? Answer : Column extends TargetColumn<infer _, infer Answer> ? Answer : never

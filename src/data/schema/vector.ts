@@ -1,7 +1,7 @@
 import { checkCount, checkOptions, describe, OptionError } from '../../errors.ts'
 import type { Fields } from './fields.ts'
 import type { Collector, Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
-import { checkChoice } from './options.ts'
+import { checkChoice, checkWidth } from './options.ts'
 import { Moments } from './statistics.ts'
 import { fits, LARGEST, listOf } from './values.ts'
 
@@ -35,7 +35,7 @@ function ofLength(length: number | null): Refusal {
 export function vectorStatistics(where: string, options: VectorOptions) {
   checkOptions(where, options, ['length', 'scale'])
   const { length, scale = 'none' } = options
-  if (length !== undefined) checkCount(where, 'length', length)
+  if (length !== undefined) checkWidth(where, 'length', length)
   checkChoice(where, 'scale', scale, ['none', 'standard'])
 
   const writer = (means: readonly number[], deviations: readonly number[]): VectorWriter => {
@@ -117,7 +117,7 @@ export function vector(options: VectorOptions = {}): FeatureColumn<NumbersField>
 }
 
 /** Options of `column.image`. */
-export interface ImageOptions {
+export interface ImageColumnOptions {
   /** Height, width and channels: [28, 28, 1]. */
   readonly shape: readonly number[]
   /** The numbers of black and of white, which become 0 and 1; default `[0, 255]`. */
@@ -129,7 +129,7 @@ export interface ImageOptions {
  *
  * @example column.image({ shape: [28, 28, 1] })
  */
-export function image(options: ImageOptions): FeatureColumn<NumbersField> {
+export function image(options: ImageColumnOptions): FeatureColumn<NumbersField> {
   const where = 'column.image'
   checkOptions(where, options, ['shape', 'range'])
   const { shape, range = [0, 255] } = options ?? {}
@@ -140,13 +140,14 @@ export function image(options: ImageOptions): FeatureColumn<NumbersField> {
     throw new OptionError(`${where}: range must be the numbers of black and of white, such as [0, 255], got ${describe(range)}.`)
   const [black, white] = range
   const size = shape.reduce((product, extent) => product * extent, 1)
+  checkWidth(where, 'the product of shape', size)
   const refusal: Refusal = { expected: `an image of ${shape.join(' × ')} numbers` }
   const check = (value: unknown): Refusal | null => (listOf(value)?.length === size ? null : refusal)
 
-  const encoder = (name: string): Encoder => ({
+  const encoder: Encoder = {
     dtype: 'float32',
     shape,
-    names: Array.from({ length: size }, (_, i) => `${name}[${i}]`),
+    names: [],
     encode(value, memory, at) {
       const pixels = listOf(value)
       if (pixels === null || pixels.length !== size) return refusal
@@ -158,13 +159,13 @@ export function image(options: ImageOptions): FeatureColumn<NumbersField> {
       return null
     },
     toJSON: () => ({}),
-  })
+  }
   return {
     role: 'feature',
     kind: 'image',
     options: { ...options },
-    collect: (name) => ({ add: check, finish: () => encoder(name) }),
-    restore: (name) => encoder(name),
+    collect: () => ({ add: check, finish: () => encoder }),
+    restore: () => encoder,
   }
 }
 
