@@ -199,7 +199,7 @@ describe('what csv refuses', () => {
     [
       'a row that is too short',
       'a,b\n1,2\n3\n',
-      'the stream, line 3: expected 2 values, one for each column, got 1; a value that holds "," needs quotes around it.',
+      'the stream, line 3: expected 2 values, one for each column, got 1; a value that holds the delimiter needs quotes around it.',
     ],
     ['a row that is too long', 'a,b\n1,2\n"x\ny",2\n3,4,5\n', 'the stream, line 5: expected 2 values'],
     [
