@@ -270,6 +270,25 @@ export type { RowFeatures } from './predict/modelRows.ts'
 export { Predictor, type PredictorOptions, type RequestOptions } from './predict/predictor.ts'
 export { openShared, type SharedModel } from './predict/sharing.ts'
 export type { TransformOptions } from './predict/transform.ts'
+export type {
+  ColumnImportance,
+  ColumnSummary,
+  DataSummary,
+  Histogram,
+  Point,
+  ReportData,
+  ReportImportance,
+  ReportResults,
+  ReportScore,
+  ReportTask,
+  TrainingSummary,
+} from './report/data.ts'
+export { type ImportanceOptions, permutationImportance } from './report/importance.ts'
+export { liveReport, type RecordTrainingOptions, recordTraining, type TrainingRecord } from './report/recordTraining.ts'
+export { type ReportResultsOptions, reportResults } from './report/results.ts'
+export { type ReportServer, type ServeReportOptions, serveReport } from './report/server.ts'
+export { type SummarizeDataOptions, summarizeData } from './report/summarizeData.ts'
+export { writeReport } from './report/writeReport.ts'
 export { type DefaultTraining, type DefaultTrainingOptions, defaultTraining } from './tabular/defaults.ts'
 export { type DefaultNetworkOptions, defaultNetwork, type NetworkInput, type NetworkOutput } from './tabular/network.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
