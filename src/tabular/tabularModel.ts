@@ -5,7 +5,7 @@ import type { Chunk } from '../data/chunk.ts'
 import { Dataset } from '../data/dataset.ts'
 import type { NdArray } from '../data/ndarray.ts'
 import type { EncodedMemory, FittedSchema } from '../data/schema/fitted.ts'
-import type { Columns, PredictionOf, RowOf, TrainingRowOf } from '../data/schema/types.ts'
+import type { Row } from '../data/schema/types.ts'
 import { checkOptions, describe, OptionError } from '../errors.ts'
 import type { ExecutionOptions } from '../executors/index.ts'
 import { formatShape, sameShape } from '../graph/shape.ts'
@@ -52,7 +52,7 @@ export interface TabularFitOptions<Rows>
 }
 
 /** Rows to train on or to measure. */
-export type TableRows<C extends Columns = Columns> = readonly TrainingRowOf<C>[] | Dataset<TrainingRowOf<C>>
+export type TableRows<Training = Row> = readonly Training[] | Dataset<Training>
 
 /** The metadata of a file that hold the schema. */
 export const SCHEMA_ENTRY = 'thalweg.schema'
@@ -64,16 +64,18 @@ const rowsAtOnce = 1024
  *
  * @example const houses = await schema({ sqft: column.number(), price: target.number() }).fit([{ sqft: 900, price: 1e5 }, { sqft: 1200, price: 2e5 }]); tabular(houses) instanceof TabularModel
  */
-export class TabularModel<C extends Columns = Columns> implements BatchPredictor<RowOf<C>, PredictionOf<C>> {
+export class TabularModel<Input extends Row = Row, Training extends Row = Row, Prediction = Readonly<Record<string, unknown>>>
+  implements BatchPredictor<Input, Prediction>
+{
   /** What rows mean, and what answers do. */
-  readonly schema: FittedSchema<C>
+  readonly schema: FittedSchema<Input, Training, Prediction>
   /** What computes one from the other: weights, summary, plans. */
   readonly network: Model
   /** Memory of batches that have been predicted. */
   private readonly free: EncodedMemory[] = []
 
   /** @internal */
-  constructor(where: string, schema: FittedSchema<C>, network: Model) {
+  constructor(where: string, schema: FittedSchema<Input, Training, Prediction>, network: Model) {
     checkNetwork(where, schema as unknown as FittedSchema, network)
     this.schema = schema
     this.network = network
@@ -86,7 +88,7 @@ export class TabularModel<C extends Columns = Columns> implements BatchPredictor
    * @throws DataError for a value that is none of its column's, with its place; what a model's `fit` throws.
    * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }, { x: 3, y: 6 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).fit(rows, { epochs: 5 })
    */
-  async fit(rows: TableRows<C>, options: TabularFitOptions<TableRows<C>> = {}): Promise<History> {
+  async fit(rows: TableRows<Training>, options: TabularFitOptions<TableRows<Training>> = {}): Promise<History> {
     const where = 'fit'
     const known = fitOptionNames.filter((name) => name !== 'classWeights' && name !== 'mixup')
     checkOptions(where, options, [...known, 'learningRate', 'weightDecay', 'missingTarget', 'rows'])
@@ -113,29 +115,26 @@ export class TabularModel<C extends Columns = Columns> implements BatchPredictor
    * @param metrics In place of these, by target name for several.
    * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).evaluate(rows)
    */
-  async evaluate(rows: TableRows<C>, metrics?: TableMetrics): Promise<TableEvaluation> {
+  async evaluate(rows: TableRows<Training>, metrics?: TableMetrics): Promise<TableEvaluation> {
     return tableMetrics('evaluate', await this.compare(rows), metrics)
   }
 
   /** What is predicted for rows beside what their targets are, as numbers. @internal */
-  async compare(rows: TableRows<C>): Promise<TargetNumbers[]> {
+  async compare(rows: TableRows<Training>): Promise<TargetNumbers[]> {
     const { outputs } = this.schema
-    const found: { outputs: Float32Array; targets: Float64Array }[][] = outputs.map(() => [])
+    const found = outputs.map(() => ({ outputs: [] as number[], targets: [] as number[] }))
     for await (const { items, place } of chunksOf(rows)) {
       const memory = this.schema.allocate(items.length)
       const count = this.schema.encodeInto(items, memory, 0, { place })
       const predicted = await this.network.predictBatches(memory.inputs, count, { padded: true })
-      predicted.forEach(({ data }, i) => {
-        const width = memory.targets[i].length / memory.rows
-        found[i].push({ outputs: data, targets: Float64Array.from(memory.targets[i].subarray(0, count * width)) })
+      outputs.forEach(({ name, classes }, i) => {
+        const targets = memory.targets[i].subarray(0, (memory.targets[i].length / memory.rows) * count)
+        const inUnits = (values: Float32Array | Int32Array) => (classes === null ? this.schema.unscale(name, values) : values)
+        for (const value of inUnits(predicted[i].data)) found[i].outputs.push(value)
+        for (const value of inUnits(targets)) found[i].targets.push(value)
       })
     }
-    return outputs.map(({ name, units, classes }, i) => {
-      const join = (parts: readonly ArrayLike<number>[]) => parts.flatMap((part) => Array.from(part))
-      const [numbers, targets] = [join(found[i].map((part) => part.outputs)), join(found[i].map((part) => part.targets))]
-      const unscale = (values: readonly number[]) => (classes === null ? this.schema.unscale(name, values) : values)
-      return { name, units, classes, outputs: unscale(numbers), targets: unscale(targets) }
-    })
+    return outputs.map(({ name, units, classes }, i) => ({ name, units, classes, ...found[i] }))
   }
 
   /**
@@ -144,15 +143,15 @@ export class TabularModel<C extends Columns = Columns> implements BatchPredictor
    * @throws DataError for a value that is none of its column's.
    * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; (await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).predict({ x: 3 })).y
    */
-  predict(row: RowOf<C>): Promise<PredictionOf<C>>
-  predict(rows: readonly RowOf<C>[]): Promise<PredictionOf<C>[]>
-  async predict(rows: RowOf<C> | readonly RowOf<C>[]): Promise<PredictionOf<C> | PredictionOf<C>[]> {
-    if (!Array.isArray(rows)) return (await this.predictRows([rows as RowOf<C>]))[0]
+  predict(row: Input): Promise<Prediction>
+  predict(rows: readonly Input[]): Promise<Prediction[]>
+  async predict(rows: Input | readonly Input[]): Promise<Prediction | Prediction[]> {
+    if (!Array.isArray(rows)) return (await this.predictRows([rows as Input]))[0]
     return rows.length === 0 ? [] : this.predictRows(rows)
   }
 
   /** As `predict` for several rows: what streams and services call. */
-  async predictRows(rows: readonly RowOf<C>[]): Promise<PredictionOf<C>[]> {
+  async predictRows(rows: readonly Input[]): Promise<Prediction[]> {
     const memory = this.takeMemory(rows.length)
     try {
       this.schema.encodeInto(rows, memory, 0, { targets: false })
@@ -163,7 +162,7 @@ export class TabularModel<C extends Columns = Columns> implements BatchPredictor
   }
 
   /** Throws an error whose message begins with `where` for a row that cannot be predicted. */
-  checkRow(row: RowOf<C>, where: string): void {
+  checkRow(row: Input, where: string): void {
     const memory = this.takeMemory(1)
     this.free.push(memory)
     this.schema.encodeInto([row], memory, 0, { targets: false, place: () => where })
@@ -174,25 +173,25 @@ export class TabularModel<C extends Columns = Columns> implements BatchPredictor
    *
    * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).transform().on('data', ({ y }) => console.log(y)).end({ x: 3 })
    */
-  transform<Out = PredictionOf<C>>(options?: TransformOptions<RowOf<C>, PredictionOf<C>, Out>): Duplex {
+  transform<Out = Prediction>(options?: TransformOptions<Input, Prediction, Out>): Duplex {
     return batchTransform('transform', this, options)
   }
 
   /** As `transform`, as a web stream: what `pipeThrough` takes. */
-  transformWeb<Out = PredictionOf<C>>(options?: TransformOptions<RowOf<C>, PredictionOf<C>, Out>): ReadableWritablePair<Out, RowOf<C>> {
+  transformWeb<Out = Prediction>(options?: TransformOptions<Input, Prediction, Out>): ReadableWritablePair<Out, Input> {
     return batchTransformWeb('transformWeb', this, options)
   }
 
   /** As `transform`, as a generator over rows from anywhere. */
-  predictStream<Out = PredictionOf<C>>(
-    rows: Iterable<RowOf<C>> | AsyncIterable<RowOf<C>>,
-    options?: TransformOptions<RowOf<C>, PredictionOf<C>, Out>,
+  predictStream<Out = Prediction>(
+    rows: Iterable<Input> | AsyncIterable<Input>,
+    options?: TransformOptions<Input, Prediction, Out>,
   ): AsyncGenerator<Out, void, undefined> {
     return batchStream('predictStream', this, rows, options)
   }
 
   /** Joins the rows of concurrent requests to batches, as `Model.predictor`. */
-  predictor(options?: PredictorOptions): Predictor<RowOf<C>, PredictionOf<C>> {
+  predictor(options?: PredictorOptions): Predictor<Input, Prediction> {
     return new Predictor(this, options)
   }
 
@@ -209,21 +208,21 @@ export class TabularModel<C extends Columns = Columns> implements BatchPredictor
 
   private dataOf(
     where: string,
-    rows: TableRows<C>,
+    rows: TableRows<Training>,
     missingTarget?: 'error' | 'skip',
     count?: number,
   ): TrainingData | Streamed<TrainingData> {
     if (rows instanceof Dataset) {
       if (missingTarget === 'skip')
         throw new OptionError(`${where}: missingTarget "skip" is for rows in an array; leave rows of a dataset out with filter().`)
-      const collate = (some: readonly unknown[]) => this.encoded(some as readonly TrainingRowOf<C>[])
+      const collate = (some: readonly unknown[]) => this.encoded(some as readonly Training[])
       return new Streamed(rows as Dataset<unknown>, collate, false, rows.count ?? count ?? null)
     }
     if (!Array.isArray(rows)) throw new OptionError(`${where}: expected an array of rows or a dataset of them, got ${describe(rows)}.`)
     return this.encoded(rows, missingTarget)
   }
 
-  private encoded(rows: readonly TrainingRowOf<C>[], missingTarget?: 'error' | 'skip'): TrainingData {
+  private encoded(rows: readonly Training[], missingTarget?: 'error' | 'skip'): TrainingData {
     const { x, y } = this.schema.encode(rows, missingTarget === undefined ? {} : { missingTarget })
     const { outputs } = this.schema
     if (outputs.length === 1) return { x, y }
@@ -236,7 +235,7 @@ export class TabularModel<C extends Columns = Columns> implements BatchPredictor
     return losses.length === 1 ? losses[0] : losses
   }
 
-  private decode(outputs: readonly NdArray[]): PredictionOf<C>[] {
+  private decode(outputs: readonly NdArray[]): Prediction[] {
     if (outputs.length === 1) return this.schema.decode(outputs[0])
     return this.schema.decode(Object.fromEntries(this.schema.outputs.map(({ name }, i) => [name, outputs[i]])))
   }
@@ -258,7 +257,10 @@ export class TabularModel<C extends Columns = Columns> implements BatchPredictor
  * @throws OptionError or ShapeError for a network that does not fit the schema.
  * @example tabular(await schema({ sqft: column.number(), price: target.number() }).fit([{ sqft: 900, price: 1e5 }, { sqft: 1200, price: 2e5 }]), { hidden: [32] })
  */
-export function tabular<C extends Columns>(schema: FittedSchema<C>, options: TabularOptions = {}): TabularModel<C> {
+export function tabular<Input extends Row, Training extends Row, Prediction>(
+  schema: FittedSchema<Input, Training, Prediction>,
+  options: TabularOptions = {},
+): TabularModel<Input, Training, Prediction> {
   const where = 'tabular'
   checkOptions(where, options, ['network', 'members', 'hidden', 'dropout', 'seed', 'executor', 'threads'], {
     epochs: 'it is an option of fit.',
@@ -268,8 +270,11 @@ export function tabular<C extends Columns>(schema: FittedSchema<C>, options: Tab
   const { network, seed, executor, threads, ...ofNetwork } = options
   const inputs = schema.inputs.map(({ name, shape, dtype, sizes }) => ({ tensor: input(shape, { name, dtype }), sizes }))
   if (network !== undefined && Object.keys(ofNetwork).length > 0)
-    throw new OptionError(`${where}: ${Object.keys(ofNetwork).join(', ')} are of the default network; with a network of your own leave them out.`)
-  const made = network === undefined ? defaultNetwork(inputs, schema.outputs, ofNetwork) : network(inputs, schema as unknown as FittedSchema)
+    throw new OptionError(
+      `${where}: ${Object.keys(ofNetwork).join(', ')} are of the default network; with a network of your own leave them out.`,
+    )
+  const made =
+    network === undefined ? defaultNetwork(inputs, schema.outputs, ofNetwork) : network(inputs, schema as unknown as FittedSchema)
   const outputs = made instanceof Tensor ? [made] : made
   if (!Array.isArray(outputs) || outputs.some((output) => !(output instanceof Tensor)))
     throw new OptionError(`${where}: network must give a symbolic tensor, or an array of them, got ${describe(made)}.`)
@@ -286,7 +291,11 @@ function checkNetwork(where: string, { inputs, outputs }: FittedSchema, network:
   inputs.forEach(({ name, shape, dtype }, i) => {
     const given = network.inputs[i]
     if (network.inputNames[i] !== name || given.dtype !== dtype || !sameShape(given.shape.slice(1), shape))
-      throw wrong(`an input "${name}" of`, `${dtype} ${formatShape(shape)}`, `"${network.inputNames[i]}" of ${given.dtype} ${formatShape(given.shape.slice(1))}`)
+      throw wrong(
+        `an input "${name}" of`,
+        `${dtype} ${formatShape(shape)}`,
+        `"${network.inputNames[i]}" of ${given.dtype} ${formatShape(given.shape.slice(1))}`,
+      )
   })
   if (network.outputs.length !== outputs.length)
     throw wrong('one output for each of', outputs.map(({ name }) => name).join(', '), `${network.outputs.length} outputs`)
