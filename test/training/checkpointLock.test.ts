@@ -25,13 +25,13 @@ const options = (more: Partial<FitOptions> = {}): FitOptions => ({
 const lock = () => join(directory, 'run.lock')
 
 it('refuses a second run while one is in progress, and not after it', async () => {
-  let second: Promise<void> | undefined
+  let second: Promise<unknown> | undefined
   await build().fit(
     data,
     options({
-      onEpochEnd: () => {
+      onEpochEnd: async () => {
         second ??= expectRefusal(() => build().fit(data, options()), 'ERR_BUSY', `process ${process.pid}`, directory, 'another directory')
-        return second.then(() => true)
+        await second
       },
     }),
   )
@@ -82,7 +82,7 @@ it('says so when the directory cannot be read, or is gone in the middle', async 
   await expectRefusal(() => build().fit(data, options({ checkpoint })), 'ERR_FILE', 'cannot be made')
   // It is made again, unless it goes while a file is put in its place.
   const vanishing = build()
-  const gone = options({ onEpochEnd: () => rm(directory, { recursive: true, maxRetries: 5 }).then(() => true) })
+  const gone = options({ onEpochEnd: () => rm(directory, { recursive: true, maxRetries: 5 }) })
   await vanishing
     .fit(data, gone)
     .catch((error) => expect(error).toMatchObject({ code: 'ERR_FILE', message: expect.stringContaining(directory) }))
