@@ -10,10 +10,16 @@ export {
   type MapOptions,
   type ShuffleOptions,
 } from './data/dataset.ts'
-export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
+export { NdArray, type NestedNumbers, type NumberArray, type NumbersLike } from './data/ndarray.ts'
+export { arrow } from './data/readers/arrow.ts'
 export { type CsvOptions, type CsvRow, csv } from './data/readers/csv.ts'
+export { type DataFormat, type ReadDataOptions, readData } from './data/readers/data.ts'
+export { type IdxRow, idx, type LabelledIdxRow, readIdx } from './data/readers/idx.ts'
+export { decodeImage, type ImageFolderOptions, type ImageOptions, type ImageRow, imageFolder } from './data/readers/images.ts'
 export { jsonLines, textLines } from './data/readers/lines.ts'
+export { type ParquetOptions, parquet } from './data/readers/parquet.ts'
 export type { ByteSourceLike } from './data/readers/source.ts'
+export { type SqlOptions, type SqlValue, sql } from './data/readers/sql.ts'
 export type { TextEncoding, TextFileOptions } from './data/readers/text.ts'
 export type { BooleanField, BooleanOptions } from './data/schema/boolean.ts'
 export type { CategoryColumnOptions, CategoryField } from './data/schema/category.ts'
@@ -270,8 +276,36 @@ export type { RowFeatures } from './predict/modelRows.ts'
 export { Predictor, type PredictorOptions, type RequestOptions } from './predict/predictor.ts'
 export { openShared, type SharedModel } from './predict/sharing.ts'
 export type { TransformOptions } from './predict/transform.ts'
+export type {
+  ColumnImportance,
+  ColumnSummary,
+  DataSummary,
+  Histogram,
+  Point,
+  ReportData,
+  ReportImportance,
+  ReportResults,
+  ReportScore,
+  ReportTask,
+  TrainingSummary,
+} from './report/data.ts'
+export { type ImportanceOptions, permutationImportance } from './report/importance.ts'
+export { liveReport, type RecordTrainingOptions, recordTraining, type TrainingRecord } from './report/recordTraining.ts'
+export { type ReportResultsOptions, reportResults } from './report/results.ts'
+export { type ReportServer, type ServeReportOptions, serveReport } from './report/server.ts'
+export { type SummarizeDataOptions, summarizeData } from './report/summarizeData.ts'
+export { writeReport } from './report/writeReport.ts'
 export { type DefaultTraining, type DefaultTrainingOptions, defaultTraining } from './tabular/defaults.ts'
+export type { TableEvaluation, TableMetrics } from './tabular/evaluation.ts'
+export {
+  type CrossValidateTableOptions,
+  crossValidateTable,
+  type TableCrossValidation,
+  type TableFold,
+} from './tabular/folds.ts'
+export { loadTabular } from './tabular/loadTabular.ts'
 export { type DefaultNetworkOptions, defaultNetwork, type NetworkInput, type NetworkOutput } from './tabular/network.ts'
+export { type TableRows, type TabularFitOptions, TabularModel, type TabularOptions, tabular } from './tabular/tabularModel.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
 export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/earlyStopping.ts'
 export { callbacks } from './train/callbacks/index.ts'

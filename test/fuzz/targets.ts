@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { idx, readIdx } from '../../src/data/readers/idx.ts'
+
 import {
   adam,
   column,
@@ -15,6 +15,7 @@ import {
   embedding,
   FittedSchema,
   flatten,
+  idx,
   inferSchema,
   input,
   jsonLines,
@@ -22,6 +23,7 @@ import {
   loadModel,
   type Model,
   NdArray,
+  readIdx,
   readSafetensors,
   schema,
   sequential,

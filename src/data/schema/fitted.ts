@@ -239,6 +239,20 @@ export class FittedSchema<Input extends Row = Row, Training extends Row = Row, P
   }
 
   /**
+   * Numbers of an output that is no class, or targets as they were encoded, in the unit of the data.
+   *
+   * @internal
+   */
+  unscale(name: string, values: Numbers | Float64Array): readonly number[] {
+    const encoder = this.targets.get(name) as TargetEncoder
+    const rows = Array.from(
+      { length: values.length / encoder.units },
+      (_, row) => encoder.decode(values as Numbers, row * encoder.units).value,
+    )
+    return rows.flat() as number[]
+  }
+
+  /**
    * All of it, for a file.
    *
    * @example (await schema({ x: column.number(), y: target.number() }).fit([{ x: 1, y: 2 }, { x: 2, y: 3 }])).toJSON()

@@ -114,11 +114,18 @@ export class CheckpointStore {
     }
   }
 
-  /** @param metadata What else the file says of itself. */
-  async write(step: number, saved: Omit<SavedRun, 'format'>, metadata: Readonly<Record<string, string>>): Promise<void> {
+  /**
+   * @param metadata What else the file says of itself.
+   * @param shapes Of tensors; others are lists.
+   */
+  async write(
+    step: number,
+    saved: Omit<SavedRun, 'format'>,
+    { metadata, shapes }: { readonly metadata: Readonly<Record<string, string>>; readonly shapes: ReadonlyMap<string, readonly number[]> },
+  ): Promise<void> {
     const { json, arrays } = pack({ format: FORMAT, ...saved })
     const named = new Map(Object.entries(arrays).map(([name, data]) => [nameInFile(name), data]))
-    const tensors = [...named].map(([name, data]) => ({ name, shape: [data.length], data }))
+    const tensors = [...named].map(([name, data]) => ({ name, shape: shapes.get(name) ?? [data.length], data }))
     const texts = { ...metadata, [ENTRY]: json, [SUM]: await sumOf(json, named) }
     await writeTensors(this.where, this.path(step), tensors, texts)
   }

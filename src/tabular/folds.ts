@@ -1,0 +1,74 @@
+import type { FittedSchema } from '../data/schema/fitted.ts'
+import type { Schema } from '../data/schema/schema.ts'
+import type { Columns, Row } from '../data/schema/types.ts'
+import { checkOptions, DataError } from '../errors.ts'
+import { kFold } from '../train/crossValidation.ts'
+import type { History } from '../train/fit.ts'
+import type { TableEvaluation, TableMetrics } from './evaluation.ts'
+import { type TabularFitOptions, type TabularModel, type TabularOptions, tabular } from './tabularModel.ts'
+
+/** Options of `crossValidateTable`. */
+export interface CrossValidateTableOptions {
+  /** How many parts; default 5. */
+  readonly folds?: number
+  /** Decides the parts, and begins the seeds of the models; default 0. */
+  readonly seed?: number
+  /** Of each model; default those of `tabular`. */
+  readonly model?: Omit<TabularOptions, 'seed'>
+  /** How each is trained; default as `TabularModel.fit` does. */
+  readonly fit?: Omit<TabularFitOptions<readonly Row[]>, 'validationData' | 'checkpoint'>
+  /** What is measured on the rows held out; default as `TabularModel.evaluate`. */
+  readonly metrics?: TableMetrics
+  /** Called when a fold is over; default none. */
+  readonly onFold?: (fold: TableFold, number: number) => void
+}
+
+/** One fold: what its model scored on the rows it has not seen. */
+export interface TableFold {
+  readonly values: TableEvaluation
+  readonly history: History
+  /** Of training. */
+  readonly seconds: number
+}
+
+/** What `crossValidateTable` resolves with. */
+export interface TableCrossValidation {
+  readonly folds: readonly TableFold[]
+  /** Of each value, over the folds. */
+  readonly mean: TableEvaluation
+}
+
+/**
+ * k-fold cross-validation of a table: for each fold the schema is fitted to the other rows, a new model trained on them, and measured on the fold. Nothing of a fold, no mean and no
+ * category, is known to the model that is measured on it.
+ *
+ * @param schema Not fitted; `inferSchema` may have looked at all rows to find the kinds of columns.
+ * @param rows All rows, with their targets.
+ * @param options `folds` 5, `seed` 0.
+ * @example const rows = Array.from({ length: 20 }, (_, x) => ({ x, y: 2 * x })); (await crossValidateTable(schema({ x: column.number(), y: target.number() }), rows, { folds: 2, fit: { epochs: 2 } })).mean.r2Score
+ */
+export async function crossValidateTable<C extends Columns>(
+  schema: Schema<C>,
+  rows: readonly Row[],
+  options: CrossValidateTableOptions = {},
+): Promise<TableCrossValidation> {
+  const where = 'crossValidateTable'
+  checkOptions(where, options, ['folds', 'seed', 'model', 'fit', 'metrics', 'onFold'])
+  const { folds: count = 5, seed = 0, model: ofModel = {}, fit = {}, metrics, onFold } = options
+  if (!Array.isArray(rows)) throw new DataError(`${where}: expected an array of rows; of a dataset take await dataset.toArray().`)
+  const folds: TableFold[] = []
+  for (const [i, { training, validation }] of kFold(rows.length, { folds: count, seed }).entries()) {
+    const some = (chosen: Int32Array) => Array.from(chosen, (row) => rows[row])
+    const begun = performance.now()
+    const fitted = (await schema.fit(some(training) as never)) as unknown as FittedSchema
+    const model: TabularModel = tabular(fitted, { ...ofModel, seed: seed + i })
+    const history = await model.fit(some(training), fit)
+    const seconds = (performance.now() - begun) / 1000
+    const fold = { values: await model.evaluate(some(validation), metrics), history, seconds }
+    folds.push(fold)
+    onFold?.(fold, i)
+  }
+  const names = Object.keys(folds[0].values)
+  const mean = Object.fromEntries(names.map((name) => [name, folds.reduce((sum, { values }) => sum + values[name], 0) / folds.length]))
+  return { folds, mean }
+}
