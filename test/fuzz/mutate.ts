@@ -71,6 +71,9 @@ const leaves: readonly unknown[] = [
   JSON.parse('{"__proto__": {"polluted": 1}}'),
 ]
 
+/** A copy: what is changed later must not change other inputs. */
+const aLeaf = (random: RandomStream) => structuredClone(pick(random, leaves))
+
 /** One change, now and then up to four, of a tree: another value, one from elsewhere in it, a member more or less, a number near it. */
 export function mutateJson(random: RandomStream, original: unknown): unknown {
   const root = { value: structuredClone(original) }
@@ -82,7 +85,7 @@ export function mutateJson(random: RandomStream, original: unknown): unknown {
       Object.defineProperty(owner, member, { value: made, writable: true, enumerable: true, configurable: true })
     switch (random.below(6)) {
       case 0:
-        put(name, pick(random, leaves))
+        put(name, aLeaf(random))
         break
       case 1: {
         const [from, other] = pick(random, places)
@@ -96,16 +99,16 @@ export function mutateJson(random: RandomStream, original: unknown): unknown {
       case 3:
         if (Array.isArray(owner)) owner.push(structuredClone(value))
         else if ((owner as object) !== root)
-          put(pick(random, ['__proto__', 'constructor', 'x', 'name', 'length', 'toString']), pick(random, leaves))
+          put(pick(random, ['__proto__', 'constructor', 'x', 'name', 'length', 'toString']), aLeaf(random))
         break
       case 4:
         if (typeof value === 'number') put(name, pick(random, [value + 1, value - 1, -value, value * 2, value / 3, value * 1e6]))
         else if (typeof value === 'string') put(name, pick(random, [`${value}x`, value.slice(1), value.toUpperCase(), value.repeat(2)]))
-        else put(name, pick(random, leaves))
+        else put(name, aLeaf(random))
         break
       default:
         if (typeof value === 'string') put(name, pick(random, strings(root)))
-        else put(name, pick(random, leaves))
+        else put(name, aLeaf(random))
     }
   }
   return root.value
