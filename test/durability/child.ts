@@ -12,6 +12,12 @@ const net = sequential([input(4), dense(16, { activation: 'tanh' }), dropout(0.2
   seed: job.seed,
 })
 const { checkpoint } = job
+/** Where one is to be asked to end, it is at work. */
+let begun = false
+const sayBegun = () => {
+  if (!begun) say('begun')
+  begun = true
+}
 const options: FitOptions = {
   loss: 'meanSquaredError',
   metrics: ['meanAbsoluteError'],
@@ -19,7 +25,7 @@ const options: FitOptions = {
   epochs: job.epochs,
   batchSize: 16,
   earlyStopping: { patience: 1000 },
-  callbacks: [callbacks.reduceOnPlateau({ patience: 2 })],
+  callbacks: [callbacks.reduceOnPlateau({ patience: 2 }), { onEpochBegin: sayBegun }],
   ...(checkpoint !== null && { checkpoint: { directory: checkpoint.directory, everySteps: checkpoint.everySteps, keepBest: true } }),
   onEpochEnd: async () => {
     if (job.slow) await sleep(5)
@@ -35,7 +41,7 @@ function fit(path: string | null) {
 }
 
 try {
-  say('begun')
+  if (!job.slow) sayBegun()
   const history = await fit(job.csv)
   const weights = createHash('sha256')
   for (const [name, { data }] of Object.entries(net.weights()))
