@@ -409,6 +409,7 @@ export class Model {
     count: number,
     { padded = false, signal }: PredictOptions & { readonly padded?: boolean } = {},
   ): Promise<NdArray[]> {
+    if (signal?.aborted) throw new AbortError('Prediction was stopped.', signal.reason)
     if (padded && this.isQuick(count)) {
       if (this.pace.isTooLong()) await this.pace.giveWay()
       if (!this.running) return this.runAtOnce(inputs, count, powerOfTwo)
@@ -473,6 +474,12 @@ export class Model {
       count,
       (size) => size,
     )
+  }
+
+  /** As `predictBatches` with `padded`, on the calling thread. @internal */
+  predictBatchesSync(where: string, inputs: readonly (Float32Array | Int32Array)[], count: number): NdArray[] {
+    this.refuseWhileRunning(where, `use ${where.replace('Sync', '')}, which waits for it to end.`)
+    return this.runAtOnce(inputs, count, powerOfTwo)
   }
 
   /** The outputs for rows, computed on the calling thread. `sizeOfPlan`: of the plan for so many rows; what it has more of them is left as it is. */
