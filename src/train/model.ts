@@ -36,6 +36,7 @@ import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
 import type { SharedModel } from '../predict/sharing.ts'
 import { batchStream, batchTransform, batchTransformWeb, type TransformOptions } from '../predict/transform.ts'
 import { Purpose, RandomStream, seedWords } from '../random.ts'
+import { powerOfTwo } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
@@ -428,6 +429,12 @@ export class Model {
       rows.map(({ values }) => values),
       count,
     )
+  }
+
+  /** As `predictBatches` with `padded`, on the calling thread. @internal */
+  predictBatchesSync(where: string, inputs: readonly (Float32Array | Int32Array)[], count: number): NdArray[] {
+    this.refuseWhileRunning(where, `use ${where.replace('Sync', '')}, which waits for it to end.`)
+    return this.predictions.runAtOnce(inputs, count, powerOfTwo)
   }
 
   /**

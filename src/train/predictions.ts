@@ -32,6 +32,7 @@ export class Predictions {
   /** The outputs for rows in shared memory, when nothing else runs that writes the weights. */
   async run(inputs: readonly (Float32Array | Int32Array)[], count: number, { padded = false, signal }: BatchOptions): Promise<NdArray[]> {
     const { model } = this
+    if (signal?.aborted) throw new AbortError('Prediction was stopped.', signal.reason)
     if (padded && this.isQuick(count)) {
       if (this.pace.isTooLong()) await this.pace.giveWay()
       if (!model.isRunning) return this.runAtOnce(inputs, count, powerOfTwo)
