@@ -102,7 +102,7 @@ export class NativeError extends ThalwegError {
 }
 
 /**
- * A file that cannot be written; `cause` is the system's error.
+ * A file that cannot be read or written; `cause` is the system's error.
  *
  * @example await sequential([input(1), dense(1)]).fit({ x: [1], y: [1] }, { loss: 'meanSquaredError', callbacks: [callbacks.csvLog('/dev/null/log.csv')] }).catch((error) => { if (!(error instanceof FileError)) throw error })
  */

@@ -26,8 +26,18 @@ export type Open<T> = (pass: Pass) => AsyncGenerator<Chunk<T>, void, undefined>
 /** Elements that come from several chunks. */
 export class Gathered<T> implements Chunk<T> {
   readonly items: T[] = []
-  private readonly places: Chunk<T>['place'][] = []
-  private readonly indices: number[] = []
+  readonly place: Chunk<T>['place']
+  private readonly places: Chunk<T>['place'][]
+  private readonly indices: number[]
+
+  constructor() {
+    const places: Chunk<T>['place'][] = []
+    const indices: number[] = []
+    // NOTE: not by way of `this`, which would keep all items as long as the place of one of them is kept.
+    this.place = (i) => places[i](indices[i])
+    this.places = places
+    this.indices = indices
+  }
 
   add(item: T, place: Chunk<T>['place'], i: number): void {
     this.items.push(item)
@@ -47,8 +57,6 @@ export class Gathered<T> implements Chunk<T> {
   moveTo(out: Gathered<T>, position: number): void {
     out.add(this.items[position], this.places[position], this.indices[position])
   }
-
-  readonly place = (i: number): string => this.places[i](this.indices[i])
 }
 
 /** Some neighbours of a chunk. */

@@ -13,7 +13,7 @@ export interface MapOptions {
 
 /** Options of `Dataset.shuffle`. */
 export interface ShuffleOptions {
-  /** How many elements wait to be drawn; default 10,000. With as many as there are elements the order is uniformly random. */
+  /** How many elements wait to be drawn; default 10000. With as many as there are elements the order is uniformly random. */
   readonly buffer?: number
   /** Decides the order, together with the epoch: an integer of 0 … 2^53 - 1; default 0. */
   readonly seed?: number
@@ -51,7 +51,7 @@ export interface DatasetTraits {
  *
  * A stage makes a new dataset and leaves this one as it is. When the consumer leaves early, fails or is aborted, files and streams are closed.
  *
- * @example for await (const rows of dataset([3, 1, 2]).map((x) => x * x).shuffle().batch(2)) console.log(rows)
+ * @example const squares: Dataset<number> = dataset([3, 1, 2]).map((x) => x * x).shuffle(); for await (const rows of squares.batch(2)) console.log(rows)
  */
 export class Dataset<T> implements AsyncIterable<T> {
   private readonly open: Open<T>
@@ -119,7 +119,7 @@ export class Dataset<T> implements AsyncIterable<T> {
   /**
    * Elements in random order: each is drawn from a buffer, which is then filled up with the next. Another order in each epoch of training.
    *
-   * @param options `buffer` 10,000 elements, `seed` 0.
+   * @param options `buffer` 10000 elements, `seed` 0.
    * @example await dataset([1, 2, 3, 4]).shuffle({ seed: 7 }).toArray()
    */
   shuffle(options: ShuffleOptions = {}): Dataset<T> {

@@ -8,6 +8,9 @@ function fail(place: string, error: unknown): never {
   throw new DataError(`${place}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
 }
 
+/** How many results of an async function are handed on together. */
+const WAITED = 32
+
 /** Each element through a function: where that gives promises, up to so many at once. What comes before a failure is handed on before it. */
 export function map<T, U>(open: Open<T>, transform: (element: T) => U, concurrency: number): Open<Awaited<U>> {
   return async function* (pass) {
@@ -25,10 +28,14 @@ export function map<T, U>(open: Open<T>, transform: (element: T) => U, concurren
         running.shift()
       }
     }
+    const handOver = () => {
+      const ready = done
+      done = new Gathered()
+      return ready
+    }
     try {
-      const chunks = open(pass)
       try {
-        for await (const { items, place } of chunks) {
+        for await (const { items, place } of open(pass)) {
           for (let i = 0; i < items.length && failure === null; i++) {
             const result = callFor(transform, items[i], place, i)
             if (running.length === 0 && !isPromise(result)) {
@@ -36,14 +43,12 @@ export function map<T, U>(open: Open<T>, transform: (element: T) => U, concurren
             } else {
               running.push({ result: isPromise(result) ? result : Promise.resolve(result), place, i })
               if (running.length >= concurrency) await settle(concurrency - 1)
+              // Results that had to be waited for may be large, images for instance.
+              if (done.items.length >= WAITED) yield handOver()
             }
           }
           if (failure !== null) break
-          if (done.items.length > 0) {
-            const ready = done
-            done = new Gathered()
-            yield ready
-          }
+          if (done.items.length > 0) yield handOver()
         }
       } catch (error) {
         await settle(0)

@@ -71,7 +71,7 @@ export function csv(source: ByteSourceLike, options: CsvOptions = {}): Dataset<C
       let ragged: string | null = null
       for (let i = first; i < records.length; i++) {
         if (records[i].length !== names?.length) {
-          ragged = `${place(i)}: expected ${counted(names?.length ?? 0, 'value')}, one for each column, got ${records[i].length}; a value that holds ${describe(dialect.delimiter ?? ',')} needs quotes around it.`
+          ragged = `${place(i)}: expected ${counted(names?.length ?? 0, 'value')}, one for each column, got ${records[i].length}; a value that holds the delimiter needs quotes around it.`
           break
         }
         items.push(makeRow?.(records[i]) as CsvRow)

@@ -199,7 +199,7 @@ describe('what csv refuses', () => {
     [
       'a row that is too short',
       'a,b\n1,2\n3\n',
-      'the stream, line 3: expected 2 values, one for each column, got 1; a value that holds "," needs quotes around it.',
+      'the stream, line 3: expected 2 values, one for each column, got 1; a value that holds the delimiter needs quotes around it.',
     ],
     ['a row that is too long', 'a,b\n1,2\n"x\ny",2\n3,4,5\n', 'the stream, line 5: expected 2 values'],
     [
@@ -315,6 +315,30 @@ describe('what csv refuses', () => {
     await expect(csv(failingZip).toArray()).rejects.toThrow(new RangeError('wire'))
   })
 
+  it('anything that is not rows, with a DataError and nothing else', async () => {
+    const begin = fc.constantFrom('', 'a,b\n1,2\n', '\ufeffa;b\n"1', '{"a": 1}\n')
+    const noise = fc.oneof(
+      fc.uint8Array({ maxLength: 30 }),
+      fc
+        .string({ unit: fc.constantFrom('"', ',', '\n', '\r', '\0', '#', 'é', '{', '}', 'a', '1'), maxLength: 30 })
+        .map((text) => Buffer.from(text)),
+    )
+    const outcome = (promise: Promise<unknown[]>) =>
+      promise.then(
+        (rows) => rows.every((row) => typeof row === 'object'),
+        (error) => error instanceof DataError && /^the stream[,:] /.test(error.message),
+      )
+    await fc.assert(
+      fc.asyncProperty(begin, noise, fc.boolean(), fc.integer({ min: 1, max: 9 }), fc.nat(60), async (text, bytes, zip, size, cut) => {
+        const plain = Buffer.concat([Buffer.from(text), bytes])
+        const content = zip ? gzipSync(plain).subarray(0, 5 + cut) : plain
+        expect(await outcome(csv(pieces(content, size), { comment: '#', maxRecordBytes: 50 }).toArray())).toBe(true)
+        expect(await outcome(jsonLines(pieces(content, size)).toArray())).toBe(true)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
   it('options that make no sense', () => {
     for (const options of [
       { delimiter: '' },
@@ -344,7 +368,7 @@ describe('leaving early', () => {
   const long = `a,b\n${'1,2\n'.repeat(500_000)}`
   it.each([
     ['plain', long],
-    ['compressed', gzipSync(long)],
+    ['compressed', gzipSync(long, { level: 0 })],
   ])('closes files (%s)', async (_, content) => {
     const path = file(content, 'long.csv')
     for await (const _ of csv(path)) break

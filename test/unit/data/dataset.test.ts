@@ -284,6 +284,16 @@ describe('stages', () => {
     expect(await data.toArray()).toEqual(numbers(2500))
   })
 
+  it('hands on what it had to wait for in small chunks', async () => {
+    const sizes: number[] = []
+    for await (const { items } of dataset(numbers(500))
+      .map(async (x) => x, { concurrency: 4 })
+      .pass())
+      sizes.push(items.length)
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(32)
+    expect(sizes.reduce((a, b) => a + b)).toBe(500)
+  })
+
   it('prefetches so much and no more', async () => {
     const { source, state } = watched(100_000)
     const reader = source.prefetch(3000).pass()
