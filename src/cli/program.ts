@@ -10,6 +10,8 @@ export interface Context {
   readonly output: Output
   /** Stops the command: a signal of the system, or a reader of its output who has left. */
   readonly signal: AbortSignal
+  /** As it was typed, quoted where it must be. */
+  readonly commandLine: string
 }
 
 /**
@@ -30,6 +32,7 @@ interface CommandEntry {
 
 /** In the order of the help. */
 export const commands: readonly CommandEntry[] = [
+  { name: 'train', summary: 'train a network on a file of rows', load: () => import('./commands/train.ts') },
   { name: 'evaluate', summary: 'measure a model on rows whose targets are known', load: () => import('./commands/evaluate.ts') },
 ]
 
@@ -81,6 +84,10 @@ export async function programFor(argv: readonly string[], streams: Streams, sign
     .option('--no-color', 'no colours, as with NO_COLOR=1 (default: on a terminal)')
     .option('--debug', 'print the stack of an error, as with THALWEG_DEBUG=1')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n\nHelp for a command: thalweg train --help`)
+  const commandLine = [
+    'thalweg',
+    ...argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)),
+  ].join(' ')
   const words = argv.filter((word) => !word.startsWith('-')).slice(0, 2)
   for (const { name, summary, load } of commands) {
     const command = program.command(name).summary(summary)
@@ -89,7 +96,7 @@ export async function programFor(argv: readonly string[], streams: Streams, sign
     define(command, () => {
       run.command = command
       run.output = new Output(streams, command.optsWithGlobals<OutputOptions>())
-      return { streams, output: run.output, signal }
+      return { streams, output: run.output, signal, commandLine }
     })
   }
   for (const each of [program, ...program.commands]) configure(each, streams)
