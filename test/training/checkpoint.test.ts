@@ -17,6 +17,7 @@ import {
   gaussianNoise,
   input,
   lbfgs,
+  loadModel,
   lookahead,
   mean,
   perGroup,
@@ -193,6 +194,14 @@ describe('files', () => {
   it('keeps the latest and the best', async () => {
     await build().fit(data, { ...run, validationSplit: 0.2, checkpoint: every({ keepLast: 2, keepBest: true }) })
     expect((await readdir(directory)).sort()).toEqual(['best.safetensors', 'step-000000024.safetensors', 'step-000000030.safetensors'])
+  })
+
+  it('is a model file', async () => {
+    const net = build()
+    await net.fit(data, { ...run, checkpoint: every() })
+    const loaded = await loadModel(join(directory, 'step-000000035.safetensors'))
+    expect(loaded.weights()).toEqual(net.weights())
+    expect(loaded.predictSync(x).data).toEqual(net.predictSync(x).data)
   })
 
   it('ends at once when the run is over, and goes on when more epochs are asked for', async () => {

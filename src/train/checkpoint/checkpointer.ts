@@ -142,9 +142,9 @@ export class Checkpointer implements Pauses {
       best: this.monitor?.best ?? Number.NaN,
       trainer: this.run.save(),
     }
-    const metadata = this.run.description()
+    const description = this.run.description()
     const work = async () => {
-      await store.write(step, saved, metadata)
+      await store.write(step, saved, description)
       if (isBest) await store.keepAsBest(step)
       await store.prune(settings.keepLast)
     }

@@ -92,10 +92,20 @@ export class CheckpointStore {
     }
   }
 
-  /** @param metadata What else the file says of itself. */
-  async write(step: number, saved: Omit<SavedRun, 'format'>, metadata: Readonly<Record<string, string>>): Promise<void> {
+  /**
+   * @param metadata What else the file says of itself.
+   * @param shapes Of tensors; others are lists.
+   */
+  async write(
+    step: number,
+    saved: Omit<SavedRun, 'format'>,
+    { metadata, shapes }: { readonly metadata: Readonly<Record<string, string>>; readonly shapes: ReadonlyMap<string, readonly number[]> },
+  ): Promise<void> {
     const { json, arrays } = pack({ format: FORMAT, ...saved })
-    const tensors = Object.entries(arrays).map(([name, data]) => ({ name: nameInFile(name), shape: [data.length], data }))
+    const tensors = Object.entries(arrays).map(([path, data]) => {
+      const name = nameInFile(path)
+      return { name, shape: shapes.get(name) ?? [data.length], data }
+    })
     await writeTensors(this.where, this.path(step), tensors, { ...metadata, [ENTRY]: json })
   }
 
