@@ -31,6 +31,7 @@ interface CommandEntry {
 /** In the order of the help. */
 export const commands: readonly CommandEntry[] = [
   { name: 'evaluate', summary: 'measure a model on rows whose targets are known', load: () => import('./commands/evaluate.ts') },
+  { name: 'predict', summary: 'predict rows, from a file or standard input', load: () => import('./commands/predict.ts') },
 ]
 
 /**

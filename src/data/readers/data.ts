@@ -87,7 +87,8 @@ export async function openData(
     return { format, rows: reader(source, format, rest, hooks) }
   }
   const bytes = new ByteSource('readData', source)
-  const { first, all } = await peek(bytes.read(signal), 64)
+  // No more than comes at once: who writes a line and waits for an answer need not write another one first.
+  const { first, all } = await peek(bytes.read(signal), 4)
   const format = given ?? formatIn(first, bytes.name)
   if (format === 'parquet' || format === 'arrow')
     throw new DataError(`${bytes.name}: ${format} is not read from a stream; give the path of a file.`)
