@@ -1,11 +1,12 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { csv, dense, input, loadTabular, sequential, type TabularModel, writeSafetensors } from '../../src/index.ts'
 import { houses, saveHouses, saveStreets } from './models.ts'
-import { run, start, temporaryFolder } from './support.ts'
+import { root, run, start, temporaryFolder } from './support.ts'
 
 const folder = temporaryFolder()
 let [model, streetsModel] = ['', '']
@@ -181,8 +182,29 @@ describe('files', () => {
       code: 1,
       stderr: expect.stringMatching(/^thalweg predict: ".*occupied" cannot be written: it is a folder.*\n$/),
     })
-    const full = await run(['predict', model, file, '--out', '/proc/thalweg/prices.csv'])
-    expect(full).toMatchObject({ code: 1, stderr: expect.stringMatching(/cannot be written/) })
+    const nowhere = await run(['predict', model, file, '--out', '/proc/thalweg/prices.csv'])
+    expect(nowhere).toMatchObject({ code: 1, stderr: expect.stringMatching(/cannot be written/) })
+  })
+
+  test('a disk that fills up while --out is written: what was there is as it was', async () => {
+    const disk = join(folder, 'disk')
+    mkdirSync(disk)
+    if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'tmpfs', disk]).status !== 0)
+      return console.warn('skipped: tmpfs cannot be mounted')
+    try {
+      const out = join(disk, 'prices.csv')
+      writeFileSync(out, 'before')
+      const rows = `area,street\n${'80,Elm\n'.repeat(5000)}`
+      const { code, stderr } = await run(['predict', model, '--out', out, '--keep-all'], { stdin: rows })
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringMatching(/^thalweg predict: ".*prices\.csv" cannot be written, the disk is full/),
+      })
+      expect(readdirSync(disk)).toEqual(['prices.csv'])
+      expect(readFileSync(out, 'utf8')).toBe('before')
+    } finally {
+      spawnSync('umount', [disk])
+    }
   })
 
   test('what is no model for rows', async () => {
@@ -228,6 +250,21 @@ describe('in a process of its own', () => {
     clearInterval(more)
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   }, 20_000)
+
+  test.runIf(existsSync('/dev/full'))(
+    'a full disk behind standard output',
+    () => {
+      const full = openSync('/dev/full', 'w')
+      const command = ['--import', 'tsx', join(root, 'src/cli/main.ts'), 'predict', model, file]
+      const { status, stderr } = spawnSync(process.execPath, command, { cwd: root, stdio: ['ignore', full, 'pipe'], encoding: 'utf8' })
+      closeSync(full)
+      expect({ status, stderr }).toEqual({
+        status: 1,
+        stderr: expect.stringMatching(/^thalweg predict: standard output cannot be written: ENOSPC.*\n$/),
+      })
+    },
+    20_000,
+  )
 
   test('an answer does not wait for rows that have not come', async () => {
     const { child, outcome } = start(['predict', model])
