@@ -97,7 +97,7 @@ export class CsvWriter implements AnswerWriter {
       for (const name of Object.keys(row))
         if (!this.known.has(name))
           throw new DataError(
-            `a row has a column ${describe(name)}, which the first row has not; name the columns with --keep, or write --output-format jsonl.`,
+            `a row has a column ${describe(name)}, which the first row has not; name the columns with --keep, or write --output-format jsonLines.`,
           )
     const values = this.kept.map((name) => (Object.hasOwn(row, name) ? row[name] : null))
     for (const { of } of this.answers) values.push(answer === null ? null : of(answer))

@@ -33,6 +33,7 @@ interface CommandEntry {
 export const commands: readonly CommandEntry[] = [
   { name: 'evaluate', summary: 'measure a model on rows whose targets are known', load: () => import('./commands/evaluate.ts') },
   { name: 'predict', summary: 'predict rows, from a file or standard input', load: () => import('./commands/predict.ts') },
+  { name: 'inspect', summary: 'what is in a model file', load: () => import('./commands/inspect.ts') },
 ]
 
 /**

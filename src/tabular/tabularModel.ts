@@ -4,14 +4,14 @@ import type { ReadableWritablePair } from 'node:stream/web'
 import type { Chunk } from '../data/chunk.ts'
 import { Dataset } from '../data/dataset.ts'
 import type { NdArray } from '../data/ndarray.ts'
-import type { EncodedMemory, FittedSchema } from '../data/schema/fitted.ts'
+import type { EncodedMemory, EncodedNumbers, FittedSchema } from '../data/schema/fitted.ts'
 import type { Row } from '../data/schema/types.ts'
 import { checkOptions, describe, OptionError } from '../errors.ts'
 import type { ExecutionOptions } from '../executors/index.ts'
 import { formatShape, sameShape } from '../graph/shape.ts'
 import { Tensor } from '../graph/tensor.ts'
 import { input } from '../nn/layers.ts'
-import type { LossChoice } from '../nn/losses/index.ts'
+import type { LossChoice, LossName } from '../nn/losses/index.ts'
 import type { BatchPredictor } from '../predict/batchPredictor.ts'
 import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
 import { batchStream, batchTransform, batchTransformWeb, type TransformOptions } from '../predict/transform.ts'
@@ -121,20 +121,30 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
 
   /** What is predicted for rows beside what their targets are, as numbers. @internal */
   async compare(rows: TableRows<Training>): Promise<TargetNumbers[]> {
-    const { outputs } = this.schema
-    const found = outputs.map(() => ({ outputs: [] as number[], targets: [] as number[] }))
+    const found = this.schema.outputs.map(({ name, units, classes }) => ({
+      ...{ name, units, classes },
+      outputs: [] as number[],
+      targets: [] as number[],
+    }))
     for await (const { items, place } of chunksOf(rows)) {
       const memory = this.schema.allocate(items.length)
-      const count = this.schema.encodeInto(items, memory, 0, { place })
-      const predicted = await this.network.predictBatches(memory.inputs, count, { padded: true })
-      outputs.forEach(({ name, classes }, i) => {
-        const targets = memory.targets[i].subarray(0, (memory.targets[i].length / memory.rows) * count)
-        const inUnits = (values: Float32Array | Int32Array) => (classes === null ? this.schema.unscale(name, values) : values)
-        for (const value of inUnits(predicted[i].data)) found[i].outputs.push(value)
-        for (const value of inUnits(targets)) found[i].targets.push(value)
+      const part = await this.compareEncoded(memory, this.schema.encodeInto(items, memory, 0, { place }))
+      part.forEach(({ outputs, targets }, i) => {
+        for (const value of outputs) found[i].outputs.push(value)
+        for (const value of targets) found[i].targets.push(value)
       })
     }
-    return outputs.map(({ name, units, classes }, i) => ({ name, units, classes, ...found[i] }))
+    return found
+  }
+
+  /** The same of the first rows of a memory. @internal */
+  async compareEncoded(memory: EncodedMemory, rows = memory.rows): Promise<TargetNumbers[]> {
+    const predicted = await this.network.predictBatches(memory.inputs, rows, { padded: true })
+    return this.schema.outputs.map(({ name, units, classes }, i) => {
+      const targets = memory.targets[i].subarray(0, (memory.targets[i].length / memory.rows) * rows)
+      const inUnits = (values: Float32Array | Int32Array) => (classes === null ? this.schema.unscale(name, values) : [...values])
+      return { name, units, classes, outputs: inUnits(predicted[i].data), targets: inUnits(targets) }
+    })
   }
 
   /**
@@ -223,14 +233,24 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
   }
 
   private encoded(rows: readonly Training[], missingTarget?: 'error' | 'skip'): TrainingData {
-    const { x, y } = this.schema.encode(rows, missingTarget === undefined ? {} : { missingTarget })
+    return this.named(this.schema.encode(rows, missingTarget === undefined ? {} : { missingTarget }))
+  }
+
+  /** The first rows of a memory, as `network.fit` takes them. @internal */
+  trainingData(memory: EncodedMemory, rows = memory.rows): TrainingData {
+    return this.named({ x: this.schema.inputNumbers(memory, rows), y: this.schema.targetNumbers(memory, rows) })
+  }
+
+  /** With the outputs of the network in place of the targets. */
+  private named({ x, y }: { readonly x: EncodedNumbers; readonly y: EncodedNumbers }): TrainingData {
     const { outputs } = this.schema
     if (outputs.length === 1) return { x, y }
     const { outputNames } = this.network
     return { x, y: Object.fromEntries(outputs.map(({ name }, i) => [outputNames[i], (y as Readonly<Record<string, NdArray>>)[name]])) }
   }
 
-  private losses(): LossChoice | LossChoice[] {
+  /** What each output is trained for. @internal */
+  losses(): LossName | LossName[] {
     const losses = this.schema.outputs.map(({ loss }) => loss)
     return losses.length === 1 ? losses[0] : losses
   }

@@ -23,7 +23,7 @@ export async function saveHouses(folder: string): Promise<string> {
   const history = await model.fit(houses, { epochs: 3 })
   await model.save(path, {
     metadata: {
-      'thalweg.history': JSON.stringify(history),
+      'thalweg.history': JSON.stringify(history.epochs),
       'thalweg.evaluation': JSON.stringify(await model.evaluate(houses)),
     },
   })

@@ -49,7 +49,7 @@ describe('predict', () => {
     const [{ price }] = await parsed((await run(['predict', model], { stdin: table_csv })).stdout)
     expect(JSON.parse(first).price).toBe(Number(price))
     expect((await run(['predict', model, '--output-format', 'csv'], { stdin: lines })).stdout).toMatch(/^price\n\d/)
-    for (const options of [['--output-format', 'jsonl'], ['--json']])
+    for (const options of [['--output-format', 'jsonLines'], ['--json']])
       expect((await run(['predict', model, ...options], { stdin: table_csv })).stdout.split('\n')[0]).toBe(first)
     expect((await run(['predict', model, '--output-format', 'tsv', '--keep-all'], { stdin: table_csv })).stdout).toMatch(
       /^id\tarea\tstreet\tprice\n/,
@@ -66,7 +66,7 @@ describe('predict', () => {
     expect(both).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('exclude each other') })
     const unknown = await run(['predict', model, '--keep', 'stret'], { stdin: rows })
     expect(unknown).toMatchObject({ code: 1, stdout: '' })
-    expect(unknown.stderr).toBe('thalweg predict: the stream, line 1: --keep: there is no column "stret"; did you mean "street"?\n')
+    expect(unknown.stderr).toBe('thalweg predict: standard input, line 1: --keep: there is no column "stret"; did you mean "street"?\n')
   })
 
   test('classes have a probability, or one each; several targets carry their names', async () => {
@@ -99,11 +99,11 @@ describe('predict', () => {
       stdout: 'area,street,price\n',
       stderr: '',
     })
-    expect(await run(['predict', model, '--input-format', 'jsonl'], { stdin: '' })).toEqual({ code: 0, stdout: '', stderr: '' })
+    expect(await run(['predict', model, '--input-format', 'jsonLines'], { stdin: '' })).toEqual({ code: 0, stdout: '', stderr: '' })
     expect(await run(['predict', model], { stdin: '' })).toEqual({
       code: 1,
       stdout: '',
-      stderr: 'thalweg predict: the stream: expected rows, but there is nothing in it.\n',
+      stderr: 'thalweg predict: standard input: expected rows, but there is nothing in it.\n',
     })
   })
 })
@@ -115,7 +115,7 @@ describe('bad rows', () => {
     const { code, stdout, stderr } = await run(['predict', model], { stdin: rows })
     expect(code).toBe(1)
     expect(stdout).toMatch(/^price\n[\d.]+\n$/)
-    expect(stderr).toMatch(/^thalweg predict: the stream, line 3, column "area": expected .*"wide".*\n$/)
+    expect(stderr).toMatch(/^thalweg predict: standard input, line 3, column "area": expected .*"wide".*\n$/)
     expect((await run(['predict', model], { stdin: 'area,street\n70,Birch\n' })).stderr).toMatch(/line 2, column "street": .*"Birch"/)
     expect((await run(['predict', model], { stdin: 'area,street\n70,Elm\n80\n' })).stderr).toMatch(/line 3: expected 2 values/)
   })
@@ -125,7 +125,7 @@ describe('bad rows', () => {
     expect(skipped.code).toBe(0)
     expect(skipped.stdout.split('\n').map((line) => line.split(',')[0])).toEqual(['area', '80', '70', ''])
     expect(skipped.stderr).toMatch(
-      /^thalweg predict: 3 of 5 rows could not be predicted and were left out; the first: the stream, line 3, column "area": .*\n$/,
+      /^thalweg predict: 3 of 5 rows could not be predicted and were left out; the first: standard input, line 3, column "area": .*\n$/,
     )
     const blank = await run(['predict', model, '--on-error', 'blank'], { stdin: rows })
     expect(blank.stdout).toMatch(/^price\n[\d.]+\n""\n""\n[\d.]+\n""\n$/)
@@ -145,7 +145,7 @@ describe('bad rows', () => {
     const { code, stdout, stderr } = await run(['predict', model, '--on-error', 'skip'], { stdin: 'aera,street\n80,Elm\n' })
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
     expect(stderr).toBe(
-      'thalweg predict: the stream, line 1: expected the columns of the schema, got none called "area"; there is "aera".\n',
+      'thalweg predict: standard input, line 1: expected the columns of the schema, got none called "area"; there is "aera".\n',
     )
   })
 

@@ -5,7 +5,7 @@ import { type Chunk, sliceChunk } from '../../data/chunk.ts'
 import { type DataFormat, openData } from '../../data/readers/data.ts'
 import { unknownColumn } from '../../data/schema/checks.ts'
 import type { Row } from '../../data/schema/types.ts'
-import { counted, type DataError, OptionError } from '../../errors.ts'
+import { counted, type DataError, definedOf, OptionError } from '../../errors.ts'
 import { writeAtomically } from '../../interchange/atomicFile.ts'
 import { type BatchPredictor, outcomes } from '../../predict/batchPredictor.ts'
 import { loadTabular } from '../../tabular/loadTabular.ts'
@@ -20,10 +20,10 @@ import type { Context, DefineCommand } from '../program.ts'
 /** What becomes of a row that cannot be predicted. */
 type OnError = 'stop' | 'skip' | 'blank'
 
-type OutputFormat = 'csv' | 'tsv' | 'jsonl'
+type OutputFormat = 'csv' | 'tsv' | 'jsonLines'
 
 interface PredictOptions {
-  readonly inputFormat?: 'csv' | 'tsv' | 'jsonl' | 'parquet' | 'arrow'
+  readonly inputFormat?: DataFormat
   readonly outputFormat?: OutputFormat
   readonly probabilities?: boolean
   readonly keep?: readonly string[]
@@ -48,7 +48,7 @@ export const define: DefineCommand = (command, context) => {
       new Option('--input-format <format>', 'how rows are written (default: by their first bytes and the name of the file)').choices([
         'csv',
         'tsv',
-        'jsonl',
+        'jsonLines',
         'parquet',
         'arrow',
       ]),
@@ -61,7 +61,7 @@ export const define: DefineCommand = (command, context) => {
     .optionsGroup('Answers out:')
     .option('-o, --out <file>', 'write to a file, which is there as a whole or not at all (default: standard output)')
     .addOption(
-      new Option('--output-format <format>', 'how answers are written (default: as the rows, or csv)').choices(['csv', 'tsv', 'jsonl']),
+      new Option('--output-format <format>', 'how answers are written (default: as the rows, or csv)').choices(['csv', 'tsv', 'jsonLines']),
     )
     .option('--probabilities', 'of classes: the probability of each, not of the predicted one only (default: off)')
     .option('--keep <names>', 'columns of the rows to write before the prediction, with commas between them (default: none)', names)
@@ -91,7 +91,7 @@ async function predict(context: Context, path: string, data: string, options: Pr
     if (out !== undefined && resolve(out) === resolve(other))
       throw new UsageError(`--out ${out} would replace what is read; choose another file.`)
 
-  const model = await loadTabular(path, { ...(threads && { threads }), ...(executor && { executor }), signal })
+  const model = await loadTabular(path, definedOf({ threads, executor, signal }))
   if (probabilities && model.schema.outputs.every(({ classes }) => classes === null))
     throw new OptionError(
       `--probabilities is for classes, and the model predicts ${model.schema.schema.targets.join(', ')}, which is none.`,
@@ -100,8 +100,8 @@ async function predict(context: Context, path: string, data: string, options: Pr
 
   const columns: { names: readonly string[] | null } = { names: null }
   const { format, rows } = await openData(
-    data === STDIN ? streams.stdin : data,
-    inputOptions(options.inputFormat),
+    data === STDIN ? Object.assign(streams.stdin, { path: 'standard input' }) : data,
+    definedOf({ format: options.inputFormat }),
     {
       onColumns(given, place) {
         model.schema.checkHeader(place, given)
@@ -112,7 +112,7 @@ async function predict(context: Context, path: string, data: string, options: Pr
     },
     signal,
   )
-  const outputFormat = options.outputFormat ?? (output.json ? 'jsonl' : outputFormatFor(format))
+  const outputFormat = options.outputFormat ?? (output.json ? 'jsonLines' : outputFormatFor(format))
   const writer = writerFor(outputFormat, model, { keep: keepAll ? 'all' : keep, probabilities })
   const answers = new Answers(model, writer, onError)
   const texts = answers.of(rows.prefetch(2 * batchSize).pass({ signal }), batchSize, () => columns.names)
@@ -129,13 +129,10 @@ async function predict(context: Context, path: string, data: string, options: Pr
   if (out !== undefined) output.note(`${counted(answers.seen, 'row')}: ${out}`)
 }
 
-const inputOptions = (format: PredictOptions['inputFormat']): { format?: DataFormat } =>
-  format === undefined ? {} : { format: format === 'jsonl' ? 'jsonLines' : format }
-
-const outputFormatFor = (format: DataFormat): OutputFormat => (format === 'jsonLines' ? 'jsonl' : format === 'tsv' ? 'tsv' : 'csv')
+const outputFormatFor = (format: DataFormat): OutputFormat => (format === 'jsonLines' || format === 'tsv' ? format : 'csv')
 
 function writerFor(format: OutputFormat, { schema }: TabularModel, options: AnswerOptions): AnswerWriter {
-  return format === 'jsonl' ? new JsonLinesWriter(schema, options) : new CsvWriter(schema, options, format === 'tsv' ? '\t' : ',')
+  return format === 'jsonLines' ? new JsonLinesWriter(schema, options) : new CsvWriter(schema, options, format === 'tsv' ? '\t' : ',')
 }
 
 /** Stands for a row that could not be read. */
