@@ -305,6 +305,7 @@ export {
 } from './tabular/folds.ts'
 export { loadTabular } from './tabular/loadTabular.ts'
 export { type DefaultNetworkOptions, defaultNetwork, type NetworkInput, type NetworkOutput } from './tabular/network.ts'
+export { type TableReportOptions, tableReport } from './tabular/report.ts'
 export { type TableRows, type TabularFitOptions, TabularModel, type TabularOptions, tabular } from './tabular/tabularModel.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
 export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/earlyStopping.ts'

@@ -11,6 +11,8 @@ export interface Context {
   readonly output: Output
   /** Stops the command: a signal of the system, or a reader of its output who has left. */
   readonly signal: AbortSignal
+  /** As it was typed, quoted where it must be. */
+  readonly commandLine: string
 }
 
 /**
@@ -31,6 +33,7 @@ interface CommandEntry {
 
 /** In the order of the help. */
 export const commands: readonly CommandEntry[] = [
+  { name: 'train', summary: 'train a network on a file of rows', load: () => import('./commands/train.ts') },
   { name: 'evaluate', summary: 'measure a model on rows whose targets are known', load: () => import('./commands/evaluate.ts') },
   { name: 'predict', summary: 'predict rows, from a file or standard input', load: () => import('./commands/predict.ts') },
   { name: 'inspect', summary: 'what is in a model file', load: () => import('./commands/inspect.ts') },
@@ -90,6 +93,10 @@ export async function programFor(argv: readonly string[], streams: Streams, sign
     .option('--no-color', 'no colours, as with NO_COLOR=1 (default: on a terminal)')
     .option('--debug', 'print the stack of an error, as with THALWEG_DEBUG=1')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n\nHelp for a command: thalweg train --help`)
+  const commandLine = [
+    'thalweg',
+    ...argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)),
+  ].join(' ')
   const words = argv.filter((word) => !word.startsWith('-')).slice(0, 2)
   for (const { name, summary, load } of commands) {
     const command = program.command(name).summary(summary)
@@ -98,7 +105,7 @@ export async function programFor(argv: readonly string[], streams: Streams, sign
     define(command, () => {
       run.command = command
       run.output = new Output(streams, command.optsWithGlobals<OutputOptions>())
-      return { streams, output: run.output, signal }
+      return { streams, output: run.output, signal, commandLine }
     })
   }
   for (const each of [program, ...program.commands]) configure(each, streams)

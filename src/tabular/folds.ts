@@ -19,8 +19,8 @@ export interface CrossValidateTableOptions {
   readonly fit?: Omit<TabularFitOptions<readonly Row[]>, 'validationData' | 'checkpoint'>
   /** What is measured on the rows held out; default as `TabularModel.evaluate`. */
   readonly metrics?: TableMetrics
-  /** Called when a fold is over; default none. */
-  readonly onFold?: (fold: TableFold, number: number) => void
+  /** Called (and awaited) when a fold is over, with its number from 0, its model and the rows held out from it; default none. */
+  readonly onFold?: (fold: TableFold, number: number, model: TabularModel, heldOut: readonly Row[]) => void | Promise<void>
 }
 
 /** One fold: what its model scored on the rows it has not seen. */
@@ -64,9 +64,10 @@ export async function crossValidateTable<C extends Columns>(
     const model: TabularModel = tabular(fitted, { ...ofModel, seed: seed + i })
     const history = await model.fit(some(training), fit)
     const seconds = (performance.now() - begun) / 1000
-    const fold = { values: await model.evaluate(some(validation), metrics), history, seconds }
+    const held = some(validation)
+    const fold = { values: await model.evaluate(held, metrics), history, seconds }
     folds.push(fold)
-    onFold?.(fold, i)
+    await onFold?.(fold, i, model, held)
   }
   const names = Object.keys(folds[0].values)
   const mean = Object.fromEntries(names.map((name) => [name, folds.reduce((sum, { values }) => sum + values[name], 0) / folds.length]))
