@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import { Command, CommanderError } from 'commander'
+import { FileError } from '../errors.ts'
 import { version } from '../version.ts'
 import { EXIT, exitCodeOf, inWordsOfCommand, isAbort, isExpected } from './errors.ts'
 import { Output, type OutputOptions, type Streams, wantsColor, widthOf } from './output.ts'
@@ -34,6 +35,8 @@ interface CommandEntry {
 export const commands: readonly CommandEntry[] = [
   { name: 'train', summary: 'train a network on a file of rows', load: () => import('./commands/train.ts') },
   { name: 'evaluate', summary: 'measure a model on rows whose targets are known', load: () => import('./commands/evaluate.ts') },
+  { name: 'predict', summary: 'predict rows, from a file or standard input', load: () => import('./commands/predict.ts') },
+  { name: 'inspect', summary: 'what is in a model file', load: () => import('./commands/inspect.ts') },
 ]
 
 /**
@@ -45,25 +48,31 @@ export const commands: readonly CommandEntry[] = [
 export async function main(argv: readonly string[], streams: Streams): Promise<number> {
   const stop = new AbortController()
   const signal = streams.signal === undefined ? stop.signal : AbortSignal.any([streams.signal, stop.signal])
-  let readerLeft = false
+  const refused: { error: NodeJS.ErrnoException | null } = { error: null }
   const onOutputError = (error: NodeJS.ErrnoException) => {
-    // The reader of the output has seen enough, as `head` does.
-    readerLeft = error.code === 'EPIPE'
+    refused.error ??= error
     stop.abort('SIGPIPE')
   }
   streams.stdout.on('error', onOutputError)
   const run: Run = { output: null, command: null }
+  let failure: unknown = null
   try {
     const program = await programFor(argv, streams, signal, run)
     await program.parseAsync([...argv], { from: 'user' })
-    return EXIT.done
+    // What the system says of the last words comes after them.
+    await new Promise<void>((resolve) => streams.stdout.write('', () => resolve()))
   } catch (error) {
-    if (readerLeft) return EXIT.done
-    if (!(error instanceof CommanderError)) report(error, streams, run, argv.includes('--debug'))
-    return exitCodeOf(error, signal)
+    failure = error
   } finally {
     streams.stdout.off('error', onOutputError)
   }
+  const { error } = refused
+  // The reader of the output has seen enough, as `head` does.
+  if (error?.code === 'EPIPE') return EXIT.done
+  if (error !== null) failure = new FileError(`standard output cannot be written: ${error.message}.`, { cause: error })
+  if (failure === null) return EXIT.done
+  if (!(failure instanceof CommanderError)) report(failure, streams, run, argv.includes('--debug'))
+  return exitCodeOf(failure, signal)
 }
 
 /** The command that runs, once it is known. */
