@@ -4,34 +4,25 @@
  *     apt-get install dataset-fashion-mnist
  *     npx tsx examples/fashion.ts [folder]
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { gunzipSync } from 'node:zlib'
-import { adamW, dense, dropout, input, sequential } from '../src/index.ts'
+import { adamW, dense, dropout, input, readIdx, sequential } from '../src/index.ts'
 
 const folder = process.argv[2] ?? '/usr/share/datasets/fashion-mnist'
 const EPOCHS = 12
 
-/** An IDX file of unsigned bytes: a magic number 0x08 and the number of dimensions, the extents, the bytes. */
-function readIdx(name: string): { shape: number[]; bytes: Uint8Array } {
-  const path = join(folder, name)
-  if (!existsSync(path))
-    throw new Error(`${path} is missing; install Debian's dataset-fashion-mnist, or give the folder of the four .gz files.`)
-  const file = gunzipSync(readFileSync(path))
-  const [zero, also, type, rank] = file
-  if (zero !== 0 || also !== 0 || type !== 8) throw new Error(`${path} is not an IDX file of bytes.`)
-  const shape = Array.from({ length: rank }, (_, i) => file.readUInt32BE(4 + 4 * i))
-  return { shape, bytes: file.subarray(4 + 4 * rank) }
-}
+if (!existsSync(folder))
+  throw new Error(`${folder} is missing; install Debian's dataset-fashion-mnist, or give the folder of the four .gz files.`)
+const read = async (name: string) => (await readIdx(join(folder, name))).data
 
 /** Pixels as (value - mean) / deviation of all training pixels. */
-function standardised(bytes: Uint8Array, mean: number, deviation: number): Float32Array {
+function standardised(bytes: ArrayLike<number>, mean: number, deviation: number): Float32Array {
   const values = new Float32Array(new SharedArrayBuffer(bytes.length * 4))
   for (let i = 0; i < bytes.length; i++) values[i] = (bytes[i] - mean) / deviation
   return values
 }
 
-const trainingPixels = readIdx('train-images-idx3-ubyte.gz').bytes
+const trainingPixels = await read('train-images-idx3-ubyte.gz')
 let sum = 0
 let squares = 0
 for (const pixel of trainingPixels) {
@@ -40,10 +31,10 @@ for (const pixel of trainingPixels) {
 }
 const mean = sum / trainingPixels.length
 const deviation = Math.sqrt(squares / trainingPixels.length - mean * mean)
-const labels = (name: string) => Int32Array.from(readIdx(name).bytes)
+const labels = async (name: string) => Int32Array.from(await read(name))
 
-const training = { x: standardised(trainingPixels, mean, deviation), y: labels('train-labels-idx1-ubyte.gz') }
-const test = { x: standardised(readIdx('t10k-images-idx3-ubyte.gz').bytes, mean, deviation), y: labels('t10k-labels-idx1-ubyte.gz') }
+const training = { x: standardised(trainingPixels, mean, deviation), y: await labels('train-labels-idx1-ubyte.gz') }
+const test = { x: standardised(await read('t10k-images-idx3-ubyte.gz'), mean, deviation), y: await labels('t10k-labels-idx1-ubyte.gz') }
 
 const net = sequential(
   [

@@ -10,10 +10,16 @@ export {
   type MapOptions,
   type ShuffleOptions,
 } from './data/dataset.ts'
-export { NdArray, type NestedNumbers, type NumbersLike } from './data/ndarray.ts'
+export { NdArray, type NestedNumbers, type NumberArray, type NumbersLike } from './data/ndarray.ts'
+export { arrow } from './data/readers/arrow.ts'
 export { type CsvOptions, type CsvRow, csv } from './data/readers/csv.ts'
+export { type DataFormat, type ReadDataOptions, readData } from './data/readers/data.ts'
+export { type IdxRow, idx, type LabelledIdxRow, readIdx } from './data/readers/idx.ts'
+export { decodeImage, type ImageFolderOptions, type ImageOptions, type ImageRow, imageFolder } from './data/readers/images.ts'
 export { jsonLines, textLines } from './data/readers/lines.ts'
+export { type ParquetOptions, parquet } from './data/readers/parquet.ts'
 export type { ByteSourceLike } from './data/readers/source.ts'
+export { type SqlOptions, type SqlValue, sql } from './data/readers/sql.ts'
 export type { TextEncoding, TextFileOptions } from './data/readers/text.ts'
 export type { BooleanField, BooleanOptions } from './data/schema/boolean.ts'
 export type { CategoryColumnOptions, CategoryField } from './data/schema/category.ts'

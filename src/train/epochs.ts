@@ -3,6 +3,7 @@ import type { Dataset } from '../data/dataset.ts'
 import { AbortError, checkCount, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
+import { concrete } from '../graph/shape.ts'
 import type { MixupOptions } from '../nn/mixup.ts'
 import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
@@ -15,6 +16,7 @@ import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { EpochValues, Measures, Run, Samples } from './measures.ts'
 import { checkGradient, stepOf } from './minimization.ts'
 import type { Model, TrainingData } from './model.ts'
+import { describeModel, MODEL_ENTRY } from './modelFile.ts'
 import { validationName } from './names.ts'
 import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
 import type { ClassWeights } from './sampleWeights.ts'
@@ -306,9 +308,14 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     return exclusively(this.models, async () => this.training.trainer.restore(saved))
   }
 
-  /** What a file with its weights says of the model: none if there are several. */
-  description(): Readonly<Record<string, string>> {
-    return {}
+  /** What makes a checkpoint a model file too: what it says of the model, and the shapes of its variables. Nothing if there are several models. */
+  description(): { readonly metadata: Readonly<Record<string, string>>; readonly shapes: ReadonlyMap<string, readonly number[]> } {
+    if (this.models.length > 1) return { metadata: {}, shapes: new Map() }
+    const { model } = this
+    return {
+      metadata: { [MODEL_ENTRY]: JSON.stringify(describeModel(model, 'checkpoint')) },
+      shapes: new Map(model.variables.map(({ name, variable }) => [name, concrete(variable.shape)])),
+    }
   }
 
   /** Where a run that has not begun goes on. */
@@ -401,7 +408,8 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       if (completed > 0) pass.runs.push({ batchSize, completed, records })
       const aborted = stopped === 'aborted' && options.signal?.aborted === true
       const step = pass.before % this.stepsPerEpoch
-      if (aborted || step > 0) {
+      // Between epochs others write; but nobody does where a pause is due before the first step.
+      if (aborted || step > 0 || completed === 0) {
         const position = { epoch, step: pass.before, runs: [...pass.runs], scale, nextScale: this.scale, latest: this.latest }
         await pauses?.paused(position, aborted)
       }

@@ -17,6 +17,7 @@ import {
   gaussianNoise,
   input,
   lbfgs,
+  loadModel,
   lookahead,
   mean,
   perGroup,
@@ -195,6 +196,14 @@ describe('files', () => {
     expect((await readdir(directory)).sort()).toEqual(['best.safetensors', 'step-000000024.safetensors', 'step-000000030.safetensors'])
   })
 
+  it('is a model file', async () => {
+    const net = build()
+    await net.fit(data, { ...run, checkpoint: every() })
+    const loaded = await loadModel(join(directory, 'step-000000035.safetensors'))
+    expect(loaded.weights()).toEqual(net.weights())
+    expect(loaded.predictSync(x).data).toEqual(net.predictSync(x).data)
+  })
+
   it('ends at once when the run is over, and goes on when more epochs are asked for', async () => {
     const first = build()
     const history = await first.fit(data, { ...run, checkpoint: every() })
@@ -216,6 +225,15 @@ describe('files', () => {
     const again = build()
     expect(await again.fit(data, early())).toEqual(history)
     expect(again.weights()).toEqual(first.weights())
+  })
+
+  it('writes one that is due before the first step of an epoch, and goes on', async () => {
+    const net = build()
+    const onEpochBegin = () => new Promise<void>((resolve) => setTimeout(resolve, 20))
+    await net.fit(data, { ...run, checkpoint: { directory, everyMinutes: 0.01 / 60, signals: false }, callbacks: [{ onEpochBegin }] })
+    const whole = build()
+    await whole.fit(data, run)
+    expect(net.weights()).toEqual(whole.weights())
   })
 
   it('refuses to go on with another run', async () => {
