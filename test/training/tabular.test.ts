@@ -243,11 +243,16 @@ describe('the answer to a row', () => {
 
   it('is given beside training by predict, which waits, and not by predictSync', async () => {
     const net = tabular(await fitted, { hidden: [64] })
-    const run = net.fit(homes, { epochs: 30, batchSize: 8 })
-    while (!(net.network as unknown as { running: boolean }).running) await new Promise(setImmediate)
+    const stop = new AbortController()
+    let run: Promise<unknown> = Promise.resolve()
+    await new Promise<void>((onProgress) => {
+      run = net.fit(homes, { epochs: 1e5, batchSize: 8, signal: stop.signal, onProgress: () => onProgress() })
+    })
     await expectRefusal(() => net.predictSync({ sqft: 1, place: 'Ames' }), 'ERR_BUSY', 'predictSync', 'use predict')
-    expect((await net.predict({ sqft: 1, place: 'Ames' })).price).toBeTypeOf('number')
-    await run
+    const waiting = net.predict({ sqft: 1, place: 'Ames' })
+    stop.abort()
+    await expectRefusal(() => run, 'ABORT_ERR')
+    expect((await waiting).price).toBeTypeOf('number')
   })
 
   it('takes no more memory the more there are', async () => {
