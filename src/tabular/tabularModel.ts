@@ -181,12 +181,20 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
     return Array.isArray(rows) ? answers : answers[0]
   }
 
-  /** As `predict` for several rows: what streams and services call. */
+  /**
+   * As `predict` for several rows: what streams and services call.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).predictRows([{ x: 3 }])
+   */
   predictRows(rows: readonly Input[]): Promise<Prediction[]> {
     return this.predictAll(rows, (i) => `predict: row ${i}`)
   }
 
-  /** Throws an error whose message begins with `where` for a row that cannot be predicted. */
+  /**
+   * Throws an error whose message begins with `where` for a row that cannot be predicted.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).checkRow({ x: 3 }, 'request 17')
+   */
   checkRow(row: Input, where: string): void {
     this.encoding.check(row, where)
   }
