@@ -5,7 +5,8 @@ import { checkOptions, DataError } from '../errors.ts'
 import { kFold } from '../train/crossValidation.ts'
 import type { History } from '../train/fit.ts'
 import type { TableEvaluation, TableMetrics } from './evaluation.ts'
-import { type TabularFitOptions, type TabularModel, type TabularOptions, tabular } from './tabularModel.ts'
+import { type TabularOptions, tabular } from './tabular.ts'
+import type { TabularFitOptions, TabularModel } from './tabularModel.ts'
 
 /** Options of `crossValidateTable`. */
 export interface CrossValidateTableOptions {
@@ -60,11 +61,18 @@ export async function crossValidateTable<C extends Columns>(
   for (const [i, { training, validation }] of kFold(rows.length, { folds: count, seed }).entries()) {
     const some = (chosen: Int32Array) => Array.from(chosen, (row) => rows[row])
     const begun = performance.now()
-    const fitted = (await schema.fit(some(training) as never)) as unknown as FittedSchema
+    const fitted = (await schema.fit(some(training) as never, {
+      missingTarget: fit.missingTarget,
+      signal: fit.signal,
+    })) as unknown as FittedSchema
     const model: TabularModel = tabular(fitted, { ...ofModel, seed: seed + i })
     const history = await model.fit(some(training), fit)
     const seconds = (performance.now() - begun) / 1000
-    const fold = { values: await model.evaluate(some(validation), metrics), history, seconds }
+    const fold = {
+      values: await model.evaluate(some(validation), { metrics, missingTarget: fit.missingTarget, signal: fit.signal }),
+      history,
+      seconds,
+    }
     folds.push(fold)
     onFold?.(fold, i)
   }

@@ -308,7 +308,7 @@ describe('bad model files', () => {
       { numRuns: 300 },
     )
     expect(seen.refused).toBeGreaterThan(100)
-    expect(seen.made).toBeGreaterThan(5)
+    expect(seen.made).toBeGreaterThan(0)
   })
 })
 

@@ -243,13 +243,15 @@ export class FittedSchema<Input extends Row = Row, Training extends Row = Row, P
    *
    * @internal
    */
-  unscale(name: string, values: Numbers | Float64Array): readonly number[] {
-    const encoder = this.targets.get(name) as TargetEncoder
-    const rows = Array.from(
-      { length: values.length / encoder.units },
-      (_, row) => encoder.decode(values as Numbers, row * encoder.units).value,
-    )
-    return rows.flat() as number[]
+  unscale(name: string, values: Numbers): Float64Array {
+    const { units, decode } = this.targets.get(name) as TargetEncoder
+    const scaled = new Float64Array(values.length)
+    for (let at = 0; at < values.length; at += units) {
+      const { value } = decode(values, at)
+      if (typeof value === 'number') scaled[at] = value
+      else scaled.set(value as readonly number[], at)
+    }
+    return scaled
   }
 
   /**
