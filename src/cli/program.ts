@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import { Command, CommanderError } from 'commander'
+import { FileError } from '../errors.ts'
 import { version } from '../version.ts'
 import { EXIT, exitCodeOf, inWordsOfCommand, isAbort, isExpected } from './errors.ts'
 import { Output, type OutputOptions, type Streams, wantsColor, widthOf } from './output.ts'
@@ -45,25 +46,30 @@ export const commands: readonly CommandEntry[] = [
 export async function main(argv: readonly string[], streams: Streams): Promise<number> {
   const stop = new AbortController()
   const signal = streams.signal === undefined ? stop.signal : AbortSignal.any([streams.signal, stop.signal])
-  let readerLeft = false
+  let outputError: NodeJS.ErrnoException | null = null
   const onOutputError = (error: NodeJS.ErrnoException) => {
-    // The reader of the output has seen enough, as `head` does.
-    readerLeft = error.code === 'EPIPE'
-    stop.abort('SIGPIPE')
+    outputError ??= error
+    stop.abort(error)
   }
   streams.stdout.on('error', onOutputError)
   const run: Run = { output: null, command: null }
+  let failure: unknown = null
   try {
     const program = await programFor(argv, streams, signal, run)
     await program.parseAsync([...argv], { from: 'user' })
-    return EXIT.done
   } catch (error) {
-    if (readerLeft) return EXIT.done
-    if (!(error instanceof CommanderError)) report(error, streams, run, argv.includes('--debug'))
-    return exitCodeOf(error, signal)
-  } finally {
-    streams.stdout.off('error', onOutputError)
+    failure = error
   }
+  await new Promise<void>((resolve) => {
+    streams.stdout.write('', () => resolve())
+  })
+  streams.stdout.off('error', onOutputError)
+  // The reader of the output has seen enough, as `head` does.
+  if ((outputError as NodeJS.ErrnoException | null)?.code === 'EPIPE') return EXIT.done
+  failure = outputError === null ? failure : new FileError(`the output cannot be written: ${(outputError as Error).message}.`)
+  if (failure === null) return EXIT.done
+  if (!(failure instanceof CommanderError)) report(failure, streams, run, argv.includes('--debug'))
+  return exitCodeOf(failure, signal)
 }
 
 /** The command that runs, once it is known. */

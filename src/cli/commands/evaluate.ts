@@ -10,7 +10,7 @@ import { measure, reportParts } from '../measured.ts'
 import { integer } from '../options.ts'
 import type { Context, DefineCommand } from '../program.ts'
 import { hasTargets, inMemory, streamed } from '../table.ts'
-import { resultsText, scoresText } from '../tables.ts'
+import { confusionText, scoresText } from '../tables.ts'
 
 interface EvaluateCommandOptions {
   readonly format?: DataFormat
@@ -66,6 +66,7 @@ async function evaluateTable(
       data: await summarizeData(rows.placed, { kinds: kindsOf(model), signal }),
       network: model.network.summary(),
       configuration: { command: commandLine, model: path },
+      warnings: ['If the network was trained on some of these rows, the scores are better than they will be on new ones.'],
       ...(await reportParts(measured, 0, signal)),
     })
   }
@@ -78,7 +79,7 @@ async function evaluateTable(
     ...(report !== undefined && { report }),
   })
   output.result(`Scores on ${counted(count, 'row')}:\n${scoresText(measured.evaluation)}`)
-  for (const each of results) output.result(`\n${resultsText(each)}`)
+  for (const each of results.filter(({ task }) => task !== 'regression')) output.result(`\n${confusionText(each)}`)
   if (report !== undefined) output.result(`\nThe report is in ${report}.`)
 }
 
