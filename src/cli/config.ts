@@ -14,7 +14,8 @@ export async function readConfig(command: Command, path: string): Promise<void> 
   for (const [name, value] of Object.entries(config)) {
     const option = options.get(name)
     if (option === undefined) throw unknownName('option', name, [...options.keys()], path)
-    if (command.getOptionValueSource(name) !== 'cli') command.setOptionValueWithSource(name, valueFor(option, value, path), 'config')
+    const made = valueFor(option, value, path)
+    if (command.getOptionValueSource(name) !== 'cli') command.setOptionValueWithSource(name, made, 'config')
   }
 }
 

@@ -25,7 +25,9 @@ const advised = /\{ (\w+): ["']?([\w.-]+)["']? \}/g
 export function inWordsOfCommand(message: string, flags: ReadonlyMap<string, string>): string {
   let text = message
   while (functions.test(text)) text = text.replace(functions, '')
-  return text.replace(advised, (whole, name: string, value: string) => (flags.has(name) ? `${flags.get(name)} ${value}` : whole))
+  return text.replace(advised, (whole, name: string, value: string) =>
+    flags.has(name) ? `${flags.get(name)}${value === 'true' ? '' : ` ${value}`}` : whole,
+  )
 }
 
 /** The exit code that an error stands for. @param signal What may have stopped the command. */

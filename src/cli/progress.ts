@@ -23,6 +23,7 @@ export function progress(output: Output, rows: number): Callback {
     onTrainBegin(run) {
       begun = performance.now()
       first = run.initialEpoch
+      values = {}
       bar?.start(totalOf(run), 0, { speed: '', values: '', remaining: '' })
     },
     onSteps({ epoch, firstStep, losses }, run) {

@@ -14,8 +14,12 @@ const rowsAtOnce = 1024
 export interface TableSource {
   /** Each row with its place in its file, for messages. */
   readonly placed: Dataset<Row>
-  /** To train on and to measure: shuffled by who trains. */
+  /** To measure. */
   readonly rows: TableRows
+  /** Those in memory, or null. */
+  readonly array: readonly Row[] | null
+  /** To train on: those in memory, which training shuffles, or a dataset that shuffles them. */
+  toTrain(seed: number): TableRows
   /** How many there are, where that is known. */
   readonly count: number | null
   filter(isKept: (row: Row) => boolean): TableSource
@@ -43,6 +47,8 @@ export async function inMemory(dataset: Dataset<Row>, signal: AbortSignal): Prom
 function sourceOf(rows: readonly Row[], placeOf: (row: Row) => string): TableSource {
   return {
     rows,
+    array: rows,
+    toTrain: () => rows,
     count: rows.length,
     placed: new Dataset(async function* () {
       for (let i = 0; i < rows.length; i += rowsAtOnce) yield { items: rows.slice(i, i + rowsAtOnce), place: (j) => placeOf(rows[i + j]) }
@@ -65,6 +71,8 @@ export function streamed(placed: Dataset<Row>): TableSource {
   return {
     placed,
     rows: placed,
+    array: null,
+    toTrain: (seed) => placed.shuffle({ seed }),
     count: placed.count,
     filter: (isKept) => streamed(placed.filter(isKept)),
     split(share, seed) {

@@ -1,7 +1,7 @@
 /** Tables and blocks of text that people read. */
 import Table from 'cli-table3'
 import type { Schema } from '../data/schema/schema.ts'
-import type { ReportData, ReportResults } from '../report/data.ts'
+import type { ReportData } from '../report/data.ts'
 import { headline, metricText, numberText, percentText, scoreText } from '../report/page/words.ts'
 import type { TableEvaluation } from '../tabular/evaluation.ts'
 
@@ -103,15 +103,17 @@ export function scoresText(evaluation: TableEvaluation): string {
   )
 }
 
-/** What the results say in sentences, and for classes the confusion matrix. */
+/** What the results on rows that the network has not seen say in sentences, and for classes the confusion matrix. */
 export function resultsText(report: Omit<ReportData, 'title'>): string {
-  const matrix = report.results === undefined ? '' : confusionText(report.results)
+  const matrix = confusionText(report)
   return [...headline({ title: '', ...report }).map((line) => `  ${line}`), ...(matrix === '' ? [] : ['', matrix])].join('\n')
 }
 
 const MOST_CLASSES = 12
 
-function confusionText({ confusion, classes }: ReportResults): string {
+/** True classes by predicted ones; nothing for numbers, and for more classes than can be read. */
+export function confusionText({ results }: Pick<ReportData, 'results'>): string {
+  const { confusion, classes } = results ?? {}
   if (confusion === undefined || confusion.labels.length > MOST_CLASSES) return ''
   const { labels, counts } = confusion
   const rows = counts.map((row, i) => [
