@@ -37,6 +37,9 @@ export const commands: readonly CommandEntry[] = [
   { name: 'evaluate', summary: 'measure a model on rows whose targets are known', load: () => import('./commands/evaluate.ts') },
   { name: 'predict', summary: 'predict rows, from a file or standard input', load: () => import('./commands/predict.ts') },
   { name: 'inspect', summary: 'what is in a model file', load: () => import('./commands/inspect.ts') },
+  { name: 'gradcheck', summary: 'whether the gradients of a model are right', load: () => import('./commands/gradcheck.ts') },
+  { name: 'bench', summary: 'how fast a model trains and predicts on this machine', load: () => import('./commands/bench.ts') },
+  { name: 'tune', summary: 'search for good parameters of training', load: () => import('./commands/tune.ts') },
 ]
 
 /**
@@ -48,10 +51,10 @@ export const commands: readonly CommandEntry[] = [
 export async function main(argv: readonly string[], streams: Streams): Promise<number> {
   const stop = new AbortController()
   const signal = streams.signal === undefined ? stop.signal : AbortSignal.any([streams.signal, stop.signal])
-  const refused: { error: NodeJS.ErrnoException | null } = { error: null }
+  let outputError: NodeJS.ErrnoException | null = null
   const onOutputError = (error: NodeJS.ErrnoException) => {
-    refused.error ??= error
-    stop.abort('SIGPIPE')
+    outputError ??= error
+    stop.abort(error)
   }
   streams.stdout.on('error', onOutputError)
   const run: Run = { output: null, command: null }
@@ -59,17 +62,16 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
   try {
     const program = await programFor(argv, streams, signal, run)
     await program.parseAsync([...argv], { from: 'user' })
-    // What the system says of the last words comes after them.
-    await new Promise<void>((resolve) => streams.stdout.write('', () => resolve()))
   } catch (error) {
     failure = error
-  } finally {
-    streams.stdout.off('error', onOutputError)
   }
-  const { error } = refused
+  await new Promise<void>((resolve) => {
+    streams.stdout.write('', () => resolve())
+  })
+  streams.stdout.off('error', onOutputError)
   // The reader of the output has seen enough, as `head` does.
-  if (error?.code === 'EPIPE') return EXIT.done
-  if (error !== null) failure = new FileError(`standard output cannot be written: ${error.message}.`, { cause: error })
+  if ((outputError as NodeJS.ErrnoException | null)?.code === 'EPIPE') return EXIT.done
+  failure = outputError === null ? failure : new FileError(`the output cannot be written: ${(outputError as Error).message}.`)
   if (failure === null) return EXIT.done
   if (!(failure instanceof CommanderError)) report(failure, streams, run, argv.includes('--debug'))
   return exitCodeOf(failure, signal)
