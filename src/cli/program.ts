@@ -105,7 +105,8 @@ export async function programFor(argv: readonly string[], streams: Streams, sign
       return { streams, output: run.output, signal, commandLine }
     })
   }
-  for (const each of [program, ...program.commands]) configure(each, streams)
+  const env = argv.includes('--no-color') ? { ...streams.env, NO_COLOR: '1' } : streams.env
+  for (const each of [program, ...program.commands]) configure(each, { ...streams, env })
   return program
 }
 
@@ -115,7 +116,7 @@ const examples = [
 ]
 
 /** Output and exit of a command. Before this, a command does not know them. */
-function configure(command: Command, { stdout, stderr, env }: Streams): void {
+function configure(command: Command, { stdout, stderr, env }: Omit<Streams, 'stdin'>): void {
   const name = command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`
   command
     .exitOverride()
@@ -129,7 +130,7 @@ function configure(command: Command, { stdout, stderr, env }: Streams): void {
       getOutHasColors: () => wantsColor(stdout, env),
       getErrHasColors: () => wantsColor(stderr, env),
     })
-    .configureHelp({ showGlobalOptions: true, styleTitle: (text) => styleText('bold', text) })
+    .configureHelp({ showGlobalOptions: true, styleTitle: (text) => styleText('bold', text, { validateStream: false }) })
 }
 
 /** Says what went wrong: one line, and with --debug where. */
