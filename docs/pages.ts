@@ -10,8 +10,13 @@ const areas: readonly (readonly [RegExp, string])[] = [
   [/^src\/(ops|graph)\//, 'ops and tensors'],
   [/^src\/train\/(callbacks)/, '*'],
   [/^src\/train\//, 'training'],
+  [/^src\/data\/(schema|readers)\//, '*'],
   [/^src\/data\//, 'data'],
   [/^src\/(executors|plan)\//, 'plans and executors'],
+  [/^src\/interchange\//, 'files'],
+  [/^src\/predict\//, 'prediction'],
+  [/^src\/tune\//, 'tuning'],
+  [/^src\/report\//, 'reports'],
   [/^src\/([^/.]+)/, '*'],
 ]
 

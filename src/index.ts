@@ -296,7 +296,8 @@ export { type ReportServer, type ServeReportOptions, serveReport } from './repor
 export { type SummarizeDataOptions, summarizeData } from './report/summarizeData.ts'
 export { writeReport } from './report/writeReport.ts'
 export { type DefaultTraining, type DefaultTrainingOptions, defaultTraining } from './tabular/defaults.ts'
-export type { TableEvaluation, TableMetrics } from './tabular/evaluation.ts'
+export type { TableRows } from './tabular/encoding.ts'
+export type { EvaluateTableOptions, TableEvaluation, TableMetrics } from './tabular/evaluation.ts'
 export {
   type CrossValidateTableOptions,
   crossValidateTable,
@@ -306,7 +307,9 @@ export {
 export { loadTabular } from './tabular/loadTabular.ts'
 export { type DefaultNetworkOptions, defaultNetwork, type NetworkInput, type NetworkOutput } from './tabular/network.ts'
 export { type TableReportOptions, tableReport } from './tabular/report.ts'
-export { type TableRows, type TabularFitOptions, TabularModel, type TabularOptions, tabular } from './tabular/tabularModel.ts'
+export { openSharedTabular, type SharedTabularModel } from './tabular/sharing.ts'
+export { type TabularOptions, tabular } from './tabular/tabular.ts'
+export { type TabularFitOptions, TabularModel } from './tabular/tabularModel.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
 export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/earlyStopping.ts'
 export { callbacks } from './train/callbacks/index.ts'

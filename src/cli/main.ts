@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The command `thalweg`. A first SIGINT or SIGTERM lets it finish what must be finished; a second one ends it at once. */
 import { main } from './program.ts'
 

@@ -3,10 +3,11 @@ import type { Schema } from '../data/schema/schema.ts'
 import type { Row } from '../data/schema/types.ts'
 import type { ReportData } from '../report/data.ts'
 import { durationText } from '../report/page/words.ts'
+import { joined, type TableRows } from '../tabular/encoding.ts'
 import { type TableEvaluation, type TargetNumbers, tableMetrics } from '../tabular/evaluation.ts'
 import { type CrossValidateTableOptions, crossValidateTable, type TableCrossValidation } from '../tabular/folds.ts'
 import { columnImportance, tableResults } from '../tabular/report.ts'
-import type { TableRows, TabularModel } from '../tabular/tabularModel.ts'
+import type { TabularModel } from '../tabular/tabularModel.ts'
 import type { Context } from './program.ts'
 import { progress } from './progress.ts'
 import { scoresLine } from './tables.ts'
@@ -46,8 +47,8 @@ export async function crossValidate(
   output.note(`${folds} folds in ${durationText((performance.now() - begun) / 1000)}.`)
   const numbers = all[0].map((one, i) => ({
     ...one,
-    outputs: all.flatMap((fold) => fold[i].outputs),
-    targets: all.flatMap((fold) => fold[i].targets),
+    outputs: joined(all.map((fold) => fold[i].outputs)),
+    targets: joined(all.map((fold) => fold[i].targets)),
   }))
   return { numbers, evaluation: result.mean, folds: result, ...(first as unknown as Pick<Measured, 'model' | 'rows'>) }
 }

@@ -35,6 +35,8 @@ interface CommandEntry {
 export const commands: readonly CommandEntry[] = [
   { name: 'train', summary: 'train a network on a file of rows', load: () => import('./commands/train.ts') },
   { name: 'evaluate', summary: 'measure a model on rows whose targets are known', load: () => import('./commands/evaluate.ts') },
+  { name: 'predict', summary: 'predict rows, from a file or standard input', load: () => import('./commands/predict.ts') },
+  { name: 'inspect', summary: 'what is in a model file', load: () => import('./commands/inspect.ts') },
 ]
 
 /**
@@ -66,7 +68,10 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
   streams.stdout.off('error', onOutputError)
   // The reader of the output has seen enough, as `head` does.
   if ((outputError as NodeJS.ErrnoException | null)?.code === 'EPIPE') return EXIT.done
-  failure = outputError === null ? failure : new FileError(`the output cannot be written: ${(outputError as Error).message}.`)
+  failure =
+    outputError === null
+      ? failure
+      : new FileError(`standard output cannot be written: ${(outputError as Error).message}.`, { cause: outputError })
   if (failure === null) return EXIT.done
   if (!(failure instanceof CommanderError)) report(failure, streams, run, argv.includes('--debug'))
   return exitCodeOf(failure, signal)

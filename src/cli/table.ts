@@ -6,7 +6,7 @@ import type { TargetColumn } from '../data/schema/kind.ts'
 import type { Schema } from '../data/schema/schema.ts'
 import type { Row } from '../data/schema/types.ts'
 import { splitData } from '../data/split.ts'
-import type { TableRows } from '../tabular/tabularModel.ts'
+import type { TableRows } from '../tabular/encoding.ts'
 
 const rowsAtOnce = 1024
 

@@ -157,7 +157,7 @@ interface Header {
 const others: readonly (readonly [start: string, what: string])[] = [
   ['PK', 'a ZIP archive, such as PyTorch and Keras make (.pt, .keras)'],
   ['\x89HDF', 'an HDF5 file, such as Keras makes (.h5)'],
-  ['\x80', 'a pickle of Python'],
+  ...[2, 3, 4, 5].map((protocol) => [`\x80${String.fromCharCode(protocol)}`, 'a pickle of Python'] as const),
   ['\x93NUMPY', 'an array of NumPy (.npy)'],
   ['GGUF', 'a GGUF file'],
   ['version https://git-lfs', 'a pointer of Git LFS; fetch the file itself with git lfs pull'],

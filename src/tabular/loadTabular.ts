@@ -1,7 +1,7 @@
-import { FittedSchema } from '../data/schema/fitted.ts'
-import { DataError } from '../errors.ts'
+import { DataError, OptionError } from '../errors.ts'
 import { type LoadOptions, readModelFile } from '../train/loadModel.ts'
-import { SCHEMA_ENTRY, TabularModel } from './tabularModel.ts'
+import { SCHEMA_ENTRY, schemaFrom } from './schemaText.ts'
+import { TabularModel } from './tabularModel.ts'
 
 /**
  * The model for rows that a file holds: what `TabularModel.save` wrote, or `thalweg train`.
@@ -24,13 +24,12 @@ export async function readTabularFile(
 ): Promise<{ readonly model: TabularModel; readonly metadata: ReadonlyMap<string, string> }> {
   const { model: network, metadata } = await readModelFile(source, options, where)
   const place = `${where}: ${typeof source === 'string' ? source : 'the bytes given'}`
-  const json = metadata.get(SCHEMA_ENTRY)
-  if (json === undefined) throw new DataError(`${place} holds a model without a schema; open it with loadModel.`)
-  let parsed: unknown
+  const text = metadata.get(SCHEMA_ENTRY)
+  if (text === undefined) throw new DataError(`${place} holds a model without a schema; open it with loadModel.`)
+  const schema = schemaFrom(place, text)
   try {
-    parsed = JSON.parse(json)
+    return { model: new TabularModel(place, schema, network), metadata }
   } catch (error) {
-    throw new DataError(`${place}: the schema is damaged: ${(error as Error).message}.`)
+    throw error instanceof OptionError ? new DataError(error.message) : error
   }
-  return { model: new TabularModel(place, FittedSchema.fromJSON(parsed), network), metadata }
 }

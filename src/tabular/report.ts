@@ -7,8 +7,9 @@ import type { ReportData, ReportImportance, ReportResults, ReportTask, TrainingS
 import { permutationImportance } from '../report/importance.ts'
 import { reportResults } from '../report/results.ts'
 import { summarizeData } from '../report/summarizeData.ts'
+import type { TableRows } from './encoding.ts'
 import { type TargetNumbers, taskOf } from './evaluation.ts'
-import type { TableRows, TabularModel } from './tabularModel.ts'
+import type { TabularModel } from './tabularModel.ts'
 
 /** Options of `tableReport`. @example ({ title: 'House prices', importance: false }) satisfies TableReportOptions */
 export interface TableReportOptions {
@@ -102,7 +103,7 @@ export async function columnImportance(
   const { classes = null } = outputs.find(({ name }) => name === target) ?? {}
   const metric = ({ regression: 'r2Score', binary: 'rocAuc', classes: 'accuracy' } as const)[reportTask({ classes })]
   const label = outputs.length === 1 ? metric : `${target}.${metric}`
-  const score = async (chosen: readonly Row[]) => (await model.evaluate(chosen, { [target]: [metric] }))[label]
+  const score = async (chosen: readonly Row[]) => (await model.evaluate(chosen, { metrics: { [target]: [metric] } }))[label]
   if (some.length < 2 || !Number.isFinite(await score(some))) return null
   const columns = [...schema.columns].flatMap(([name, { role, kind }]) => (role === 'feature' && kind !== 'ignore' ? [name] : []))
   // A column that some rows have not is none of the first row's, perhaps.
@@ -124,7 +125,7 @@ function sampleOf<T>(all: readonly T[], most: number, seed: number): readonly T[
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 
 /** Rows of logits as rows of probabilities. */
-function probabilities(logits: readonly number[], width: number): NdArray {
+function probabilities(logits: ArrayLike<number>, width: number): NdArray {
   const all = Float32Array.from(logits)
   for (let at = 0; at < all.length; at += width) {
     const row = all.subarray(at, at + width)

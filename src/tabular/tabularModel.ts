@@ -1,40 +1,26 @@
 /** A schema with a network: rows in, answers out. */
 import type { Duplex } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
-import type { Chunk } from '../data/chunk.ts'
-import { Dataset } from '../data/dataset.ts'
 import type { NdArray } from '../data/ndarray.ts'
 import type { EncodedMemory, FittedSchema } from '../data/schema/fitted.ts'
+import type { Numbers } from '../data/schema/kind.ts'
 import type { Row } from '../data/schema/types.ts'
-import { checkOptions, describe, OptionError } from '../errors.ts'
-import type { ExecutionOptions } from '../executors/index.ts'
+import { checkCount, checkOptions, checkSignal, definedOf, OptionError } from '../errors.ts'
 import { formatShape, sameShape } from '../graph/shape.ts'
-import { Tensor } from '../graph/tensor.ts'
-import { input } from '../nn/layers.ts'
-import type { LossChoice } from '../nn/losses/index.ts'
+import type { LossChoice, LossName } from '../nn/losses/index.ts'
 import type { BatchPredictor } from '../predict/batchPredictor.ts'
 import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
 import { batchStream, batchTransform, batchTransformWeb, type TransformOptions } from '../predict/transform.ts'
 import type { EpochOptions } from '../train/epochs.ts'
-import { type FitOptions, fitRows, type History, type Listeners } from '../train/fit.ts'
-import { Model, type TrainingData } from '../train/model.ts'
+import { fitRows, type History, type Listeners } from '../train/fit.ts'
+import type { Model, PredictOptions, TrainingData } from '../train/model.ts'
 import { type SaveOptions, saveModel } from '../train/modelFile.ts'
-import { fitOptionNames } from '../train/options.ts'
-import { Streamed } from '../train/streamSupply.ts'
+import { epochHints, fitOptionNames, listenerHints } from '../train/options.ts'
 import { type DefaultTrainingOptions, defaultTraining } from './defaults.ts'
-import { type TableEvaluation, type TableMetrics, type TargetNumbers, tableMetrics } from './evaluation.ts'
-import { type DefaultNetworkOptions, defaultNetwork, type NetworkInput } from './network.ts'
-
-/** Options of `tabular`. */
-export interface TabularOptions extends DefaultNetworkOptions, ExecutionOptions {
-  /** Decides initial weights, the order of rows and dropout: an integer of 0 … 2^53 - 1; default 0. */
-  readonly seed?: number
-  /**
-   * Another network than the default one: from the inputs of the schema, in order, to a tensor [batch, units] for each output, logits for classes. Default:
-   * `defaultNetwork` with the other options.
-   */
-  readonly network?: (inputs: readonly NetworkInput[], schema: FittedSchema) => Tensor | readonly Tensor[]
-}
+import { type EncodedTargets, joined, rowsOf, TableEncoding, type TableRows } from './encoding.ts'
+import { chosenMetrics, type EvaluateTableOptions, type TableEvaluation, type TargetNumbers, tableMetrics } from './evaluation.ts'
+import { SCHEMA_ENTRY } from './schemaText.ts'
+import type { SharedTabularModel } from './sharing.ts'
 
 /** Options of `TabularModel.fit`: those of a model's `fit` that a table leaves open, with defaults that go by the number of rows. */
 export interface TabularFitOptions<Rows>
@@ -51,13 +37,10 @@ export interface TabularFitOptions<Rows>
   readonly rows?: number
 }
 
-/** Rows to train on or to measure. */
-export type TableRows<Training = Row> = readonly Training[] | Dataset<Training>
+const ofTabular = 'it is an option of tabular.'
 
-/** The metadata of a file that hold the schema. */
-export const SCHEMA_ENTRY = 'thalweg.schema'
-
-const rowsAtOnce = 1024
+/** Options of `fit` that belong elsewhere. */
+const fitHints = { ...epochHints, ...listenerHints, seed: ofTabular, executor: ofTabular, threads: ofTabular }
 
 /**
  * A network for rows: a fitted schema, and a model whose inputs and outputs are the schema's. Made by `tabular`, or by `loadTabular` from a file.
@@ -71,14 +54,14 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
   readonly schema: FittedSchema<Input, Training, Prediction>
   /** What computes one from the other: weights, summary, plans. */
   readonly network: Model
-  /** Memory of batches that have been predicted. */
-  private readonly free: EncodedMemory[] = []
+  private readonly encoding: TableEncoding
 
   /** @internal */
   constructor(where: string, schema: FittedSchema<Input, Training, Prediction>, network: Model) {
     checkNetwork(where, schema as unknown as FittedSchema, network)
     this.schema = schema
     this.network = network
+    this.encoding = new TableEncoding(schema as unknown as FittedSchema)
   }
 
   /**
@@ -91,81 +74,129 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
   async fit(rows: TableRows<Training>, options: TabularFitOptions<TableRows<Training>> = {}): Promise<History> {
     const where = 'fit'
     const known = fitOptionNames.filter((name) => name !== 'classWeights' && name !== 'mixup')
-    checkOptions(where, options, [...known, 'learningRate', 'weightDecay', 'missingTarget', 'rows'])
-    const { missingTarget, rows: count, learningRate, weightDecay, validationData, ...given } = options
-    if (given.optimizer !== undefined && (learningRate !== undefined || weightDecay !== undefined))
+    checkOptions(where, options, [...known, 'learningRate', 'weightDecay', 'missingTarget', 'rows'], fitHints)
+    const { missingTarget, rows: expected, learningRate, weightDecay, validationData, ...given } = options
+    const { optimizer, epochs, batchSize, signal } = given
+    const names = this.network.outputNames
+    for (const [name, count] of Object.entries(definedOf({ epochs, batchSize }))) checkCount(where, name, count)
+    if (optimizer !== undefined && (learningRate !== undefined || weightDecay !== undefined))
       throw new OptionError(`${where}: give an optimizer, or learningRate and weightDecay for the default one, not both.`)
-    const data = this.dataOf(where, rows, missingTarget, count)
-    const trained = data instanceof Streamed ? (data.samples ?? this.schema.rows) : (rows as readonly unknown[]).length
-    const { epochs, batchSize } = given
-    const training: FitOptions = {
+    const { data, count } = await this.encoding.data(where, rows, names, { missingTarget, signal, expected })
+    const validation =
+      validationData && (await this.encoding.data(`${where}: validationData`, validationData, names, { missingTarget, signal }))
+    const { history } = await fitRows(where, this.network, data, {
       loss: this.losses(),
-      ...defaultTraining(withoutUndefined({ rows: trained, epochs, batchSize, learningRate, weightDecay })),
-      ...withoutUndefined(given),
-    }
-    const validation = validationData && this.dataOf(`${where}: validationData`, validationData, missingTarget)
-    const { history } = await fitRows(where, this.network, data, { ...training, validationData: validation })
+      ...defaultTraining({ rows: count ?? this.schema.rows, epochs, batchSize, learningRate, weightDecay }),
+      ...definedOf(given),
+      validationData: validation?.data,
+    })
     return history
   }
 
   /**
-   * How good predictions for rows with known targets are, in the units of the data: of numbers `r2Score`, `rootMeanSquaredError` and `meanAbsoluteError`, of two classes `accuracy`,
-   * `rocAuc` and `logLoss`, of more `accuracy`, `f1` and `logLoss`; of several targets with the target's name in front.
+   * How good predictions for rows with known targets are, in the units of the data. The names of several targets stand in front: `price.r2Score`. Rows may be more than fit
+   * into memory: what is kept of each is what is predicted and what is true, 8 bytes a number.
    *
-   * @param metrics In place of these, by target name for several.
-   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).evaluate(rows)
+   * @param options `metrics`, by the kinds of the targets; `missingTarget` "error"; `signal`.
+   * @throws DataError for a value that is none of its column's, with its place, and for no rows; OptionError for a metric that does not fit; AbortError.
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).evaluate(rows, { metrics: ['r2Score'] })
    */
-  async evaluate(rows: TableRows<Training>, metrics?: TableMetrics): Promise<TableEvaluation> {
-    return tableMetrics('evaluate', await this.compare(rows), metrics)
+  async evaluate(rows: TableRows<Training>, options: EvaluateTableOptions = {}): Promise<TableEvaluation> {
+    const where = 'evaluate'
+    checkOptions(where, options, ['metrics', 'missingTarget', 'signal'])
+    const { metrics, ...comparing } = options
+    chosenMetrics(where, this.schema.outputs, metrics)
+    return tableMetrics(where, await this.compare(rows, comparing, where), metrics)
   }
 
   /** What is predicted for rows beside what their targets are, as numbers. @internal */
-  async compare(rows: TableRows<Training>): Promise<TargetNumbers[]> {
+  async compare(
+    rows: TableRows<Training>,
+    options: Omit<EvaluateTableOptions, 'metrics'> = {},
+    where = 'compare',
+  ): Promise<TargetNumbers[]> {
+    const { missingTarget, signal } = options
     const { outputs } = this.schema
-    const found = outputs.map(() => ({ outputs: [] as number[], targets: [] as number[] }))
-    for await (const { items, place } of chunksOf(rows)) {
-      const memory = this.schema.allocate(items.length)
-      const count = this.schema.encodeInto(items, memory, 0, { place })
-      const predicted = await this.network.predictBatches(memory.inputs, count, { padded: true })
-      outputs.forEach(({ name, classes }, i) => {
-        const targets = memory.targets[i].subarray(0, (memory.targets[i].length / memory.rows) * count)
-        const inUnits = (values: Float32Array | Int32Array) => (classes === null ? this.schema.unscale(name, values) : values)
-        for (const value of inUnits(predicted[i].data)) found[i].outputs.push(value)
-        for (const value of inUnits(targets)) found[i].targets.push(value)
+    const found = outputs.map(() => ({ outputs: [] as Float64Array[], targets: [] as Float64Array[] }))
+    for await (const encoded of this.encoding.rows(where, rows, { missingTarget, signal })) {
+      const part = await this.compareEncoded(encoded, signal)
+      part.forEach((each, i) => {
+        found[i].outputs.push(each.outputs)
+        found[i].targets.push(each.targets)
       })
     }
-    return outputs.map(({ name, units, classes }, i) => ({ name, units, classes, ...found[i] }))
+    return outputs.map(({ name, units, classes }, i) => ({
+      name,
+      units,
+      classes,
+      outputs: joined(found[i].outputs),
+      targets: joined(found[i].targets),
+    }))
+  }
+
+  /** The same of rows that are numbers already. @internal */
+  async compareEncoded({ inputs, targets, count }: EncodedTargets, signal?: AbortSignal): Promise<TargetNumbers[]> {
+    const predicted = await this.network.predictBatches(inputs, count, { padded: true, signal })
+    return this.schema.outputs.map(({ name, units, classes }, i) => {
+      const inUnits = (values: Numbers) => (classes === null ? this.schema.unscale(name, values) : Float64Array.from(values))
+      return { name, units, classes, outputs: inUnits(predicted[i].data), targets: inUnits(targets[i]) }
+    })
+  }
+
+  /** The first rows of a memory, as `network.fit` takes them. @internal */
+  trainingData(memory: EncodedMemory, rows = memory.rows): TrainingData {
+    return this.encoding.trainingData(memory, rows, this.network.outputNames)
   }
 
   /**
    * The answer to a row, or to each of several: `{ price: 297412 }`, `{ type: 'spam', probability: 0.98, probabilities }`. Targets among the columns are not looked at.
    *
-   * @throws DataError for a value that is none of its column's.
+   * @param options `signal` stops it.
+   * @throws DataError for a value that is none of its column's; AbortError.
    * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; (await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).predict({ x: 3 })).y
    */
-  predict(row: Input): Promise<Prediction>
-  predict(rows: readonly Input[]): Promise<Prediction[]>
-  async predict(rows: Input | readonly Input[]): Promise<Prediction | Prediction[]> {
-    if (!Array.isArray(rows)) return (await this.predictRows([rows as Input]))[0]
-    return rows.length === 0 ? [] : this.predictRows(rows)
+  predict(row: Input, options?: PredictOptions): Promise<Prediction>
+  predict(rows: readonly Input[], options?: PredictOptions): Promise<Prediction[]>
+  async predict(rows: Input | readonly Input[], options: PredictOptions = {}): Promise<Prediction | Prediction[]> {
+    checkOptions('predict', options, ['signal'])
+    checkSignal('predict', options.signal)
+    const { list, place } = rowsOf('predict', rows)
+    const answers = await this.predictAll(list, place, options.signal)
+    return Array.isArray(rows) ? answers : answers[0]
   }
 
-  /** As `predict` for several rows: what streams and services call. */
-  async predictRows(rows: readonly Input[]): Promise<Prediction[]> {
-    const memory = this.takeMemory(rows.length)
-    try {
-      this.schema.encodeInto(rows, memory, 0, { targets: false })
-      return this.decode(await this.network.predictBatches(memory.inputs, rows.length, { padded: true }))
-    } finally {
-      this.free.push(memory)
-    }
+  /**
+   * As `predict`, but on the calling thread, and done when it returns: for a row or a few, in services that want the answer at once.
+   *
+   * @throws BusyError while the model is being trained or predicts on another thread (`predict` waits for it); otherwise what `predict` rejects with.
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).predictSync({ x: 3 }).y
+   */
+  predictSync(row: Input): Prediction
+  predictSync(rows: readonly Input[]): Prediction[]
+  predictSync(rows: Input | readonly Input[]): Prediction | Prediction[] {
+    const { list, place } = rowsOf('predictSync', rows)
+    const answers: Prediction[] = []
+    for (const { inputs, count } of this.encoding.inputs(list, place))
+      answers.push(...this.decode(this.network.predictBatchesSync('predictSync', inputs, count)))
+    return Array.isArray(rows) ? answers : answers[0]
   }
 
-  /** Throws an error whose message begins with `where` for a row that cannot be predicted. */
+  /**
+   * As `predict` for several rows: what streams and services call.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).predictRows([{ x: 3 }])
+   */
+  predictRows(rows: readonly Input[]): Promise<Prediction[]> {
+    return this.predictAll(rows, (i) => `predict: row ${i}`)
+  }
+
+  /**
+   * Throws an error whose message begins with `where` for a row that cannot be predicted.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).checkRow({ x: 3 }, 'request 17')
+   */
   checkRow(row: Input, where: string): void {
-    const memory = this.takeMemory(1)
-    this.free.push(memory)
-    this.schema.encodeInto([row], memory, 0, { targets: false, place: () => where })
+    this.encoding.check(row, where)
   }
 
   /**
@@ -177,12 +208,20 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
     return batchTransform('transform', this, options)
   }
 
-  /** As `transform`, as a web stream: what `pipeThrough` takes. */
+  /**
+   * As `transform`, as a web stream: what `pipeThrough` takes.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; new ReadableStream({ start(given) { given.enqueue({ x: 3 }); given.close() } }).pipeThrough(tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).transformWeb())
+   */
   transformWeb<Out = Prediction>(options?: TransformOptions<Input, Prediction, Out>): ReadableWritablePair<Out, Input> {
     return batchTransformWeb('transformWeb', this, options)
   }
 
-  /** As `transform`, as a generator over rows from anywhere. */
+  /**
+   * As `transform`, as a generator over rows from anywhere: an array, a dataset, a stream. Leaving the loop closes their source.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; for await (const { y } of tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).predictStream([{ x: 3 }])) console.log(y)
+   */
   predictStream<Out = Prediction>(
     rows: Iterable<Input> | AsyncIterable<Input>,
     options?: TransformOptions<Input, Prediction, Out>,
@@ -190,9 +229,24 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
     return batchStream('predictStream', this, rows, options)
   }
 
-  /** Joins the rows of concurrent requests to batches, as `Model.predictor`. */
+  /**
+   * Joins the rows of concurrent requests to batches, as `Model.predictor`.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).predictor().predict({ x: 3 })
+   */
   predictor(options?: PredictorOptions): Predictor<Input, Prediction> {
     return new Predictor(this, options)
+  }
+
+  /**
+   * What another thread needs to predict rows with the same weights, without a copy of them: send it with `postMessage` or as `workerData`, and give it to
+   * `openSharedTabular` there.
+   *
+   * @throws OptionError for a penalty or constraint of your own that makes no graph.
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; openSharedTabular(tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).share())
+   */
+  share(): SharedTabularModel {
+    return { schema: JSON.stringify(this.schema), network: this.network.share() }
   }
 
   /**
@@ -206,31 +260,8 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
     await saveModel(this.network, path, { ...options, metadata: { ...metadata, [SCHEMA_ENTRY]: JSON.stringify(this.schema) } })
   }
 
-  private dataOf(
-    where: string,
-    rows: TableRows<Training>,
-    missingTarget?: 'error' | 'skip',
-    count?: number,
-  ): TrainingData | Streamed<TrainingData> {
-    if (rows instanceof Dataset) {
-      if (missingTarget === 'skip')
-        throw new OptionError(`${where}: missingTarget "skip" is for rows in an array; leave rows of a dataset out with filter().`)
-      const collate = (some: readonly unknown[]) => this.encoded(some as readonly Training[])
-      return new Streamed(rows as Dataset<unknown>, collate, false, rows.count ?? count ?? null)
-    }
-    if (!Array.isArray(rows)) throw new OptionError(`${where}: expected an array of rows or a dataset of them, got ${describe(rows)}.`)
-    return this.encoded(rows, missingTarget)
-  }
-
-  private encoded(rows: readonly Training[], missingTarget?: 'error' | 'skip'): TrainingData {
-    const { x, y } = this.schema.encode(rows, missingTarget === undefined ? {} : { missingTarget })
-    const { outputs } = this.schema
-    if (outputs.length === 1) return { x, y }
-    const { outputNames } = this.network
-    return { x, y: Object.fromEntries(outputs.map(({ name }, i) => [outputNames[i], (y as Readonly<Record<string, NdArray>>)[name]])) }
-  }
-
-  private losses(): LossChoice | LossChoice[] {
+  /** What each output is trained for. @internal */
+  losses(): LossName | LossName[] {
     const losses = this.schema.outputs.map(({ loss }) => loss)
     return losses.length === 1 ? losses[0] : losses
   }
@@ -240,46 +271,12 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
     return this.schema.decode(Object.fromEntries(this.schema.outputs.map(({ name }, i) => [name, outputs[i]])))
   }
 
-  private takeMemory(rows: number): EncodedMemory {
-    const memory = this.free.pop()
-    if (memory !== undefined && memory.rows >= rows) {
-      for (const block of [...memory.inputs]) block.fill(0)
-      return memory
-    }
-    return this.schema.allocate(rows)
+  private async predictAll(rows: readonly Input[], place: (i: number) => string, signal?: AbortSignal): Promise<Prediction[]> {
+    const answers: Prediction[] = []
+    for (const { inputs, count } of this.encoding.inputs(rows, place))
+      answers.push(...this.decode(await this.network.predictBatches(inputs, count, { padded: true, signal })))
+    return answers
   }
-}
-
-/**
- * A model for the rows of a fitted schema, not trained yet.
- *
- * @param options `network`, or `members` 4, `hidden` [128, 64] and `dropout` 0.3 of the default one; `seed` 0, `executor`, `threads`.
- * @throws OptionError or ShapeError for a network that does not fit the schema.
- * @example tabular(await schema({ sqft: column.number(), price: target.number() }).fit([{ sqft: 900, price: 1e5 }, { sqft: 1200, price: 2e5 }]), { hidden: [32] })
- */
-export function tabular<Input extends Row, Training extends Row, Prediction>(
-  schema: FittedSchema<Input, Training, Prediction>,
-  options: TabularOptions = {},
-): TabularModel<Input, Training, Prediction> {
-  const where = 'tabular'
-  checkOptions(where, options, ['network', 'members', 'hidden', 'dropout', 'seed', 'executor', 'threads'], {
-    epochs: 'it is an option of fit.',
-    learningRate: 'it is an option of fit.',
-    layers: 'give network: ([{ tensor }]) => dense(tensor, 1), or hidden: [128, 64] for the default one.',
-  })
-  const { network, seed, executor, threads, ...ofNetwork } = options
-  const inputs = schema.inputs.map(({ name, shape, dtype, sizes }) => ({ tensor: input(shape, { name, dtype }), sizes }))
-  if (network !== undefined && Object.keys(ofNetwork).length > 0)
-    throw new OptionError(
-      `${where}: ${Object.keys(ofNetwork).join(', ')} are of the default network; with a network of your own leave them out.`,
-    )
-  const made =
-    network === undefined ? defaultNetwork(inputs, schema.outputs, ofNetwork) : network(inputs, schema as unknown as FittedSchema)
-  const outputs = made instanceof Tensor ? [made] : made
-  if (!Array.isArray(outputs) || outputs.some((output) => !(output instanceof Tensor)))
-    throw new OptionError(`${where}: network must give a symbolic tensor, or an array of them, got ${describe(made)}.`)
-  const tensors = inputs.map(({ tensor }) => tensor)
-  return new TabularModel(where, schema, new Model(tensors, outputs, withoutUndefined({ seed, executor, threads })))
 }
 
 /** Refuses a network that takes or gives something else than the schema. */
@@ -303,14 +300,4 @@ function checkNetwork(where: string, { inputs, outputs }: FittedSchema, network:
     const { shape } = network.outputs[i]
     if (shape.length !== 2 || shape[1] !== units) throw wrong(`for "${name}" an output of`, `[batch, ${units}]`, formatShape(shape))
   })
-}
-
-/** Rows some at a time. */
-async function* chunksOf(rows: readonly unknown[] | Dataset<unknown>): AsyncGenerator<Chunk<unknown>, void, undefined> {
-  if (rows instanceof Dataset) yield* rows.pass()
-  else for (let i = 0; i < rows.length; i += rowsAtOnce) yield { items: rows.slice(i, i + rowsAtOnce), place: (j) => `row ${i + j}` }
-}
-
-function withoutUndefined<T extends object>(given: T): T {
-  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as T
 }

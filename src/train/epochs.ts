@@ -408,7 +408,8 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       if (completed > 0) pass.runs.push({ batchSize, completed, records })
       const aborted = stopped === 'aborted' && options.signal?.aborted === true
       const step = pass.before % this.stepsPerEpoch
-      if (aborted || step > 0) {
+      // Between epochs others write; but nobody does where a pause is due before the first step.
+      if (aborted || step > 0 || completed === 0) {
         const position = { epoch, step: pass.before, runs: [...pass.runs], scale, nextScale: this.scale, latest: this.latest }
         await pauses?.paused(position, aborted)
       }

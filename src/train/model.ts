@@ -4,7 +4,6 @@ import type { Dataset } from '../data/dataset.ts'
 import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
 import {
-  AbortError,
   BusyError,
   checkCount,
   checkNames,
@@ -28,7 +27,6 @@ import { isRandom, seedVariable } from '../ops/random.ts'
 import { lostInitializer, sourceOps, type VariableAttributes } from '../ops/source.ts'
 import { checkFilter, chooses, type Optimizer, type ParameterFilter } from '../optim/optimizer.ts'
 import { type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
-import { Pace } from '../pace.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
@@ -38,7 +36,7 @@ import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
 import type { SharedModel } from '../predict/sharing.ts'
 import { batchStream, batchTransform, batchTransformWeb, type TransformOptions } from '../predict/transform.ts'
 import { Purpose, RandomStream, seedWords } from '../random.ts'
-import { batches, EVALUATION_BATCH, powerOfTwo, SessionCache } from './batches.ts'
+import { powerOfTwo } from './batches.ts'
 import { type EvaluateOptions, evaluate } from './evaluate.ts'
 import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
@@ -46,6 +44,7 @@ import { checkGradient, stepOf } from './minimization.ts'
 import { describeModel, type SaveOptions, saveModel } from './modelFile.ts'
 import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
+import { type BatchOptions, Predictions } from './predictions.ts'
 import type { Sample } from './streamSupply.ts'
 import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
@@ -94,9 +93,6 @@ export interface NamedVariable {
   readonly name: string
 }
 
-/** Rows times parameters up to which a batch takes hardly more time than to wake a thread: tens of microseconds. */
-const QUICK_PRODUCTS = 1_000_000
-
 const MAX_SEED = Number.MAX_SAFE_INTEGER
 
 /** What `apply` gave, and whose parameters it is made of. */
@@ -129,15 +125,15 @@ export class Model {
   readonly memory: Arena
   /** @internal */
   readonly layout: VariableLayout
-  private readonly predictions: SessionCache
+  private readonly predictions: Predictions
   private rowsOfThis: ModelRows | null = null
-  private readonly pace = new Pace()
   private queue: Promise<unknown> = Promise.resolve()
   /** Counts calls of `initialize`: what an optimizer remembers from before one belongs to other weights. @internal */
   generation = 0
   private readonly frozen = new Set<Tensor>()
   private training = false
-  private running = false
+  /** Whether something is reading or writing the variables. @internal */
+  isRunning = false
 
   /** @param memory Gives the memory, with what it holds, in place of new memory and initial values; @internal */
   constructor(
@@ -162,7 +158,7 @@ export class Model {
     this.layout = new VariableLayout(this.variables)
     this.memory = memory?.(this.layout) ?? Arena.allocate(this.layout.blocks)
     if (memory === undefined) this.fill('model', this.takeOver(nodes))
-    this.predictions = new SessionCache((batchSize) => this.load(this.plan(batchSize)))
+    this.predictions = new Predictions(this)
   }
 
   /**
@@ -398,48 +394,9 @@ export class Model {
     )
   }
 
-  /**
-   * The outputs for rows in shared memory. `padded`: for batches of all sizes, which share a few plans, because one that is not full is filled up to a power of
-   * two with repetitions of its last row; and what is done sooner than a thread has begun is done on this one.
-   *
-   * @internal
-   */
-  async predictBatches(
-    inputs: readonly (Float32Array | Int32Array)[],
-    count: number,
-    { padded = false, signal }: PredictOptions & { readonly padded?: boolean } = {},
-  ): Promise<NdArray[]> {
-    if (padded && this.isQuick(count)) {
-      if (this.pace.isTooLong()) await this.pace.giveWay()
-      if (!this.running) return this.runAtOnce(inputs, count, powerOfTwo)
-    }
-    const names = this.outputs.map((_, i) => `output${i}`)
-    const parts: Float32Array[][] = names.map(() => [])
-    const feeds = this.inputNames.map((input, i) => ({ input, values: inputs[i] }))
-    for (const { batchSize, steps, firstRow } of batches(count, EVALUATION_BATCH)) {
-      const size = padded ? powerOfTwo(batchSize) : batchSize
-      const order = size === batchSize ? undefined : Int32Array.from({ length: size }, (_, i) => firstRow + Math.min(i, batchSize - 1))
-      const session = this.predictions.get(size)
-      const result = await this.exclusive(() => session.run({ steps, feeds, firstRow, order, record: names, signal }))
-      if (result.stopped === 'aborted') throw new AbortError('Prediction was stopped.', signal?.reason)
-      names.forEach((name, i) => {
-        const record = result.records[name] as Float32Array
-        parts[i].push(record.subarray(0, (record.length / size) * batchSize))
-      })
-    }
-    return this.outputs.map((output, i) => {
-      const data = new Float32Array(parts[i].reduce((sum, part) => sum + part.length, 0))
-      parts[i].reduce((start, part) => {
-        data.set(part, start)
-        return start + part.length
-      }, 0)
-      return new NdArray(data, [count, ...concrete(output.shape.slice(1))])
-    })
-  }
-
-  private isQuick(rows: number): boolean {
-    const parameters = (this.layout.blocks.parameters ?? 0) / 4
-    return this.executor.name === 'native' && rows * parameters <= QUICK_PRODUCTS
+  /** The outputs for rows in shared memory. @internal */
+  predictBatches(inputs: readonly (Float32Array | Int32Array)[], count: number, options: BatchOptions = {}): Promise<NdArray[]> {
+    return this.predictions.run(inputs, count, options)
   }
 
   /**
@@ -468,39 +425,16 @@ export class Model {
   private predictAtOnce(where: string, x: Features): NdArray[] {
     const { rows, count } = this.toInputRows(where, x, 'any')
     this.refuseWhileRunning(where, `use ${where.replace('Sync', '')}, which waits for it to end.`)
-    return this.runAtOnce(
+    return this.predictions.runAtOnce(
       rows.map(({ values }) => values),
       count,
-      (size) => size,
     )
   }
 
-  /** The outputs for rows, computed on the calling thread. `sizeOfPlan`: of the plan for so many rows; what it has more of them is left as it is. */
-  private runAtOnce(values: readonly (Float32Array | Int32Array)[], count: number, sizeOfPlan: (rows: number) => number): NdArray[] {
-    const predictions = this.outputs.map((output) => {
-      const shape = [count, ...concrete(output.shape.slice(1))]
-      return new NdArray(new Float32Array(sizeOf(shape)), shape)
-    })
-    for (const { batchSize, steps, firstRow } of batches(count, EVALUATION_BATCH)) {
-      const size = sizeOfPlan(batchSize)
-      const session = this.predictions.get(size)
-      const { plan, arena } = session
-      const inputs = this.inputNames.map((name) => arena.view(plan.tensors[plan.inputs[name]]))
-      const outputs = this.outputs.map((_, i) => arena.view(plan.tensors[plan.outputs[`output${i}`]]))
-      for (let step = 0; step < steps; step++) {
-        const row = firstRow + step * batchSize
-        inputs.forEach((input, i) => {
-          const width = input.length / size
-          input.set(values[i].subarray(row * width, (row + batchSize) * width))
-        })
-        session.execute(0, plan.instructions.length)
-        outputs.forEach((output, i) => {
-          const width = output.length / size
-          predictions[i].data.set(size === batchSize ? output : output.subarray(0, batchSize * width), row * width)
-        })
-      }
-    }
-    return predictions
+  /** As `predictBatches` with `padded`, on the calling thread. @internal */
+  predictBatchesSync(where: string, inputs: readonly (Float32Array | Int32Array)[], count: number): NdArray[] {
+    this.refuseWhileRunning(where, `use ${where.replace('Sync', '')}, which waits for it to end.`)
+    return this.predictions.runAtOnce(inputs, count, powerOfTwo)
   }
 
   /**
@@ -683,11 +617,11 @@ export class Model {
   /** Runs one after the other what reads or writes the model's variables: a prediction waits for the epoch in progress. @internal */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
     const run = async () => {
-      this.running = true
+      this.isRunning = true
       try {
         return await work()
       } finally {
-        this.running = false
+        this.isRunning = false
       }
     }
     const result = this.queue.then(run, run)
@@ -696,7 +630,7 @@ export class Model {
   }
 
   private refuseWhileRunning(where: string, advice = 'wait for it to end, or do this in onEpochEnd.'): void {
-    if (this.running) throw new BusyError(`${where}: a run is reading or writing the weights; ${advice}`)
+    if (this.isRunning) throw new BusyError(`${where}: a run is reading or writing the weights; ${advice}`)
   }
 
   /** Holds the model for one training run; the result ends the hold. @internal */

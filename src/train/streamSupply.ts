@@ -14,16 +14,19 @@ const BYTES_AT_ONCE = 4 << 20
 /** Rows of the first piece, by which the size of a row is measured. */
 const FIRST_ROWS = 1024
 
+/** Makes data of elements. @param place What to call element i in messages. */
+export type Collate<Data, T> = (items: readonly T[], place: (i: number) => string) => Data
+
 /** A dataset whose elements, some at a time, become data such as `{ x, y }`. */
 export class Streamed<Data, T = unknown> {
   readonly dataset: Dataset<T>
-  readonly collate: (items: readonly T[]) => Data
+  readonly collate: Collate<Data, T>
   /** Whether they may have weights. */
   readonly weighted: boolean
   /** Elements of a pass, if somebody has counted them. */
   readonly samples: number | null
 
-  constructor(dataset: Dataset<T>, collate: (items: readonly T[]) => Data, weighted: boolean, samples: number | null = dataset.count) {
+  constructor(dataset: Dataset<T>, collate: Collate<Data, T>, weighted: boolean, samples: number | null = dataset.count) {
     this.dataset = dataset
     this.collate = collate
     this.weighted = weighted
@@ -138,17 +141,18 @@ export class StreamSupply<Data> implements Supply {
   /** Of some elements; an error says which of them is to blame. */
   private toSamples({ items, place }: Chunk<unknown>): Samples {
     const { where } = this.preparation
-    const convert = (some: readonly unknown[]) => this.preparation.toSamples(where, this.source.collate(some))
+    const convert = (some: readonly unknown[], placeOf: (i: number) => string) =>
+      this.preparation.toSamples(where, this.source.collate(some, placeOf))
     try {
-      return convert(items)
+      return convert(items, place)
     } catch (error) {
       if (!(error instanceof ThalwegError)) throw error
       for (const [i, item] of items.entries()) {
         try {
-          convert([item])
+          convert([item], () => place(i))
         } catch (reason) {
-          if (reason instanceof ThalwegError) throw new DataError(`${place(i)}: ${reason.message}`)
-          throw reason
+          if (!(reason instanceof ThalwegError) || reason.message.includes(place(i))) throw reason
+          throw new DataError(`${place(i)}: ${reason.message}`)
         }
       }
       throw error

@@ -79,7 +79,7 @@ describe('thalweg evaluate', () => {
       const { outcome } = start(['evaluate', model, rows], { stdout: full })
       expect(await outcome).toMatchObject({
         code: 1,
-        stderr: expect.stringMatching(/^thalweg evaluate: the output cannot be written: ENOSPC/),
+        stderr: expect.stringMatching(/^thalweg evaluate: standard output cannot be written: ENOSPC/),
       })
     } finally {
       closeSync(full)

@@ -1,4 +1,4 @@
-/** The TypeScript in README.md is compiled and run: an example that nobody executes is wrong sooner or later. */
+/** The TypeScript in README.md and docs/pipeline.md is compiled and run: an example that nobody executes is wrong sooner or later. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -9,7 +9,8 @@ import { executionInfo } from '../../src/index.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = join(root, 'build', 'readme')
-const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code)
+const pages = ['README.md', 'docs/pipeline.md'].map((page) => readFileSync(join(root, page), 'utf8'))
+const blocks = pages.flatMap((text) => [...text.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code))
 
 mkdirSync(folder, { recursive: true })
 const files = blocks.map((code, i) => {
@@ -19,7 +20,7 @@ const files = blocks.map((code, i) => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
-describe('README.md', () => {
+describe('README.md and docs/pipeline.md', () => {
   it('has examples', () => expect(blocks.length).toBeGreaterThanOrEqual(4))
 
   it('has examples that compile', () => {

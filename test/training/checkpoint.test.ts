@@ -227,6 +227,15 @@ describe('files', () => {
     expect(again.weights()).toEqual(first.weights())
   })
 
+  it('writes one that is due before the first step of an epoch, and goes on', async () => {
+    const net = build()
+    const onEpochBegin = () => new Promise<void>((resolve) => setTimeout(resolve, 20))
+    await net.fit(data, { ...run, checkpoint: { directory, everyMinutes: 0.01 / 60, signals: false }, callbacks: [{ onEpochBegin }] })
+    const whole = build()
+    await whole.fit(data, run)
+    expect(net.weights()).toEqual(whole.weights())
+  })
+
   it('refuses to go on with another run', async () => {
     await build().fit(data, { ...run, checkpoint: every() })
     const net = build()

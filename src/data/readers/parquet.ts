@@ -51,7 +51,7 @@ function read(path: string, { columns, compressors = {} }: ParquetOptions): Open
     try {
       await checkMagic(file)
       const bytes = { byteLength: file.size, slice: async (start: number, end = file.size) => (await file.read(start, end)).buffer }
-      const metadata = await guarded(file.name, 'its description', () => hyparquet.parquetMetadataAsync(bytes))
+      const metadata = await guarded(file.name, 'its description', () => hyparquet.parquetMetadataAsync(bytes, { geoparquet: false }))
       const tree = await guarded(file.name, 'its schema', async () => hyparquet.parquetSchema(metadata))
       const known = tree.children.map(({ element }) => element.name)
       checkColumnNames(file.name, known)

@@ -154,7 +154,7 @@ function checkText(place: string, bytes: Buffer, line: number): void {
   const nul = bytes.indexOf(0)
   if (nul >= 0) {
     const isWide = nul < 4 && line === 1
-    const advice = isWide ? `it looks like UTF-16, try { encoding: '${nul % 2 === 0 ? 'utf16be' : 'utf16le'}' }` : 'is it a text file?'
+    const advice = isWide ? `it looks like UTF-16, try { encoding: '${nul % 2 === 0 ? 'utf16be' : 'utf16le'}' }.` : 'is it a text file?'
     throw new DataError(`${place}, line ${line + countLines(bytes, 0, nul)}: expected text, got a NUL byte; ${advice}`)
   }
   if (isUtf8(bytes)) return

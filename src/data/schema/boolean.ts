@@ -80,9 +80,9 @@ export function boolean(options: BooleanOptions = {}): FeatureColumn<BooleanFiel
   }
 }
 
-/** Two values that are a pair of words for yes and no. */
+/** Two values that are a pair of words for yes and no. Of 0 and 1 nobody knows whether the next row has a 2: they are numbers. */
 export const inferBoolean: Infer<FeatureColumn> = ({ distinct }) => {
   const words = [...distinct.keys()].map((word) => word.trim().toLowerCase())
-  const isPair = words.length === 2 && yesWords.some((yes, i) => words.includes(yes) && words.includes(noWords[i]))
+  const isPair = words.length === 2 && !words.includes('1') && yesWords.some((yes, i) => words.includes(yes) && words.includes(noWords[i]))
   return isPair ? { column: boolean(), reason: [...distinct.keys()].join(' or ') } : null
 }

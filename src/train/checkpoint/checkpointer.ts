@@ -52,6 +52,22 @@ export class Checkpointer implements Pauses {
     const where = `${fit}: checkpoint`
     const settings = checkpointSettings(fit, options)
     const store = await CheckpointStore.open(where, settings.directory)
+    try {
+      return await Checkpointer.inStore(where, settings, store, run, callbacks, history)
+    } catch (error) {
+      await store.close()
+      throw error
+    }
+  }
+
+  private static async inStore<Data>(
+    where: string,
+    settings: CheckpointSettings,
+    store: CheckpointStore,
+    run: Epochs<Data>,
+    callbacks: CallbackList,
+    history: EpochValues[],
+  ): Promise<Checkpointer> {
     const fingerprint = await run.fingerprint()
     const saved = await store.latest()
     if (saved !== null) {
@@ -114,13 +130,14 @@ export class Checkpointer implements Pauses {
     if (stopped === null) await this.checkEnding(position)
   }
 
-  /** Waits for what is being written. */
+  /** Waits for what is being written, and leaves the directory to others. */
   async close(): Promise<void> {
     clearTimeout(this.timer)
     try {
       await this.writing
       this.checkWritten()
     } finally {
+      await this.store.close()
       this.release()
     }
   }

@@ -4,7 +4,7 @@ import type { MonitorOptions } from '../callbacks/monitor.ts'
 
 /** The option `checkpoint` of fit: a run that can be ended at any moment and goes on as if it never had been. */
 export interface CheckpointOptions {
-  /** Where the files lie; made if it is not there. One run at a time. */
+  /** Where the files lie; made if it is not there. One run at a time: a second one is refused, and a run that was killed holds nothing. */
   readonly directory: string
   /** Write one after every so many steps, counted over the whole run; default: not by steps. */
   readonly everySteps?: number

@@ -1,12 +1,17 @@
 /** The checkpoints of a directory, the latest ones and the best. */
-import { copyFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
 import { DataError, FileError, ThalwegError } from '../../errors.ts'
+import { isSystemError, writeAtomically } from '../../interchange/atomicFile.ts'
 import { type PackedArray, pack, unpack } from '../../interchange/packing.ts'
 import { SafetensorsFile, writeTensors } from '../../interchange/safetensors.ts'
+import { Pace } from '../../pace.ts'
 import type { Position } from '../epochs.ts'
 import type { EpochValues } from '../measures.ts'
 import type { SavedTrainer } from '../trainer.ts'
+import { DirectoryLock } from './lock.ts'
 
 /** Everything a run goes on from. */
 export interface SavedRun {
@@ -29,31 +34,46 @@ export interface SavedRun {
 
 const FORMAT = 1
 const ENTRY = 'thalweg.checkpoint'
+/** Of the entry and of all numbers: what has come through it is what was written, whatever the disk did. */
+const SUM = 'thalweg.checkpoint.crc32'
 const PATTERN = /^step-(\d{9,})\.safetensors$/
+/** What a process that was killed while it wrote has left. */
+const LEFTOVER = /^(\.(step-\d+|best)\.safetensors|run\.lock)\.[0-9a-f-]{36}\.tmp$/
+/** Bytes between two looks at the clock. */
+const SUMMED_AT_ONCE = 1 << 20
 const VALUES = 'trainer/values/'
 
 export class CheckpointStore {
   private readonly where: string
   private readonly directory: string
+  private readonly lock: DirectoryLock
 
-  private constructor(where: string, directory: string) {
+  private constructor(where: string, directory: string, lock: DirectoryLock) {
     this.where = where
     this.directory = directory
+    this.lock = lock
   }
 
+  /** Makes the directory if it is not there, and holds it until `close`. @throws BusyError if another run does. */
   static async open(where: string, directory: string): Promise<CheckpointStore> {
+    await attempt(`${where}: the directory "${directory}" cannot be made`, () => mkdir(directory, { recursive: true }))
+    const store = new CheckpointStore(where, directory, await DirectoryLock.take(where, directory))
     try {
-      await mkdir(directory, { recursive: true })
+      for (const name of await store.names()) if (LEFTOVER.test(name)) await store.remove(name)
+      return store
     } catch (error) {
-      throw new FileError(`${where}: the directory "${directory}" cannot be made: ${(error as Error).message}.`, { cause: error })
+      await store.close()
+      throw error
     }
-    return new CheckpointStore(where, directory)
+  }
+
+  async close(): Promise<void> {
+    await this.lock.release()
   }
 
   /** Their steps, the latest first. */
   async steps(): Promise<number[]> {
-    const names = await readdir(this.directory)
-    return names
+    return (await this.names())
       .map((name) => Number(PATTERN.exec(name)?.[1]))
       .filter((step) => !Number.isNaN(step))
       .sort((a, b) => b - a)
@@ -83,6 +103,8 @@ export class CheckpointStore {
       if (json === undefined) throw new DataError(`${path} is no checkpoint: it has no entry "${ENTRY}" in its metadata.`)
       const arrays = new Map<string, PackedArray>()
       for (const name of file.tensors.keys()) arrays.set(name, (await file.read(name)).data)
+      if ((await sumOf(json, arrays)) !== file.metadata.get(SUM))
+        throw new DataError(`${path} is damaged: its numbers or its description are not those that were written.`)
       const saved = unpack(path, json, (name) => arrays.get(nameInFile(name))) as unknown as SavedRun
       if (saved.format !== FORMAT)
         throw new DataError(`${path} has format ${saved.format}, this version reads ${FORMAT}; train on with the version that wrote it.`)
@@ -102,36 +124,60 @@ export class CheckpointStore {
     { metadata, shapes }: { readonly metadata: Readonly<Record<string, string>>; readonly shapes: ReadonlyMap<string, readonly number[]> },
   ): Promise<void> {
     const { json, arrays } = pack({ format: FORMAT, ...saved })
-    const tensors = Object.entries(arrays).map(([path, data]) => {
-      const name = nameInFile(path)
-      return { name, shape: shapes.get(name) ?? [data.length], data }
-    })
-    await writeTensors(this.where, this.path(step), tensors, { ...metadata, [ENTRY]: json })
+    const named = new Map(Object.entries(arrays).map(([name, data]) => [nameInFile(name), data]))
+    const tensors = [...named].map(([name, data]) => ({ name, shape: shapes.get(name) ?? [data.length], data }))
+    const texts = { ...metadata, [ENTRY]: json, [SUM]: await sumOf(json, named) }
+    await writeTensors(this.where, this.path(step), tensors, texts)
   }
 
   /** Keeps a copy of a checkpoint as the best one. */
   async keepAsBest(step: number): Promise<void> {
-    const best = join(this.directory, 'best.safetensors')
-    const temporary = `${best}.${process.pid}.tmp`
-    try {
-      await copyFile(this.path(step), temporary)
-      const copy = await open(temporary, 'r+')
-      await copy.sync().finally(() => copy.close())
-      await rename(temporary, best)
-    } catch (error) {
-      await rm(temporary, { force: true })
-      throw new FileError(`${this.where}: "${best}" cannot be written: ${(error as Error).message}.`, { cause: error })
-    }
+    await writeAtomically(this.where, join(this.directory, 'best.safetensors'), createReadStream(this.path(step)))
   }
 
   /** Removes all but the latest. */
   async prune(keep: number): Promise<void> {
-    for (const step of (await this.steps()).slice(keep)) await rm(this.path(step), { force: true })
+    for (const step of (await this.steps()).slice(keep)) await this.remove(nameOf(step))
+  }
+
+  private names(): Promise<string[]> {
+    return attempt(`${this.where}: the directory "${this.directory}" cannot be read`, () => readdir(this.directory))
+  }
+
+  private remove(name: string): Promise<void> {
+    const path = join(this.directory, name)
+    return attempt(`${this.where}: "${path}" cannot be removed`, () => rm(path, { force: true }))
   }
 
   private path(step: number): string {
-    return join(this.directory, `step-${String(step).padStart(9, '0')}.safetensors`)
+    return join(this.directory, nameOf(step))
   }
+}
+
+async function attempt<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isSystemError(error)) throw error
+    throw new FileError(`${what}: ${error.message}.`, { cause: error })
+  }
+}
+
+async function sumOf(json: string, arrays: ReadonlyMap<string, PackedArray>): Promise<string> {
+  const pace = new Pace()
+  let sum = crc32(json)
+  for (const [, { buffer, byteOffset, byteLength }] of [...arrays].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+    for (let first = 0; first < bytes.length; first += SUMMED_AT_ONCE) {
+      sum = crc32(bytes.subarray(first, first + SUMMED_AT_ONCE), sum)
+      if (pace.isTooLong()) await pace.giveWay()
+    }
+  }
+  return sum.toString(16)
+}
+
+function nameOf(step: number): string {
+  return `step-${String(step).padStart(9, '0')}.safetensors`
 }
 
 /** Variables have their own names, so that others can read them. */

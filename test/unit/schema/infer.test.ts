@@ -29,7 +29,7 @@ describe('kinds', () => {
     ['names and numbers', (i) => (i % 2 === 0 ? 'none' : i % 3), 'category'],
     ['two names', (i) => words[i % 2], 'category'],
     ['yes and no', (i) => ['Yes', 'no'][i % 2], 'boolean'],
-    ['0 and 1', (i) => i % 2, 'boolean'],
+    ['0 and 1', (i) => i % 2, 'number'],
     ['truth values', (i) => i % 3 === 0, 'boolean'],
     ['dates', (i) => `2026-01-${String((i % 28) + 1).padStart(2, '0')}`, 'date'],
     ['Dates, some missing', (i) => (i % 9 === 0 ? null : new Date(1e12 + i * 1e9)), 'date'],

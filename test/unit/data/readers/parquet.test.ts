@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
@@ -258,6 +258,14 @@ describe('parquet', () => {
   it('ends with one clear error, soon, whatever happens to the file', async () => {
     const path = join(folder, 'damaged.parquet')
     const wholes = (['SNAPPY', 'UNCOMPRESSED'] as const).map((codec) => encode(numbered(60), { codec, rowGroupSize: 25 }))
+    const other = join(folder, 'duckdb.parquet')
+    const { DuckDBInstance } = await import('@duckdb/node-api')
+    const connection = await (await DuckDBInstance.create()).connect()
+    await connection.run(
+      `COPY (SELECT range AS id, [range, NULL] AS list, {'x': range} AS point, 'a' || range % 3 AS name FROM range(60)) TO '${other}' (FORMAT parquet)`,
+    )
+    connection.closeSync()
+    wholes.push(readFileSync(other))
     const change = fc.record({
       at: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
       to: fc.oneof(fc.nat(255), fc.constant(255)),
@@ -277,7 +285,7 @@ describe('parquet', () => {
           })
         expect(rows.length).toBeLessThanOrEqual(60)
       }),
-      { numRuns: 1500 },
+      { numRuns: 3000 },
     )
     expect(isOpen(path)).not.toBe(true)
   })
