@@ -1,4 +1,5 @@
 /** What `thalweg train` does. */
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import type { DataFormat } from '../data/readers/data.ts'
 import { target } from '../data/schema/columns.ts'
@@ -67,7 +68,7 @@ export async function trainTable(context: Context, command: Command, data: reado
   checkTogether(command, options)
   const { watch, port, out = defaultModelPath(data), checkpoint } = options
   await checkModelPath(out)
-  const title = `${(options.target ?? []).join(', ')} from ${data.join(', ')}`
+  const title = `${(options.target ?? []).join(', ')} from ${data.map((path) => basename(path)).join(', ')}`
   const server = watch ? await serveReport({ title }, definedOf({ port })) : null
   if (server !== null) tellAddress(context, server)
   try {
