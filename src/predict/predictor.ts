@@ -1,4 +1,4 @@
-import { AbortError, BusyError, checkCount, checkOptions, checkSignal } from '../errors.ts'
+import { AbortError, BusyError, checkCount, checkOptions, checkSignal, describe, OptionError } from '../errors.ts'
 import { Batcher } from './batcher.ts'
 import { type BatchPredictor, outcomes } from './batchPredictor.ts'
 import { checkLatency } from './transform.ts'
@@ -45,6 +45,10 @@ export class Predictor<Row = unknown, Result = unknown> {
 
   constructor(target: BatchPredictor<Row, Result>, options: PredictorOptions = {}) {
     checkOptions('predictor', options, ['maxBatch', 'maxLatency', 'maxQueue', 'signal'], { batchSize: 'did you mean "maxBatch"?' })
+    if (typeof target?.predictRows !== 'function' || typeof target.checkRow !== 'function')
+      throw new OptionError(
+        `predictor: expected what has predictRows and checkRow, got ${describe(target)}; of a model take model.predictor(options).`,
+      )
     const { maxBatch = 64, maxLatency = 0, maxQueue = 1024, signal } = options
     checkCount('predictor', 'maxBatch', maxBatch)
     checkCount('predictor', 'maxQueue', maxQueue)

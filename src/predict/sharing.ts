@@ -26,7 +26,7 @@ export function openShared(shared: SharedModel, options: ExecutionOptions = {}):
   checkOptions('openShared', options, ['executor', 'threads'])
   const isShared =
     shared?.memory instanceof Map &&
-    [...shared.memory.values()].every(({ buffer }) => (buffer as ArrayBufferLike) instanceof SharedArrayBuffer)
+    [...shared.memory.values()].every((block) => (block?.buffer as ArrayBufferLike) instanceof SharedArrayBuffer)
   if (!isShared)
     throw new DataError(
       `openShared: expected what share() gave, as postMessage or workerData brought it, got ${describe(shared)}${shared?.description === undefined ? '' : ' that has lost its shared memory'}.`,

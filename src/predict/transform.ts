@@ -25,6 +25,13 @@ export interface TransformOptions<Row = unknown, Result = unknown, Out = Result>
 
 const DEFAULT_BATCH = 256
 
+/** Takes null too, a row that cannot be predicted; streams refuse it otherwise, and a web stream over one waits for ever. */
+class RowDuplex extends Duplex {
+  override write(row: unknown, ...rest: never[]): boolean {
+    return super.write(row ?? undefined, ...rest)
+  }
+}
+
 /**
  * A Node stream of objects from rows to predictions, in order. It holds three batches at most: one fills while one is predicted and the results of
  * one are taken.
@@ -49,6 +56,7 @@ export function batchTransform<Row, Result, Out = Result>(
       const results: unknown[] = []
       for (let i = 0; i < rows.length; i++) {
         const outcome = found[i]
+        if (stream.destroyed) return
         if ('result' in outcome) results.push(map(outcome.result, rows[i]))
         else if (onError === undefined) throw outcome.error
         else results.push(await onError(outcome.error, rows[i], first + i))
@@ -73,7 +81,7 @@ export function batchTransform<Row, Result, Out = Result>(
 
   const batcher = new Batcher<Row>({ size: batchSize, latency: maxLatency }, predict)
   const stop = () => stream.destroy(new AbortError(`${where} was stopped.`, signal?.reason))
-  const stream: Duplex = new Duplex({
+  const stream: Duplex = new RowDuplex({
     objectMode: true,
     highWaterMark: batchSize,
     write(row, _encoding, callback) {

@@ -5,7 +5,6 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { checkCount, checkOptions, checkSignal, counted, describe, OptionError, unknownName } from '../errors.ts'
 import { loadAddon } from '../executors/native/addon.ts'
-import { checkPath } from '../train/callbacks/logFile.ts'
 import { type Job, rungsOf } from './halving.ts'
 import type { Search } from './journal.ts'
 import type { TrialResult } from './result.ts'
@@ -127,7 +126,8 @@ export function planOf(options: GivenOptions): TunePlan {
       throw new OptionError(`${where}: ${name} must be a function, got ${describe(options[name])}.`)
   checkSignal(where, options.signal)
   if (options.maxConsecutiveFailures !== undefined) checkCount(where, 'maxConsecutiveFailures', options.maxConsecutiveFailures)
-  if (options.journal !== undefined) checkPath(where, 'journal', options.journal)
+  if (options.journal !== undefined && (typeof options.journal !== 'string' || options.journal === ''))
+    throw new OptionError(`${where}: journal must be the path of a file, got ${describe(options.journal)}.`)
 
   const halves = strategy === 'asha'
   for (const name of ['minEpochs', 'reductionFactor'] as const)

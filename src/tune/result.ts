@@ -1,11 +1,10 @@
 /** What a search found: trials in order, as a table, as a file. */
-import { rename, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import type Table from 'cli-table3'
-import { checkCount, describe, FileError, OptionError } from '../errors.ts'
+import { checkCount, describe, OptionError } from '../errors.ts'
+import { checkPath, writeAtomically } from '../interchange/atomicFile.ts'
 import { csvLine } from '../interchange/csvLine.ts'
-import { checkPath } from '../train/callbacks/logFile.ts'
 import type { TrialOutcome } from './trial.ts'
 
 /** A trial that ended. */
@@ -61,29 +60,19 @@ export class TuneResult<Parameters = Readonly<Record<string, unknown>>> {
   }
 
   /**
-   * Writes all trials to a file, which replaces one that is there only when it is whole.
+   * Writes all trials to a file, which replaces one that is there only when it is whole. Folders above it are made.
    *
    * @param path Ends with .csv (RFC 4180: a line for each trial, a column for each parameter) or .json.
    * @throws FileError when the disk refuses; OptionError for another ending.
    * @example await (await tune({ space: { x: space.number(-1, 1) }, trial: ({ x }) => x * x, trials: 8 })).save('build/search.csv')
    */
   async save(path: string): Promise<void> {
-    checkPath('save', 'file', path)
+    checkPath('save', path)
     const format = { '.csv': () => this.csv(), '.json': () => `${JSON.stringify({ best: this.best, trials: this.trials }, null, 2)}\n` }[
       extname(path).toLowerCase()
     ]
     if (format === undefined) throw new OptionError(`save: the path must end with .csv or .json, got ${describe(path)}.`)
-    const temporary = `${path}.${process.pid}.tmp`
-    try {
-      await writeFile(temporary, format(), { flush: true })
-      await rename(temporary, path)
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => {})
-      const reason = (error as Error).message
-      throw new FileError(`save: "${path}" cannot be written: ${reason}. Check that the folder exists, may be written to and has room.`, {
-        cause: error,
-      })
-    }
+    await writeAtomically('save', path, [format()])
   }
 
   private csv(): string {

@@ -91,8 +91,9 @@ class Range implements Distribution<number> {
   }
 
   at(place: number): number {
+    const value = this.min + place * (this.step ?? 0)
     // Without the digits that rounding leaves: 0.3, not 0.30000000000000004.
-    return this.step === undefined ? this.min : Number((this.min + place * this.step).toPrecision(15))
+    return this.step === undefined || Number.isInteger(value) ? value : Number(value.toPrecision(15))
   }
 
   sample(random: RandomStream): number {

@@ -61,14 +61,18 @@ export type Report = (epoch: number, value: number) => void
 /** Runs a trial; never rejects. */
 export async function runTrial(trial: Trial, request: TrialRequest, signal: AbortSignal, report: Report): Promise<TrialOutcome> {
   const { parameters, ...told } = request
-  const context: TrialContext = { ...told, signal, report, callback: (monitor) => reporting(request.epochs, report, monitor) }
+  let isOver = false
+  // What a trial leaves running says nothing for the next one.
+  const reportWhile: Report = (epoch, value) => {
+    if (!isOver) report(epoch, value)
+  }
+  const callback = (monitor?: string) => reporting(request.epochs, reportWhile, monitor)
+  const context: TrialContext = { ...told, signal, report: reportWhile, callback }
   const begun = performance.now()
-  const ended = (status: TrialOutcome['status'], score: number | null, error: string | null): TrialOutcome => ({
-    status,
-    score,
-    error,
-    seconds: (performance.now() - begun) / 1000,
-  })
+  const ended = (status: TrialOutcome['status'], score: number | null, error: string | null): TrialOutcome => {
+    isOver = true
+    return { status, score, error, seconds: (performance.now() - begun) / 1000 }
+  }
   try {
     const score: unknown = await trial(parameters, context)
     if (typeof score !== 'number') return ended('failed', null, `A trial must return its score, a number, got ${describe(score)}.`)

@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { AbortError, counted, FileError, TrialError } from '../errors.ts'
+import { DirectoryLock } from '../train/checkpoint/lock.ts'
 import type { Job } from './halving.ts'
 import { Journal } from './journal.ts'
 import { planOf, type TuneOptions } from './options.ts'
@@ -22,7 +23,7 @@ const where = 'tune'
  * several workers it may differ between runs. A trial may go on from what it left at `context.checkpoint`, or begin anew, which costs up to half as much again with a reduction factor of 3.
  *
  * @param options `strategy` "random", `mode` "min", `minEpochs` 1, `reductionFactor` 3, `seed` 0, `maxConsecutiveFailures` 5.
- * @throws TrialError if too many trials in a row fail, none completes, or the module cannot be loaded; AbortError; FileError when the disk refuses. What ended until then stays in the journal.
+ * @throws TrialError if too many trials in a row fail, none completes, or the module cannot be loaded; AbortError; BusyError if another search writes the journal; FileError when the disk refuses. What ended until then stays in the journal.
  * @example (await tune({ space: { x: space.number(-1, 1) }, trial: ({ x }) => x * x, trials: 8 })).best.parameters.x
  */
 export async function tune<const Space extends SearchSpace>(options: TuneOptions<Space>): Promise<TuneResult<ParametersOf<Space>>> {
@@ -35,7 +36,6 @@ export async function tune<const Space extends SearchSpace>(options: TuneOptions
   if (signal.aborted) throw aborted(signal)
 
   const progress = new Progress(plan)
-  const { journal, entries } = path === undefined ? { journal: null, entries: [] } : await Journal.open(path, search)
   const runners: Runner[] = []
   const running = new Set<Promise<void>>()
   const failures: unknown[] = []
@@ -44,6 +44,8 @@ export async function tune<const Space extends SearchSpace>(options: TuneOptions
     own.abort()
   }
   let folder: string | null = null
+  let lock: DirectoryLock | null = null
+  let journal: Journal | null = null
   let failuresInRow = 0
 
   const run = async (runner: Runner, job: Job) => {
@@ -73,10 +75,15 @@ export async function tune<const Space extends SearchSpace>(options: TuneOptions
   }
 
   try {
-    entries.forEach((entry, i) => {
-      progress.restore(`${where}: journal "${path}", line ${i + 2}`, entry)
-    })
     folder = await folderOf(path)
+    if (path !== undefined) {
+      lock = await DirectoryLock.take(where, folder)
+      const opened = await Journal.open(path, search)
+      journal = opened.journal
+      opened.entries.forEach((entry, i) => {
+        progress.restore(`${where}: journal "${path}", line ${i + 2}`, entry)
+      })
+    }
     for (let i = 0; i < workers; i++) runners.push(plan.makeRunner())
     const idle = [...runners]
     while (!signal.aborted) {
@@ -98,6 +105,7 @@ export async function tune<const Space extends SearchSpace>(options: TuneOptions
     await Promise.allSettled(running)
     await Promise.allSettled(runners.map((runner) => runner.close()))
     await journal?.close()
+    await lock?.release()
     if (folder !== null) await (path === undefined ? rm(folder, { recursive: true, force: true }) : rmdir(folder).catch(() => {}))
   }
   if (options.signal?.aborted) throw aborted(options.signal)

@@ -64,6 +64,7 @@ describe('a shared model', () => {
     ['nothing', undefined, 'got undefined'],
     ['a number', 5, 'got 5'],
     ['one that went through JSON', JSON.parse(JSON.stringify(network(1).share())), 'lost its shared memory'],
+    ['one with something else for memory', { ...network(1).share(), memory: new Map([['parameters', null]]) }, 'lost its shared memory'],
     [
       'one whose memory was copied',
       { ...network(1).share(), memory: new Map([['parameters', new Uint8Array(8)]]) },

@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { dense, input, sequential } from '../../../src/index.ts'
 import { Predictor } from '../../../src/predict/predictor.ts'
 import { expectRefusal } from '../../training/support.ts'
 import { gate, Tenfold } from './support.ts'
@@ -133,6 +134,11 @@ describe('a predictor', () => {
     [8, 'options must be an object'],
   ])('refuses %j', async (options, ...parts) => {
     await expectRefusal(() => new Predictor(new Tenfold(), options as never), 'ERR_OPTION', 'predictor', ...parts)
+  })
+
+  it('refuses a target that predicts no rows', async () => {
+    for (const target of [null, {}, sequential([input(2), dense(1)])])
+      await expectRefusal(() => new Predictor(target as never), 'ERR_OPTION', 'predictRows', 'model.predictor')
   })
 
   it('refuses options of a request that it does not know', async () => {

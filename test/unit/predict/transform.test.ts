@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { pipeline as join, PassThrough, Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { ReadableStream } from 'node:stream/web'
+import { ReadableStream } from 'node:stream/web'
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { DataError } from '../../../src/errors.ts'
@@ -190,6 +190,19 @@ describe('the Node stream', () => {
     expect([source.destroyed, stream.destroyed, sink.destroyed]).toEqual([true, true, true])
   })
 
+  it('asks the handler no more once it is destroyed', async () => {
+    const asked: number[] = []
+    const onError = async (_error: Error, _row: number, number: number) => {
+      asked.push(number)
+      if (number === 1) stream.destroy()
+    }
+    const stream = batchTransform('transform', new Tenfold(), { batchSize: 5, onError })
+    for (const row of [-1, -2, -3, -4, -5]) stream.write(row)
+    await once(stream, 'close')
+    await turn()
+    expect(asked).toEqual([0, 1])
+  })
+
   it('may be destroyed while a batch runs', async () => {
     const target = new Tenfold()
     const { promise, open } = gate()
@@ -246,6 +259,28 @@ describe('options of the stream', () => {
 
   it.each([null, undefined, 5, 'rows', {}])('rows from %j are refused', async (source) => {
     await expectRefusal(() => batchStream('predictStream', new Tenfold(), source as never), 'ERR_OPTION', 'predictStream: expected rows')
+  })
+
+  it('null is a bad row like others, in all forms', async () => {
+    const target = new Tenfold()
+    target.checkRow = (row, where) => {
+      if (typeof row !== 'number') throw new DataError(`${where}: no row`)
+    }
+    const rows = [1, null as unknown as number, 3]
+    const options: Options = { onError: ({ message }) => message }
+    const given = [10, 'transform: row 1: no row', 30]
+    expect(await collect(batchStream('transform', target, rows, options))).toEqual(given)
+    const stream = batchTransform('transform', target, options)
+    for (const row of rows) stream.write(row)
+    expect(await collect(stream.end())).toEqual(given)
+    const web = new ReadableStream<number>({
+      start(controller) {
+        for (const row of rows) controller.enqueue(row)
+        controller.close()
+      },
+    })
+    expect(await collect(web.pipeThrough(batchTransformWeb('transform', target, options)))).toEqual(given)
+    await expectRefusal(() => collect(batchStream('transform', target, rows)), 'ERR_DATA', 'transform: row 1: no row')
   })
 
   it('a target that gives another number of results is found out', async () => {

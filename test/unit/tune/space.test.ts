@@ -60,6 +60,8 @@ describe('space', () => {
   it('steps of numbers have no digits that rounding leaves, and reach the end', () => {
     const tenths = space.number(0, 0.5, { step: 0.1 })
     expect(Array.from({ length: tenths.size }, (_, place) => tenths.at(place))).toEqual([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    const large = Number.MAX_SAFE_INTEGER
+    expect([0, 1, 2].map((place) => space.integer(large - 2, large).at(place))).toEqual([large - 2, large - 1, large])
     expect(space.number(0, 0.55, { step: 0.1 }).size).toBe(6)
   })
 

@@ -284,6 +284,17 @@ describe('an abort', () => {
     expect([error?.name, trial.mock.calls.length, existsSync(journal)]).toEqual(['AbortError', 0, false])
   })
 
+  it('of a trial that reports when it is over nothing is heard', async () => {
+    const heard: number[] = []
+    const trial: Trial = async (_, { trial: number, report }) => {
+      setTimeout(() => report(0, number), 5)
+      if (number === 1) await new Promise((resolve) => setTimeout(resolve, 30))
+      return 1
+    }
+    await tune({ space: bowl, trial, trials: 2, onReport: ({ value }) => heard.push(value) })
+    expect(heard).toEqual([1])
+  })
+
   it('what a listener throws ends the search too', async () => {
     const boom = new Error('boom')
     const throwing = () => {
@@ -375,6 +386,19 @@ describe('a journal', () => {
     await tune({ space: bowl, trial, journal, trials: 4 })
     const { trials } = await tune({ space: bowl, trial, journal, trials: 6 })
     expect([trials.length, trial.mock.calls.length]).toEqual([6, 6])
+  })
+
+  it('belongs to one search at a time', async () => {
+    const options = { space: bowl, journal, trials: 3, trial: distance }
+    let second: Error | null = null
+    const onTrial = async () => {
+      second ??= await errorOf(tune(options))
+    }
+    await tune({ ...options, onTrial })
+    expect(second).toMatchObject({ code: 'ERR_BUSY' })
+    expect(linesOf(journal)).toHaveLength(1 + 3)
+    expect((await tune(options)).trials).toHaveLength(3)
+    expect(existsSync(`${journal}.checkpoints`)).toBe(false)
   })
 
   it('keeps checkpoints, and leaves no empty folder', async () => {
@@ -480,8 +504,9 @@ describe('a result', () => {
     expect(readdirSync(root).filter((name) => name.endsWith('.tmp'))).toEqual([])
 
     expect(await errorOf(result.save('r.txt'))).toMatchObject({ code: 'ERR_OPTION' })
-    const error = await errorOf(result.save(join(root, 'no', 'such', 'r.csv')))
-    expect(error).toBeInstanceOf(FileError)
+    await result.save(join(root, 'new', 'folder', 'r.csv'))
+    expect(linesOf(join(root, 'new', 'folder', 'r.csv'))).toEqual(lines)
+    expect(await errorOf(result.save('/dev/null/r.csv'))).toBeInstanceOf(FileError)
   })
 })
 
@@ -516,7 +541,7 @@ describe('options', () => {
     ],
     [{ ...good, signal: {} }, 'tune: signal must be an AbortSignal'],
     [{ ...good, onTrial: 1 }, 'tune: onTrial must be a function, got 1.'],
-    [{ ...good, journal: 1 }, 'tune: expected the path of a journal'],
+    [{ ...good, journal: 1 }, 'tune: journal must be the path of a file, got 1.'],
     [{ ...good, maxConsecutiveFailures: 0 }, 'tune: maxConsecutiveFailures must be an integer of at least 1, got 0.'],
   ])('%o', async (options, message) => {
     const error = await errorOf(tune(options as never))
