@@ -25,7 +25,7 @@ export interface NumberColumnOptions {
   readonly missing?: 'median' | 'mean' | 'error' | number
   /** Whether another number says 1 where the value was missing; default whether any was missing when the schema was fitted. */
   readonly indicator?: boolean
-  /** Scaled values beyond ± this are cut off; null for none. Default 5. */
+  /** Scaled values beyond ± this are cut off; null for none. Default 5, and null where `scale` is "none". */
   readonly clip?: number | null
   /** What stands for a missing value, beside empty text and null; default `['NA', 'N/A', 'null']`. */
   readonly missingValues?: readonly (string | number)[]
@@ -60,7 +60,8 @@ function numeric(kind: 'number' | 'integer', options: NumberColumnOptions): Feat
   const integers = kind === 'integer'
   checkOptions(where, options, optionNames)
   const { bins = numberDefaults.bins } = options
-  const { scale = numberDefaults.scale, missing = numberDefaults.missing, indicator, clip = numberDefaults.clip } = options
+  const { scale = numberDefaults.scale, missing = numberDefaults.missing, indicator } = options
+  const { clip = scale === 'none' ? null : numberDefaults.clip } = options
   checkChoice(where, 'scale', scale, scales)
   if (typeof missing === 'number' ? !fits(missing) : !['median', 'mean', 'error'].includes(missing))
     throw typeof missing === 'string' ? unknownName('missing', missing, ['median', 'mean', 'error'], where) : badMissing(where, missing)
