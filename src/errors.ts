@@ -113,7 +113,7 @@ export class FileError extends ThalwegError {
 }
 
 /**
- * A model asked to do two things at once that exclude each other.
+ * A model asked to do two things at once that exclude each other, or a second run that would write checkpoints where one is in progress.
  *
  * @example const net = sequential([input(1), dense(1)]); const run = () => net.fit({ x: [1], y: [1] }, { loss: 'meanSquaredError' }); await Promise.all([run(), run()]).catch((error) => { if (!(error instanceof BusyError)) throw error })
  */

@@ -306,6 +306,7 @@ export {
 } from './tabular/folds.ts'
 export { loadTabular } from './tabular/loadTabular.ts'
 export { type DefaultNetworkOptions, defaultNetwork, type NetworkInput, type NetworkOutput } from './tabular/network.ts'
+export { type TableReportOptions, tableReport } from './tabular/report.ts'
 export { openSharedTabular, type SharedTabularModel } from './tabular/sharing.ts'
 export { type TabularOptions, tabular } from './tabular/tabular.ts'
 export { type TabularFitOptions, TabularModel } from './tabular/tabularModel.ts'

@@ -30,6 +30,11 @@ export interface EncodedRows {
   readonly count: number
 }
 
+/** The same with the numbers of their targets. */
+export interface EncodedTargets extends EncodedRows {
+  readonly targets: readonly Numbers[]
+}
+
 /** What turns the rows of a schema into numbers, in memory that it takes up again. */
 export class TableEncoding {
   private readonly schema: FittedSchema
@@ -60,11 +65,7 @@ export class TableEncoding {
   }
 
   /** Rows with their targets. */
-  async *rows(
-    where: string,
-    rows: TableRows<unknown>,
-    options: RowOptions,
-  ): AsyncGenerator<EncodedRows & { readonly targets: readonly Numbers[] }, void, undefined> {
+  async *rows(where: string, rows: TableRows<unknown>, options: RowOptions): AsyncGenerator<EncodedTargets, void, undefined> {
     for await (const { items, place } of chunksOf(where, rows, options)) {
       const memory = this.take(items.length)
       try {
@@ -112,7 +113,8 @@ export class TableEncoding {
     return { data: this.trainingData(memory, count, outputNames), count }
   }
 
-  private trainingData(memory: EncodedMemory, count: number, outputNames: readonly string[]): TrainingData {
+  /** The first rows of a memory. */
+  trainingData(memory: EncodedMemory, count: number, outputNames: readonly string[]): TrainingData {
     const [x, y] = [this.schema.inputNumbers(memory, count), this.schema.targetNumbers(memory, count)]
     const { outputs } = this.schema
     if (outputs.length === 1) return { x, y }

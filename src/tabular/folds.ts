@@ -1,7 +1,9 @@
 import type { FittedSchema } from '../data/schema/fitted.ts'
+import type { TargetColumn } from '../data/schema/kind.ts'
+import { valueIn } from '../data/schema/rows.ts'
 import type { Schema } from '../data/schema/schema.ts'
 import type { Columns, Row } from '../data/schema/types.ts'
-import { checkOptions, DataError } from '../errors.ts'
+import { checkBoolean, checkOptions, DataError, OptionError } from '../errors.ts'
 import { kFold } from '../train/crossValidation.ts'
 import type { History } from '../train/fit.ts'
 import type { TableEvaluation, TableMetrics } from './evaluation.ts'
@@ -12,6 +14,8 @@ import type { TabularFitOptions, TabularModel } from './tabularModel.ts'
 export interface CrossValidateTableOptions {
   /** How many parts; default 5. */
   readonly folds?: number
+  /** Whether each class of the only target is spread evenly over the parts; default false. */
+  readonly stratified?: boolean
   /** Decides the parts, and begins the seeds of the models; default 0. */
   readonly seed?: number
   /** Of each model; default those of `tabular`. */
@@ -20,8 +24,8 @@ export interface CrossValidateTableOptions {
   readonly fit?: Omit<TabularFitOptions<readonly Row[]>, 'validationData' | 'checkpoint'>
   /** What is measured on the rows held out; default as `TabularModel.evaluate`. */
   readonly metrics?: TableMetrics
-  /** Called when a fold is over; default none. */
-  readonly onFold?: (fold: TableFold, number: number) => void
+  /** Called (and awaited) when a fold is over, with its number from 0, its model and the rows held out from it; default none. */
+  readonly onFold?: (fold: TableFold, number: number, model: TabularModel, heldOut: readonly Row[]) => unknown
 }
 
 /** One fold: what its model scored on the rows it has not seen. */
@@ -45,7 +49,8 @@ export interface TableCrossValidation {
  *
  * @param schema Not fitted; `inferSchema` may have looked at all rows to find the kinds of columns.
  * @param rows All rows, with their targets.
- * @param options `folds` 5, `seed` 0.
+ * @param options `folds` 5, `stratified` false, `seed` 0.
+ * @throws DataError for a value that is none of its column's, with its place, and for too few rows; what `fit` throws.
  * @example const rows = Array.from({ length: 20 }, (_, x) => ({ x, y: 2 * x })); (await crossValidateTable(schema({ x: column.number(), y: target.number() }), rows, { folds: 2, fit: { epochs: 2 } })).mean.r2Score
  */
 export async function crossValidateTable<C extends Columns>(
@@ -54,27 +59,30 @@ export async function crossValidateTable<C extends Columns>(
   options: CrossValidateTableOptions = {},
 ): Promise<TableCrossValidation> {
   const where = 'crossValidateTable'
-  checkOptions(where, options, ['folds', 'seed', 'model', 'fit', 'metrics', 'onFold'])
-  const { folds: count = 5, seed = 0, model: ofModel = {}, fit = {}, metrics, onFold } = options
+  checkOptions(where, options, ['folds', 'stratified', 'seed', 'model', 'fit', 'metrics', 'onFold'])
+  const { folds: count = 5, stratified = false, seed = 0, model: ofModel = {}, fit = {}, metrics, onFold } = options
   if (!Array.isArray(rows)) throw new DataError(`${where}: expected an array of rows; of a dataset take await dataset.toArray().`)
+  checkBoolean(where, 'stratified', stratified)
+  const targets = schema.targets.map((name) => ({ name, column: schema.columns.get(name) as TargetColumn }))
+  if (stratified && targets.length > 1) throw new OptionError(`${where}: stratified is for one target, got ${schema.targets.join(', ')}.`)
+  const { missingTarget, signal } = fit
+  const fitTo = async (some: readonly Row[]) => (await schema.fit(some as never, { missingTarget, signal })) as unknown as FittedSchema
+  // What is wrong with a row is found here, where rows have their own numbers.
+  await fitTo(rows)
+  const hasTargets = (row: Row) => targets.every(({ name, column }) => !column.isMissing(valueIn(row, name)))
+  const known = missingTarget === 'skip' ? rows.filter(hasTargets) : rows
+  const samples = stratified ? known.map((row) => String(valueIn(row, targets[0].name))) : known.length
   const folds: TableFold[] = []
-  for (const [i, { training, validation }] of kFold(rows.length, { folds: count, seed }).entries()) {
-    const some = (chosen: Int32Array) => Array.from(chosen, (row) => rows[row])
+  for (const [i, { training, validation }] of kFold(samples, { folds: count, seed }).entries()) {
+    const some = (chosen: Int32Array) => Array.from(chosen, (row) => known[row])
     const begun = performance.now()
-    const fitted = (await schema.fit(some(training) as never, {
-      missingTarget: fit.missingTarget,
-      signal: fit.signal,
-    })) as unknown as FittedSchema
-    const model: TabularModel = tabular(fitted, { ...ofModel, seed: seed + i })
+    const model: TabularModel = tabular(await fitTo(some(training)), { ...ofModel, seed: seed + i })
     const history = await model.fit(some(training), fit)
     const seconds = (performance.now() - begun) / 1000
-    const fold = {
-      values: await model.evaluate(some(validation), { metrics, missingTarget: fit.missingTarget, signal: fit.signal }),
-      history,
-      seconds,
-    }
+    const held = some(validation)
+    const fold = { values: await model.evaluate(held, { metrics, signal }), history, seconds }
     folds.push(fold)
-    onFold?.(fold, i)
+    await onFold?.(fold, i, model, held)
   }
   const names = Object.keys(folds[0].values)
   const mean = Object.fromEntries(names.map((name) => [name, folds.reduce((sum, { values }) => sum + values[name], 0) / folds.length]))

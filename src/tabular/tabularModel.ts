@@ -2,22 +2,22 @@
 import type { Duplex } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
 import type { NdArray } from '../data/ndarray.ts'
-import type { FittedSchema } from '../data/schema/fitted.ts'
+import type { EncodedMemory, FittedSchema } from '../data/schema/fitted.ts'
 import type { Numbers } from '../data/schema/kind.ts'
 import type { Row } from '../data/schema/types.ts'
 import { checkCount, checkOptions, checkSignal, definedOf, OptionError } from '../errors.ts'
 import { formatShape, sameShape } from '../graph/shape.ts'
-import type { LossChoice } from '../nn/losses/index.ts'
+import type { LossChoice, LossName } from '../nn/losses/index.ts'
 import type { BatchPredictor } from '../predict/batchPredictor.ts'
 import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
 import { batchStream, batchTransform, batchTransformWeb, type TransformOptions } from '../predict/transform.ts'
 import type { EpochOptions } from '../train/epochs.ts'
 import { fitRows, type History, type Listeners } from '../train/fit.ts'
-import type { Model, PredictOptions } from '../train/model.ts'
+import type { Model, PredictOptions, TrainingData } from '../train/model.ts'
 import { type SaveOptions, saveModel } from '../train/modelFile.ts'
 import { epochHints, fitOptionNames, listenerHints } from '../train/options.ts'
 import { type DefaultTrainingOptions, defaultTraining } from './defaults.ts'
-import { joined, rowsOf, TableEncoding, type TableRows } from './encoding.ts'
+import { type EncodedTargets, joined, rowsOf, TableEncoding, type TableRows } from './encoding.ts'
 import { chosenMetrics, type EvaluateTableOptions, type TableEvaluation, type TargetNumbers, tableMetrics } from './evaluation.ts'
 import { SCHEMA_ENTRY } from './schemaText.ts'
 import type { SharedTabularModel } from './sharing.ts'
@@ -118,12 +118,11 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
     const { missingTarget, signal } = options
     const { outputs } = this.schema
     const found = outputs.map(() => ({ outputs: [] as Float64Array[], targets: [] as Float64Array[] }))
-    for await (const { inputs, targets, count } of this.encoding.rows(where, rows, { missingTarget, signal })) {
-      const predicted = await this.network.predictBatches(inputs, count, { padded: true, signal })
-      outputs.forEach(({ name, classes }, i) => {
-        const inUnits = (values: Numbers) => (classes === null ? this.schema.unscale(name, values) : Float64Array.from(values))
-        found[i].outputs.push(inUnits(predicted[i].data))
-        found[i].targets.push(inUnits(targets[i]))
+    for await (const encoded of this.encoding.rows(where, rows, { missingTarget, signal })) {
+      const part = await this.compareEncoded(encoded, signal)
+      part.forEach((each, i) => {
+        found[i].outputs.push(each.outputs)
+        found[i].targets.push(each.targets)
       })
     }
     return outputs.map(({ name, units, classes }, i) => ({
@@ -133,6 +132,20 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
       outputs: joined(found[i].outputs),
       targets: joined(found[i].targets),
     }))
+  }
+
+  /** The same of rows that are numbers already. @internal */
+  async compareEncoded({ inputs, targets, count }: EncodedTargets, signal?: AbortSignal): Promise<TargetNumbers[]> {
+    const predicted = await this.network.predictBatches(inputs, count, { padded: true, signal })
+    return this.schema.outputs.map(({ name, units, classes }, i) => {
+      const inUnits = (values: Numbers) => (classes === null ? this.schema.unscale(name, values) : Float64Array.from(values))
+      return { name, units, classes, outputs: inUnits(predicted[i].data), targets: inUnits(targets[i]) }
+    })
+  }
+
+  /** The first rows of a memory, as `network.fit` takes them. @internal */
+  trainingData(memory: EncodedMemory, rows = memory.rows): TrainingData {
+    return this.encoding.trainingData(memory, rows, this.network.outputNames)
   }
 
   /**
@@ -168,12 +181,20 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
     return Array.isArray(rows) ? answers : answers[0]
   }
 
-  /** As `predict` for several rows: what streams and services call. */
+  /**
+   * As `predict` for several rows: what streams and services call.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).predictRows([{ x: 3 }])
+   */
   predictRows(rows: readonly Input[]): Promise<Prediction[]> {
     return this.predictAll(rows, (i) => `predict: row ${i}`)
   }
 
-  /** Throws an error whose message begins with `where` for a row that cannot be predicted. */
+  /**
+   * Throws an error whose message begins with `where` for a row that cannot be predicted.
+   *
+   * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).checkRow({ x: 3 }, 'request 17')
+   */
   checkRow(row: Input, where: string): void {
     this.encoding.check(row, where)
   }
@@ -239,7 +260,8 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
     await saveModel(this.network, path, { ...options, metadata: { ...metadata, [SCHEMA_ENTRY]: JSON.stringify(this.schema) } })
   }
 
-  private losses(): LossChoice | LossChoice[] {
+  /** What each output is trained for. @internal */
+  losses(): LossName | LossName[] {
     const losses = this.schema.outputs.map(({ loss }) => loss)
     return losses.length === 1 ? losses[0] : losses
   }

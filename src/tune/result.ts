@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import type Table from 'cli-table3'
 import { checkCount, describe, FileError, OptionError } from '../errors.ts'
+import { csvLine } from '../interchange/csvLine.ts'
 import { checkPath } from '../train/callbacks/logFile.ts'
 import type { TrialOutcome } from './trial.ts'
 
@@ -91,7 +92,7 @@ export class TuneResult<Parameters = Readonly<Record<string, unknown>>> {
       [...columns, ...Object.keys(this.best.parameters as object), 'error'],
       ...this.trials.map((trial) => [...columns.map((name) => trial[name]), ...Object.values(trial.parameters as object), trial.error]),
     ]
-    return lines.map((line) => `${line.map((value) => quoted(fieldOf(value ?? ''))).join(',')}\n`).join('')
+    return lines.map((line) => `${csvLine(line)}\n`).join('')
   }
 }
 
@@ -104,4 +105,3 @@ function loadTable(): typeof Table {
 
 const rounded = (value: number, digits: number) => String(Number(value.toPrecision(digits)))
 const fieldOf = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value))
-const quoted = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)

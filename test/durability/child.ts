@@ -28,7 +28,7 @@ const options: FitOptions = {
   callbacks: [callbacks.reduceOnPlateau({ patience: 2 }), { onEpochBegin: sayBegun }],
   ...(checkpoint !== null && { checkpoint: { directory: checkpoint.directory, everySteps: checkpoint.everySteps, keepBest: true } }),
   onEpochEnd: async () => {
-    if (job.slow) await sleep(5)
+    if (job.slow) await sleep(10)
   },
 }
 const sample = (row: Record<string, string>) => ({ x: [row.a, row.b, row.c, row.d].map(Number), y: Number(row.y) })

@@ -69,6 +69,9 @@ for (const [number, target] of targets.entries()) {
     },
   })
   all.push(counts)
+  console.log(
+    `${target.name}: ${counts.accepted} accepted, ${counts.refused} refused, ${counts.failures.length} failures, ${(counts.milliseconds / 1000).toFixed(1)} s`,
+  )
   for (const failure of counts.failures) console.log(`FAILED ${failure}\n`)
   const memory = `${Math.round(process.memoryUsage().rss / 2 ** 20)} MB`
   table.push([

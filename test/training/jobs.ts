@@ -10,8 +10,12 @@ import {
   input,
   type Model,
   openShared,
+  openSharedTabular,
+  type Row,
   type SharedModel as SharedModelHandle,
+  type SharedTabularModel,
   sequential,
+  type TabularModel,
 } from '../../src/index.ts'
 import { stepVariable } from '../../src/ops/random.ts'
 import { numbers } from './support.ts'
@@ -33,6 +37,8 @@ export type Job =
   | { readonly kind: 'watch'; readonly model: SharedModel; readonly until: number }
   /** Posts 'ready'. Of what it then gets: opens a shared model, and posts 'opened'; posts the predictions for numbers. */
   | { readonly kind: 'serve' }
+  /** As 'serve', for a shared model for rows, and rows. */
+  | { readonly kind: 'serveRows' }
   /** Writes into the weights of the shared model. */
   | { readonly kind: 'write'; readonly model: SharedModel; readonly value: number }
 
@@ -125,6 +131,14 @@ async function result(job: Job): Promise<unknown> {
       parentPort?.on('message', async (message: SharedModelHandle | Float32Array) => {
         if (!(message instanceof Float32Array)) net = openShared(message)
         parentPort?.postMessage(message instanceof Float32Array ? (await net?.predict(message))?.data : 'opened')
+      })
+      return 'ready'
+    }
+    case 'serveRows': {
+      let net: TabularModel | null = null
+      parentPort?.on('message', async (message: SharedTabularModel | readonly Row[]) => {
+        if ('network' in message) net = openSharedTabular(message)
+        parentPort?.postMessage('network' in message ? 'opened' : await net?.predict(message))
       })
       return 'ready'
     }

@@ -2,9 +2,11 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
+import { answer } from '../../examples/stream.ts'
 import {
   column,
   concatenate,
@@ -29,6 +31,7 @@ import {
   target,
   writeSafetensors,
 } from '../../src/index.ts'
+import { answerOf, start } from './jobs.ts'
 import { bitsOf, executors, expectRefusal, hasBegun, numbers } from './support.ts'
 
 let directory: string
@@ -240,11 +243,16 @@ describe('the answer to a row', () => {
 
   it('is given beside training by predict, which waits, and not by predictSync', async () => {
     const net = tabular(await fitted, { hidden: [64] })
-    const run = net.fit(homes, { epochs: 30, batchSize: 8 })
-    while (!(net.network as unknown as { running: boolean }).running) await new Promise(setImmediate)
+    const stop = new AbortController()
+    let run: Promise<unknown> = Promise.resolve()
+    await new Promise<void>((onProgress) => {
+      run = net.fit(homes, { epochs: 1e5, batchSize: 8, signal: stop.signal, onProgress: () => onProgress() })
+    })
     await expectRefusal(() => net.predictSync({ sqft: 1, place: 'Ames' }), 'ERR_BUSY', 'predictSync', 'use predict')
-    expect((await net.predict({ sqft: 1, place: 'Ames' })).price).toBeTypeOf('number')
-    await run
+    const waiting = net.predict({ sqft: 1, place: 'Ames' })
+    stop.abort()
+    await expectRefusal(() => run, 'ABORT_ERR')
+    expect((await waiting).price).toBeTypeOf('number')
   })
 
   it('takes no more memory the more there are', async () => {
@@ -266,10 +274,21 @@ describe('the answer to a row', () => {
 
   it('is found in another thread from the same weights', async () => {
     const net = tabular(await classes, small)
-    const shared = openSharedTabular(structuredClone(net.share()))
-    expect(await shared.predict(homes)).toEqual(await net.predict(homes))
+    const worker = start({ kind: 'serveRows' })
+    const ask = (message: unknown) => {
+      const answer = answerOf(worker)
+      worker.postMessage(message)
+      return answer
+    }
+    expect(await answerOf(worker)).toBe('ready')
+    expect(await ask(net.share())).toBe('opened')
+    const rows = homes.map(({ sqft, place }) => ({ sqft, place }))
+    const before = await net.predict(rows)
+    expect(await ask(rows)).toEqual(before)
     await net.fit(homes, quick)
-    expect(await shared.predict(homes)).toEqual(await net.predict(homes))
+    expect(await net.predict(rows)).not.toEqual(before)
+    expect(await ask(rows)).toEqual(await net.predict(rows))
+    await worker.terminate()
     await expectRefusal(() => openSharedTabular(net.network.share() as never), 'ERR_DATA', 'openSharedTabular', 'share()')
     await expectRefusal(() => openSharedTabular(undefined as never), 'ERR_DATA', 'got undefined')
     await expectRefusal(() => openSharedTabular({ ...net.share(), schema: '{}' }), 'ERR_DATA', 'openSharedTabular: schema')
@@ -494,6 +513,19 @@ describe('a file', () => {
   })
 })
 
+describe('cross-validation', () => {
+  it('spreads rare classes over the folds, and leaves rows without a target out', async () => {
+    const rare = homes.slice(0, 60).map(({ sqft }, i) => ({ sqft, kind: i < 4 ? 'castle' : i % 10 === 9 ? null : 'house' }))
+    const columns = schema({ sqft: column.number(), kind: target.category() })
+    const options = { folds: 4, stratified: true, model: small, fit: { epochs: 1, missingTarget: 'skip' }, metrics: ['recall'] } as const
+    const { folds } = await crossValidateTable(columns, rare, options)
+    expect(folds.every(({ values }) => Number.isFinite(values.recall))).toBe(true)
+    await expectRefusal(() => crossValidateTable(columns, rare, { ...options, folds: 5 }), 'ERR_DATA', '"castle" has 4 samples')
+    const two = schema({ sqft: column.number(), kind: target.category(), price: target.number() })
+    await expectRefusal(() => crossValidateTable(two, homes, { stratified: true }), 'ERR_OPTION', 'one target', 'kind, price')
+  })
+})
+
 describe('real houses', () => {
   const path = new URL('../../examples/data/ames.csv', import.meta.url).pathname
 
@@ -510,6 +542,30 @@ describe('real houses', () => {
     expect(answer).toBeGreaterThan(30_000)
   })
 
+  it('are answered line by line by the example of streams', async () => {
+    const houses = await (await inferSchema(csv(path).take(200), { target: 'Sale_Price' })).fit(csv(path).take(200))
+    const net = tabular(houses, small)
+    const lines = (await readFile(path, 'utf8')).split('\n').slice(0, 21)
+    const at = lines[0].split(',').indexOf('Lot_Area')
+    lines[8] = lines[8].split(',').with(at, 'wide').join(',')
+    let written = ''
+    const to = new Writable({
+      write(chunk, _, done) {
+        written += chunk
+        done()
+      },
+    })
+    expect(await answer(net, Readable.from([lines.join('\n')]), to)).toBe(1)
+    const answers = written
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    expect(answers).toHaveLength(20)
+    expect(answers[7].error).toContain('row 7, column "Lot_Area": expected a number, got "wide"')
+    const expected = await net.predict(await csv(path).take(20).toArray())
+    for (const i of [0, 6, 8, 19]) expect(answers[i].Sale_Price / (expected[i].Sale_Price as number)).toBeCloseTo(1, 5)
+  })
+
   it('are cross-validated without a look at the fold', async () => {
     const rows = await csv(path).take(400).toArray()
     const columns = schema({ Gr_Liv_Area: column.number(), Overall_Cond: column.category(), Sale_Price: target.number() })
@@ -524,5 +580,6 @@ describe('real houses', () => {
     expect(mean.r2Score).toBeCloseTo(folds.reduce((sum, { values }) => sum + values.r2Score, 0) / 4, 10)
     expect(mean.r2Score).toBeGreaterThan(0.3)
     await expectRefusal(() => crossValidateTable(columns, csv(path) as never), 'ERR_DATA', 'toArray')
+    await expectRefusal(() => crossValidateTable(columns, rows, { fit: { signal: AbortSignal.abort() } }), 'ABORT_ERR')
   })
 })

@@ -8,7 +8,7 @@ import { checkTextOptions, type TextFileOptions, textOptionNames } from './text.
 export interface CsvOptions extends TextFileOptions {
   /** What stands between values, one character; default the one of , ; tab and | that divides the first records into equally many columns. */
   readonly delimiter?: string
-  /** What stands around values that hold delimiters, ends of lines or (doubled) itself, one character, or false where nothing does; default '"'. */
+  /** What stands around values that hold delimiters, ends of lines or (doubled) itself, one character, or false where nothing does; default `"`. */
   readonly quote?: string | false
   /** Whether the first record names the columns; or their names, if it does not. Default true; with false they are column1, column2, … */
   readonly header?: boolean | readonly string[]
@@ -31,7 +31,19 @@ export type CsvRow = Record<string, string>
  * @example await csv(new Blob(['size,price\n', '120,297412\n']).stream()).map(({ price }) => Number(price)).toArray()
  */
 export function csv(source: ByteSourceLike, options: CsvOptions = {}): Dataset<CsvRow> {
-  const where = 'csv'
+  return readCsv('csv', source, options)
+}
+
+/** What else a reader of rows can be asked for. */
+export interface RowHooks {
+  /** Is told the names of the columns before the first row, where the file has them in one place; a header with nothing below it is then no error. */
+  readonly onColumns?: (names: readonly string[], place: string) => void
+  /** Makes what stands for a row that cannot be read; default: the pass ends with the error. */
+  readonly broken?: (error: DataError) => object
+}
+
+/** `csv`, for those who want to know more. */
+export function readCsv(where: string, source: ByteSourceLike, options: CsvOptions, hooks: RowHooks = {}): Dataset<CsvRow> {
   checkOptions(where, options, ['delimiter', 'quote', 'header', 'comment', ...textOptionNames], {
     separator: 'did you mean "delimiter"?',
     sep: 'did you mean "delimiter"?',
@@ -66,23 +78,28 @@ export function csv(source: ByteSourceLike, options: CsvOptions = {}): Dataset<C
         checkNames(place(0), names, DataError)
         makeRow = rowMaker(names)
         if (header === true) first = 1
+        hooks.onColumns?.(names, place(0))
       }
       const items: CsvRow[] = []
-      let ragged: string | null = null
-      for (let i = first; i < records.length; i++) {
-        if (records[i].length !== names?.length) {
-          ragged = `${place(i)}: expected ${counted(names?.length ?? 0, 'value')}, one for each column, got ${records[i].length}; a value that holds the delimiter needs quotes around it.`
-          break
+      let ragged: DataError | null = null
+      for (let i = first; i < records.length && ragged === null; i++) {
+        if (records[i].length === names?.length) {
+          items.push(makeRow?.(records[i]) as CsvRow)
+          continue
         }
-        items.push(makeRow?.(records[i]) as CsvRow)
+        const error = new DataError(
+          `${place(i)}: expected ${counted(names?.length ?? 0, 'value')}, one for each column, got ${records[i].length}; a value that holds the delimiter needs quotes around it.`,
+        )
+        if (hooks.broken === undefined) ragged = error
+        else items.push(hooks.broken(error) as CsvRow)
       }
       if (items.length > 0) yield { items, place: first === 0 ? place : (i) => place(i + first) }
       isEmpty &&= items.length === 0
-      if (ragged !== null) throw new DataError(ragged)
+      if (ragged !== null) throw ragged
       if (failure !== null) throw failure
     }
     if (names === null || (isEmpty && header !== true)) throw new DataError(`${bytes.name}: expected rows, but there is nothing in it.`)
-    if (isEmpty) throw new DataError(`${bytes.name}: expected rows, got a header and nothing below it.`)
+    if (isEmpty && hooks.onColumns === undefined) throw new DataError(`${bytes.name}: expected rows, got a header and nothing below it.`)
   })
 }
 

@@ -1,8 +1,9 @@
+import { Readable } from 'node:stream'
 import { checkOptions, DataError, OptionError, unknownName } from '../../errors.ts'
 import { Dataset } from '../dataset.ts'
 import { arrow } from './arrow.ts'
-import { type CsvOptions, csv } from './csv.ts'
-import { jsonLines } from './lines.ts'
+import { type CsvOptions, csv, type RowHooks, readCsv } from './csv.ts'
+import { readJsonLines } from './lines.ts'
 import { parquet } from './parquet.ts'
 import { ByteSource, type ByteSourceLike, peek } from './source.ts'
 import type { TextFileOptions } from './text.ts'
@@ -73,13 +74,36 @@ export function readData(source: ByteSourceLike, options: ReadDataOptions = {}):
   )
 }
 
-function reader(source: ByteSourceLike, format: DataFormat, options: CsvOptions): Dataset<Row> {
+/** Rows of a source, with what it turned out to be: also of a stream, which is looked into. */
+export async function openData(
+  source: ByteSourceLike,
+  options: ReadDataOptions,
+  hooks: RowHooks,
+  signal?: AbortSignal,
+): Promise<{ readonly format: DataFormat; readonly rows: Dataset<Row> }> {
+  const { format: given, ...rest } = options
+  if (typeof source === 'string' || source instanceof URL) {
+    const format = given ?? (await formatOf(source, signal))
+    return { format, rows: reader(source, format, rest, hooks) }
+  }
+  const bytes = new ByteSource('readData', source)
+  // No more than comes at once: who writes a line and waits for an answer need not write another one first.
+  const { first, all } = await peek(bytes.read(signal), 4)
+  const format = given ?? formatIn(first, bytes.name)
+  if (format === 'parquet' || format === 'arrow')
+    throw new DataError(`${bytes.name}: ${format} is not read from a stream; give the path of a file.`)
+  // By its path a stream is called in messages.
+  const stream = Object.assign(Readable.from(all, { objectMode: true, highWaterMark: 1 }), { path: bytes.name })
+  return { format, rows: reader(stream, format, rest, hooks) }
+}
+
+function reader(source: ByteSourceLike, format: DataFormat, options: CsvOptions, hooks: RowHooks = {}): Dataset<Row> {
   if (format === 'parquet') return parquet(source as Source)
   if (format === 'arrow') return arrow(source as Source)
-  if (format === 'csv') return csv(source, options)
-  if (format === 'tsv') return csv(source, { delimiter: '\t', ...options })
+  if (format === 'csv') return readCsv('csv', source, options, hooks)
+  if (format === 'tsv') return readCsv('csv', source, { delimiter: '\t', ...options }, hooks)
   const { encoding, maxRecordBytes }: TextFileOptions = options
-  return jsonLines(source, { encoding, maxRecordBytes })
+  return readJsonLines('jsonLines', source, { encoding, maxRecordBytes }, hooks) as Dataset<Row>
 }
 
 /** The format of a file, by its first bytes (of what is compressed, those inside) and its name. */
@@ -88,11 +112,15 @@ async function formatOf(source: Source, signal: AbortSignal | undefined): Promis
   const bytes = file.read(signal)
   const { first } = await peek(bytes, 64)
   await bytes.return()
+  return formatIn(first, file.name)
+}
+
+function formatIn(first: Buffer, place: string): DataFormat {
   const begin = first.subarray(0, 64).toString('latin1')
   const signature = SIGNATURES.find(([signature]) => begin.startsWith(signature))
   if (signature) return signature[1]
-  for (const [offset, signature, what] of OTHERS) if (begin.startsWith(signature, offset)) throw new DataError(`${file.name} is ${what}.`)
-  const name = file.name.replace(/\.gz$/i, '')
+  for (const [offset, signature, what] of OTHERS) if (begin.startsWith(signature, offset)) throw new DataError(`${place} is ${what}.`)
+  const name = place.replace(/\.gz$/i, '')
   const extension = EXTENSIONS.find(([pattern]) => pattern.test(name))
   if (extension) return extension[1]
   return !/\.(csv|txt)$/i.test(name) && /^(\xef\xbb\xbf)?\s*\{/.test(begin) ? 'jsonLines' : 'csv'

@@ -1,5 +1,6 @@
 import { checkOptions, DataError, describe } from '../../errors.ts'
 import { Dataset } from '../dataset.ts'
+import type { RowHooks } from './csv.ts'
 import { ByteSource, type ByteSourceLike } from './source.ts'
 import { checkTextOptions, linesOf, readLineBlocks, type TextFileOptions, textOptionNames } from './text.ts'
 
@@ -30,9 +31,32 @@ export function jsonLines<Row extends object = Record<string, unknown>>(
   source: ByteSourceLike,
   options: TextFileOptions = {},
 ): Dataset<Row> {
-  return readLines('jsonLines', source, options)
-    .filter((line) => /\S/.test(line))
-    .map((line) => parseRow(line) as Row)
+  return filledLines('jsonLines', source, options).map((line) => parseRow(line) as Row)
+}
+
+/** `jsonLines`, with what `broken` makes in place of rows that cannot be read; a line with a bad encoding ends the pass all the same. */
+export function readJsonLines(where: string, source: ByteSourceLike, options: TextFileOptions, { broken }: RowHooks): Dataset<object> {
+  const lines = filledLines(where, source, options)
+  if (broken === undefined) return lines.map(parseRow)
+  return new Dataset(
+    async function* (pass) {
+      for await (const { items, place } of lines.pass(pass))
+        yield { items: items.map((line, i) => parsedOr(line, place(i), broken)), place }
+    },
+    { seeks: true },
+  )
+}
+
+function parsedOr(line: string, place: string, broken: (error: DataError) => object): object {
+  try {
+    return parseRow(line)
+  } catch (error) {
+    return broken(new DataError(`${place}: ${(error as Error).message}`, { cause: error }))
+  }
+}
+
+function filledLines(where: string, source: ByteSourceLike, options: TextFileOptions): Dataset<string> {
+  return readLines(where, source, options).filter((line) => /\S/.test(line))
 }
 
 function readLines(where: string, source: ByteSourceLike, options: TextFileOptions): Dataset<string> {

@@ -1,5 +1,5 @@
 /** Errors about columns. */
-import { DataError, describe, nearestName, OptionError } from '../../errors.ts'
+import { counted, DataError, describe, nearestName, OptionError } from '../../errors.ts'
 import type { FeatureColumn, TargetColumn } from './kind.ts'
 import { show } from './rows.ts'
 import type { Row } from './types.ts'
@@ -14,11 +14,22 @@ export function missingTargetError(place: string, name: string, row: object): Da
   )
 }
 
+export function absentColumns(place: string, absent: readonly string[], names: readonly string[]): DataError {
+  const [first] = absent
+  const nearest = nearestName(first, names)
+  const others = absent.length === 1 ? '' : `, nor ${counted(absent.length - 1, 'other')} that it needs`
+  const advice = nearest === null ? `there are ${listed(names)}` : `there is ${describe(nearest)}`
+  return new DataError(`${place}: expected the columns of the schema, got none called ${describe(first)}${others}; ${advice}.`)
+}
+
+/** The first of many names. */
+const listed = (names: readonly string[]) =>
+  names.length <= 20 ? names.join(', ') : `${names.slice(0, 20).join(', ')} and ${names.length - 20} more`
+
 export function unknownColumn(where: string, name: string, known: readonly string[]): OptionError {
   const nearest = nearestName(name, known)
-  const shown = known.length <= 20 ? known.join(', ') : `${known.slice(0, 20).join(', ')} and ${known.length - 20} more`
   return new OptionError(
-    `${where}: there is no column "${name}"; ${nearest === null ? `there are ${shown}` : `did you mean "${nearest}"?`}${nearest === null ? '.' : ''}`,
+    `${where}: there is no column "${name}"; ${nearest === null ? `there are ${listed(known)}` : `did you mean "${nearest}"?`}${nearest === null ? '.' : ''}`,
   )
 }
 

@@ -5,7 +5,7 @@ import { allocateShared, formatBytes } from '../../memory.ts'
 import type { LossName } from '../../nn/losses/index.ts'
 import type { MetricName } from '../../nn/metrics/index.ts'
 import { NdArray } from '../ndarray.ts'
-import { checkColumns, missingTargetError } from './checks.ts'
+import { absentColumns, checkColumns, missingTargetError } from './checks.ts'
 import { columnFrom } from './columns.ts'
 import { Fields, readingFile } from './fields.ts'
 import type { Answer, Encoder, Numbers, TargetColumn, TargetEncoder } from './kind.ts'
@@ -113,6 +113,12 @@ export class FittedSchema<Input extends Row = Row, Training extends Row = Row, P
     if (all[feature] === undefined)
       throw new OptionError(`columnOf: feature must be an integer of 0 … ${all.length - 1}, got ${describe(feature)}.`)
     return all[feature]
+  }
+
+  /** Refuses a table without a column that every row needs. @internal */
+  checkHeader(place: string, names: readonly string[]): void {
+    const absent = this.parts.filter(({ name, mayBeAbsent }) => !mayBeAbsent && !names.includes(name)).map(({ name }) => name)
+    if (absent.length > 0) throw absentColumns(place, absent, names)
   }
 
   /** Shared memory for so many rows, zeroed. @internal */

@@ -73,7 +73,7 @@ export class Checkpointer implements Pauses {
     if (saved !== null) {
       if (!settings.resume)
         throw new OptionError(
-          `${where}: "${settings.directory}" has checkpoints of a run of before; go on with resume: true, remove them, or give another directory.`,
+          `${where}: "${settings.directory}" has checkpoints of a run of before; go on with { resume: true }, remove them, or give another directory.`,
         )
       checkSame(`${where}: the run in "${settings.directory}"`, saved, fingerprint, run)
       callbacks.checkStates(`${where}: the run in "${settings.directory}"`, saved.callbacks)

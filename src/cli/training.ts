@@ -1,0 +1,207 @@
+/** What `thalweg train` does. */
+import type { Command } from 'commander'
+import type { DataFormat } from '../data/readers/data.ts'
+import { inferSchema } from '../data/schema/infer.ts'
+import { AbortError, counted, definedOf } from '../errors.ts'
+import { numberText } from '../report/page/words.ts'
+import { liveReport, recordTraining } from '../report/recordTraining.ts'
+import { type ReportServer, serveReport } from '../report/server.ts'
+import { summarizeData } from '../report/summarizeData.ts'
+import { writeReport } from '../report/writeReport.ts'
+import type { TableRows } from '../tabular/encoding.ts'
+import { kindsOf, tableResults } from '../tabular/report.ts'
+import { tabular } from '../tabular/tabular.ts'
+import type { TabularFitOptions, TabularModel } from '../tabular/tabularModel.ts'
+import { columnsOf } from './columns.ts'
+import { readConfig } from './config.ts'
+import { memoryOf, rowsOf } from './data.ts'
+import { isAbort, UsageError } from './errors.ts'
+import { crossValidate, measure, reportParts } from './measured.ts'
+import { checkModelPath, defaultModelPath } from './modelPath.ts'
+import type { Context } from './program.ts'
+import { progress } from './progress.ts'
+import { checkRows, hasTargets, inMemory, streamed, type TableSource } from './table.ts'
+import { configurationOf, foldLines, tellAddress, tellResults, tellSchema } from './trainingText.ts'
+
+/** Those of `thalweg train`, as its help describes them. */
+export interface TrainCommandOptions {
+  readonly target?: readonly string[]
+  readonly out?: string
+  readonly format?: DataFormat
+  readonly test: number
+  readonly folds?: number
+  readonly column?: readonly string[]
+  readonly ignore?: readonly string[]
+  readonly missingTarget: 'error' | 'skip'
+  readonly sample: number
+  readonly memory: number
+  readonly stream?: boolean
+  readonly epochs?: number
+  readonly batchSize?: number
+  readonly learningRate?: number
+  readonly weightDecay?: number
+  readonly hidden?: readonly number[]
+  readonly members?: number
+  readonly dropout?: number
+  readonly seed: number
+  readonly threads?: number
+  readonly executor?: 'native' | 'reference'
+  readonly checkpoint?: string
+  readonly everySteps?: number
+  readonly everyMinutes?: number
+  readonly resume?: boolean
+  readonly report?: string
+  readonly watch?: boolean
+  readonly port?: number
+  readonly config?: string
+}
+
+/** Trains on the rows of files and saves the model. */
+export async function trainTable(context: Context, command: Command, data: readonly string[], given: TrainCommandOptions): Promise<void> {
+  if (given.config !== undefined) await readConfig(command, given.config)
+  const options = command.opts<TrainCommandOptions>()
+  checkTogether(command, options)
+  const { watch, port, out = defaultModelPath(data), checkpoint } = options
+  await checkModelPath(out)
+  const title = `${(options.target ?? []).join(', ')} from ${data.join(', ')}`
+  const server = watch ? await serveReport({ title }, definedOf({ port })) : null
+  if (server !== null) tellAddress(context, server)
+  try {
+    await train(context, data, { ...options, out, title, command: context.commandLine, server })
+  } catch (error) {
+    if (!context.signal.aborted || !isAbort(error)) throw error
+    const advice =
+      checkpoint === undefined
+        ? 'With --checkpoint <folder> a run can go on where it was stopped.'
+        : `Go on from the checkpoint in "${checkpoint}" with the same command and --resume.`
+    throw new AbortError(`stopped by ${context.signal.reason}; no model was written. ${advice}`, context.signal.reason)
+  } finally {
+    await server?.close()
+  }
+}
+
+/** The options, and what follows from them. */
+export interface Settings extends TrainCommandOptions {
+  readonly out: string
+  readonly title: string
+  readonly command: string
+  readonly server: ReportServer | null
+}
+
+async function train(context: Context, data: readonly string[], settings: Settings): Promise<void> {
+  const { output, signal } = context
+  const { target: targets = [], test, folds, seed, sample, server, out, report, missingTarget } = settings
+  const columns = columnsOf(settings.column ?? [], settings.ignore ?? [], targets)
+  const all = await read(context, data, settings)
+  const schema = await inferSchema(all.placed, { target: targets, columns, sample, signal })
+  tellSchema(context, schema, all)
+  const complete = missingTarget === 'skip' ? all.filter(hasTargets(schema)) : all
+  const { training, held } = folds !== undefined || test === 0 ? { training: complete, held: null } : complete.split(test, seed)
+  const fitted = await schema.fit(training.placed, { signal })
+  const heldRows = held === null ? 0 : await checkRows(fitted, held, signal)
+
+  const network = definedOf({
+    hidden: settings.hidden,
+    members: settings.members,
+    dropout: settings.dropout,
+    threads: settings.threads,
+    executor: settings.executor,
+  })
+  const { epochs, batchSize, learningRate, weightDecay } = settings
+  const options = definedOf({ epochs, batchSize, learningRate, weightDecay, signal })
+  const crossed =
+    folds === undefined ? null : await crossValidate(context, schema, complete.array ?? [], { folds, seed, model: network, fit: options })
+
+  const model = tabular(fitted, { ...network, seed })
+  const record = server === null ? recordTraining({ rows: fitted.rows }) : liveReport(server, { rows: fitted.rows })
+  output.note(`Training on ${counted(fitted.rows, 'row')}${held === null ? '' : `, ${numberText(heldRows)} held out`}.`)
+  const history = await model.fit(training.toTrain(seed), {
+    ...options,
+    ...checkpointOf(settings),
+    ...(training.count === null && { rows: fitted.rows }),
+    ...(held?.array && { validationData: held.array }),
+    metrics: metricsOf(model),
+    callbacks: [record, progress(output, fitted.rows)],
+  })
+  const measured = crossed ?? (held === null ? null : await measure(model, held.rows))
+  const configuration = configurationOf(settings, data, model, { rows: fitted.rows, heldRows, epochs: history.epochs.length })
+  const results = measured?.numbers.map(tableResults) ?? []
+  const page =
+    server === null && report === undefined
+      ? null
+      : {
+          title: settings.title,
+          created: new Date().toISOString(),
+          data: await summarizeData(all.placed, { kinds: kindsOf(model), signal }),
+          network: model.network.summary(),
+          training: record.training,
+          configuration: { ...configuration, ...foldLines(measured?.folds ?? null) },
+          warnings: schema.warnings,
+          ...(measured && (await reportParts(measured, seed, signal))),
+        }
+  await model.save(out, {
+    signal,
+    metadata: {
+      'thalweg.history': JSON.stringify(history.epochs),
+      'thalweg.evaluation': JSON.stringify(measured?.evaluation ?? null),
+      'thalweg.folds': JSON.stringify(measured?.folds?.folds.map(({ values }) => values) ?? null),
+      'thalweg.training': JSON.stringify({ ...configuration, created: new Date().toISOString(), seconds: record.training.seconds }),
+    },
+  })
+  if (page !== null) server?.update(page)
+  if (page !== null && report !== undefined) await writeReport(report, page)
+  tellResults(context, settings, {
+    results,
+    measured,
+    rows: fitted.rows,
+    heldRows,
+    epochs: history.epochs.length,
+    seconds: record.training.seconds,
+  })
+}
+
+/** Refuses options that mean nothing without each other, or not together. */
+function checkTogether(command: Command, { target, checkpoint, watch, folds, stream }: TrainCommandOptions): void {
+  if (target === undefined) throw new UsageError('say which column to predict: --target <column>.')
+  const isGiven = (name: string) => !['default', undefined].includes(command.getOptionValueSource(name))
+  const needs = (names: readonly string[], other: unknown, flag: string) => {
+    const name = names.find(isGiven)
+    if (name !== undefined && other === undefined)
+      throw new UsageError(`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} needs ${flag}.`)
+  }
+  needs(['everySteps', 'everyMinutes', 'resume'], checkpoint, '--checkpoint <folder>')
+  needs(['port'], watch, '--watch')
+  if (folds !== undefined && isGiven('test')) throw new UsageError('--folds and --test exclude each other: each fold is held out once.')
+  if (folds !== undefined && stream) throw new UsageError('--folds is for rows in memory; with --stream rows are held out once.')
+}
+
+async function read(
+  { output, streams, signal }: Context,
+  data: readonly string[],
+  { format, stream, memory, folds }: Settings,
+): Promise<TableSource> {
+  const rows = rowsOf(data, streams, format)
+  const needed = stream ? Number.POSITIVE_INFINITY : await memoryOf(data)
+  if (needed <= memory || (folds !== undefined && !stream)) return inMemory(rows, signal)
+  if (data.includes('-'))
+    throw new UsageError('standard input can be read once only, and not anew for each epoch; give a file, or leave --stream out.')
+  output.note('The data stay on the disk and are read anew for each epoch.')
+  return streamed(rows)
+}
+
+/** What says most about each output, for its curve. */
+function metricsOf({ schema, network }: TabularModel): TabularFitOptions<TableRows>['metrics'] {
+  const lists = schema.outputs.map(({ metrics }) => metrics.slice(0, 1))
+  return lists.length === 1 ? lists[0] : Object.fromEntries(lists.map((list, i) => [network.outputNames[i], list]))
+}
+
+function checkpointOf({
+  checkpoint,
+  everySteps,
+  everyMinutes,
+  resume = false,
+}: Settings): Pick<TabularFitOptions<TableRows>, 'checkpoint'> {
+  if (checkpoint === undefined) return {}
+  // The command itself listens to signals of the system; a run that is stopped writes a checkpoint.
+  return { checkpoint: { directory: checkpoint, resume, signals: false, ...definedOf({ everySteps, everyMinutes }) } }
+}
