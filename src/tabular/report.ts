@@ -46,8 +46,13 @@ const importanceRepeats = 3
  * @throws DataError for a value that is none of its column's, or no rows.
  * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }, { x: 3, y: 6 }]; await writeReport('build/table.html', await tableReport(tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)), rows))
  */
-export async function tableReport(model: TabularModel, rows: TableRows, options: TableReportOptions = {}): Promise<ReportData> {
+export async function tableReport<Input extends Row, Training extends Row, Prediction>(
+  typed: TabularModel<Input, Training, Prediction>,
+  rows: TableRows<Training>,
+  options: TableReportOptions = {},
+): Promise<ReportData> {
   const where = 'tableReport'
+  const model = typed as unknown as TabularModel
   checkOptions(where, options, ['title', 'target', 'data', 'training', 'configuration', 'warnings', 'importance', 'seed', 'signal'])
   const { importance = true, seed = 0, signal, training, configuration, warnings = model.schema.schema.warnings } = options
   checkBoolean(where, 'importance', importance)
