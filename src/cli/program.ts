@@ -37,6 +37,9 @@ export const commands: readonly CommandEntry[] = [
   { name: 'evaluate', summary: 'measure a model on rows whose targets are known', load: () => import('./commands/evaluate.ts') },
   { name: 'predict', summary: 'predict rows, from a file or standard input', load: () => import('./commands/predict.ts') },
   { name: 'inspect', summary: 'what is in a model file', load: () => import('./commands/inspect.ts') },
+  { name: 'gradcheck', summary: 'whether the gradients of a model are right', load: () => import('./commands/gradcheck.ts') },
+  { name: 'bench', summary: 'how fast a model trains and predicts on this machine', load: () => import('./commands/bench.ts') },
+  { name: 'tune', summary: 'search for good parameters of training', load: () => import('./commands/tune.ts') },
 ]
 
 /**

@@ -60,6 +60,7 @@ function overview(path: string, { bytes, tensors, model, description, table }: C
 }
 
 function columnsText({ columns }: Contents): string {
+  if (columns.length === 0) return ''
   return textTable(
     columns.map((column) => [column.name, column.role === 'target' ? `target, ${column.kind}` : column.kind, statisticsText(column)]),
     { head: ['name', 'kind', 'values'] },
