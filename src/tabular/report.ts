@@ -46,7 +46,15 @@ const importanceRepeats = 3
  * @throws DataError for a value that is none of its column's, or no rows.
  * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }, { x: 3, y: 6 }]; await writeReport('build/table.html', await tableReport(tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)), rows))
  */
-export async function tableReport(model: TabularModel, rows: TableRows, options: TableReportOptions = {}): Promise<ReportData> {
+export async function tableReport<Input extends Row, Training extends Row, Prediction>(
+  model: TabularModel<Input, Training, Prediction>,
+  rows: TableRows<Training>,
+  options: TableReportOptions = {},
+): Promise<ReportData> {
+  return reportOf(model as unknown as TabularModel, rows as TableRows, options)
+}
+
+async function reportOf(model: TabularModel, rows: TableRows, options: TableReportOptions): Promise<ReportData> {
   const where = 'tableReport'
   checkOptions(where, options, ['title', 'target', 'data', 'training', 'configuration', 'warnings', 'importance', 'seed', 'signal'])
   const { importance = true, seed = 0, signal, training, configuration, warnings = model.schema.schema.warnings } = options
@@ -55,7 +63,7 @@ export async function tableReport(model: TabularModel, rows: TableRows, options:
   const names = model.schema.outputs.map(({ name }) => name)
   const { title = names.join(', '), target = names[0], data = rows } = options
   if (!names.includes(target)) throw unknownName('target', target, names, where)
-  const numbers = (await model.compare(rows)).find(({ name }) => name === target) as TargetNumbers
+  const numbers = (await model.compare(rows, { signal }, where)).find(({ name }) => name === target) as TargetNumbers
   const measured = importance ? await columnImportance(model, rows, target, { seed, signal }) : null
   return {
     ...tableResults(numbers),
