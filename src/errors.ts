@@ -276,7 +276,7 @@ export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
   if (Array.isArray(value)) return `an array of ${value.length}`
   if (ArrayBuffer.isView(value)) return `${value.constructor.name} of ${(value as Float32Array).length ?? `${value.byteLength} bytes`}`
-  if (typeof value === 'object') return `a value of type ${value.constructor?.name ?? 'object'}`
+  if (typeof value === 'object') return `a value of type ${value.constructor?.name || Object.prototype.toString.call(value).slice(8, -1)}`
   if (typeof value === 'function') return 'a function'
   return String(value)
 }

@@ -12,7 +12,7 @@ export class Failed extends Error {}
 
 /** Functions of the library with which its messages begin; who types a command has not called them. */
 const functions =
-  /^(readData|csv|jsonLines|parquet|arrow|dataset|Dataset\.\w+|inferSchema|schema(\.\w+)?|tabular|fit|evaluate|predict|save|loadTabular|loadModel|crossValidateTable|permutationImportance|serveReport|writeReport|gradcheck|tune|transform|readSafetensors): /
+  /^(readData|csv|jsonLines|parquet|arrow|dataset|Dataset\.\w+|inferSchema|schema(\.\w+)?|tabular|fit|evaluate|compare|predict|save|loadTabular|loadModel|crossValidateTable|permutationImportance|serveReport|writeReport|gradcheck|tune|transform|readSafetensors): /
 
 /** An option as the library's messages advise it. */
 const advised = /\{ (\w+): ["']?([\w.-]+)["']? \}/g

@@ -71,7 +71,10 @@ export async function main(argv: readonly string[], streams: Streams): Promise<n
   streams.stdout.off('error', onOutputError)
   // The reader of the output has seen enough, as `head` does.
   if ((outputError as NodeJS.ErrnoException | null)?.code === 'EPIPE') return EXIT.done
-  failure = outputError === null ? failure : new FileError(`the output cannot be written: ${(outputError as Error).message}.`)
+  failure =
+    outputError === null
+      ? failure
+      : new FileError(`standard output cannot be written: ${(outputError as Error).message}.`, { cause: outputError })
   if (failure === null) return EXIT.done
   if (!(failure instanceof CommanderError)) report(failure, streams, run, argv.includes('--debug'))
   return exitCodeOf(failure, signal)
@@ -110,7 +113,8 @@ export async function programFor(argv: readonly string[], streams: Streams, sign
       return { streams, output: run.output, signal, commandLine }
     })
   }
-  for (const each of [program, ...program.commands]) configure(each, streams)
+  const env = argv.includes('--no-color') ? { ...streams.env, NO_COLOR: '1' } : streams.env
+  for (const each of [program, ...program.commands]) configure(each, { ...streams, env })
   return program
 }
 
@@ -120,7 +124,7 @@ const examples = [
 ]
 
 /** Output and exit of a command. Before this, a command does not know them. */
-function configure(command: Command, { stdout, stderr, env }: Streams): void {
+function configure(command: Command, { stdout, stderr, env }: Omit<Streams, 'stdin'>): void {
   const name = command.parent === null ? command.name() : `${command.parent.name()} ${command.name()}`
   command
     .exitOverride()
@@ -134,7 +138,7 @@ function configure(command: Command, { stdout, stderr, env }: Streams): void {
       getOutHasColors: () => wantsColor(stdout, env),
       getErrHasColors: () => wantsColor(stderr, env),
     })
-    .configureHelp({ showGlobalOptions: true, styleTitle: (text) => styleText('bold', text) })
+    .configureHelp({ showGlobalOptions: true, styleTitle: (text) => styleText('bold', text, { validateStream: false }) })
 }
 
 /** Says what went wrong: one line, and with --debug where. */

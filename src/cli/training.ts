@@ -1,7 +1,12 @@
 /** What `thalweg train` does. */
+import { basename } from 'node:path'
 import type { Command } from 'commander'
 import type { DataFormat } from '../data/readers/data.ts'
+import { target } from '../data/schema/columns.ts'
+import type { FittedSchema } from '../data/schema/fitted.ts'
 import { inferSchema } from '../data/schema/infer.ts'
+import type { TargetColumn } from '../data/schema/kind.ts'
+import type { Schema } from '../data/schema/schema.ts'
 import { AbortError, counted, definedOf } from '../errors.ts'
 import { numberText } from '../report/page/words.ts'
 import { liveReport, recordTraining } from '../report/recordTraining.ts'
@@ -63,7 +68,7 @@ export async function trainTable(context: Context, command: Command, data: reado
   checkTogether(command, options)
   const { watch, port, out = defaultModelPath(data), checkpoint } = options
   await checkModelPath(out)
-  const title = `${(options.target ?? []).join(', ')} from ${data.join(', ')}`
+  const title = `${(options.target ?? []).join(', ')} from ${data.map((path) => basename(path)).join(', ')}`
   const server = watch ? await serveReport({ title }, definedOf({ port })) : null
   if (server !== null) tellAddress(context, server)
   try {
@@ -97,7 +102,9 @@ async function train(context: Context, data: readonly string[], settings: Settin
   tellSchema(context, schema, all)
   const complete = missingTarget === 'skip' ? all.filter(hasTargets(schema)) : all
   const { training, held } = folds !== undefined || test === 0 ? { training: complete, held: null } : complete.split(test, seed)
-  const fitted = await schema.fit(training.placed, { signal })
+  const known =
+    training === complete && folds === undefined ? schema : withAllClasses(schema, await schema.fit(complete.placed, { signal }))
+  const fitted = await known.fit(training.placed, { signal })
   const heldRows = held === null ? 0 : await checkRows(fitted, held, signal)
 
   const network = definedOf({
@@ -110,7 +117,7 @@ async function train(context: Context, data: readonly string[], settings: Settin
   const { epochs, batchSize, learningRate, weightDecay } = settings
   const options = definedOf({ epochs, batchSize, learningRate, weightDecay, signal })
   const crossed =
-    folds === undefined ? null : await crossValidate(context, schema, complete.array ?? [], { folds, seed, model: network, fit: options })
+    folds === undefined ? null : await crossValidate(context, known, complete.array ?? [], { folds, seed, model: network, fit: options })
 
   const model = tabular(fitted, { ...network, seed })
   const record = server === null ? recordTraining({ rows: fitted.rows }) : liveReport(server, { rows: fitted.rows })
@@ -161,8 +168,8 @@ async function train(context: Context, data: readonly string[], settings: Settin
 }
 
 /** Refuses options that mean nothing without each other, or not together. */
-function checkTogether(command: Command, { target, checkpoint, watch, folds, stream }: TrainCommandOptions): void {
-  if (target === undefined) throw new UsageError('say which column to predict: --target <column>.')
+function checkTogether(command: Command, { target: targets, checkpoint, watch, folds, stream }: TrainCommandOptions): void {
+  if (targets === undefined) throw new UsageError('say which column to predict: --target <column>.')
   const isGiven = (name: string) => !['default', undefined].includes(command.getOptionValueSource(name))
   const needs = (names: readonly string[], other: unknown, flag: string) => {
     const name = names.find(isGiven)
@@ -187,6 +194,15 @@ async function read(
     throw new UsageError('standard input can be read once only, and not anew for each epoch; give a file, or leave --stream out.')
   output.note('The data stay on the disk and are read anew for each epoch.')
   return streamed(rows)
+}
+
+/** A schema whose targets know the classes of all rows: a rare one may be only among those that are held out. */
+function withAllClasses(schema: Schema, { outputs }: FittedSchema): Schema {
+  const targets = outputs.flatMap(({ name, classes }) => {
+    const { kind, options } = schema.columns.get(name) as TargetColumn
+    return kind === 'category' && classes !== null ? [[name, target.category({ ...options, classes })]] : []
+  })
+  return schema.with(Object.fromEntries(targets)) as Schema
 }
 
 /** What says most about each output, for its curve. */

@@ -5,7 +5,8 @@ import { definedOf } from '../errors.ts'
 import type { MetricName } from '../nn/metrics/index.ts'
 import { defaultTraining } from '../tabular/defaults.ts'
 import { tableMetrics } from '../tabular/evaluation.ts'
-import { type TabularModel, tabular } from '../tabular/tabularModel.ts'
+import { tabular } from '../tabular/tabular.ts'
+import type { TabularModel } from '../tabular/tabularModel.ts'
 import type { Trial } from '../tune/trial.ts'
 
 /** What trials are about: the command leaves it for the threads under this name. */
@@ -51,7 +52,7 @@ const trial: Trial<TunedParameters> = async (parameters, { seed, threads, epochs
 
 async function scoreOf(table: TabularModel): Promise<number> {
   if (metric === 'loss') return (await table.network.evaluate(table.trainingData(validation), { loss: table.losses() })).loss
-  return tableMetrics('tune', await table.compareEncoded(validation), [metric])[metric]
+  return tableMetrics('tune', await table.compareEncoded({ ...validation, count: validation.rows }), [metric])[metric]
 }
 
 export default trial

@@ -248,8 +248,9 @@ export class Dataset<T> implements AsyncIterable<T> {
    */
   cache(): Dataset<T> {
     const { open, count } = stages.cache(this.passes)
+    const { endless } = this.traits
     const reordered = this.traits.reordered === 'repeat' ? 'repeat' : null
-    return new Dataset(open, { count: () => count() ?? this.count, seeks: true, reordered })
+    return new Dataset(open, { count: () => count() ?? this.count, seeks: true, reordered, endless })
   }
 
   /**

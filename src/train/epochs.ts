@@ -348,17 +348,28 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     const from = this.position?.epoch === epoch ? this.position : null
     this.position = null
     const scale = from?.scale ?? this.scale
-    const { count, stretches } = await this.supply.epochs(epoch, most, from?.step ?? 0, signal)
-    const { first, rates } = await this.ratesOf(epoch, count, scale)
-    this.begin()
-    trainer.setLearningRates(first)
-    const pass: Pass = { epoch, scale, rates, runs: [...(from?.runs ?? [])], before: from?.step ?? 0 }
-    const next = epoch + count
-    const ahead = () => this.supply.ahead(next, Math.min(most, this.epochs - next))
-    for await (const stretch of stretches) await this.runStretch(trainer, pass, stretch, options, ahead)
-    const values = count === 1 ? [measures.report(pass.runs)] : await this.valuesOf(pass.runs, count)
-    this.millisecondsEach = (performance.now() - begun) / count
-    return this.validation === null ? values : [await this.withValidation(values[0], signal)]
+    const done = { runs: [...(from?.runs ?? [])], before: from?.step ?? 0 }
+    try {
+      const { count, stretches } = await this.supply.epochs(epoch, most, done.before, signal)
+      const { first, rates } = await this.ratesOf(epoch, count, scale)
+      this.begin()
+      trainer.setLearningRates(first)
+      const pass: Pass = Object.assign(done, { epoch, scale, rates })
+      const next = epoch + count
+      const ahead = () => this.supply.ahead(next, Math.min(most, this.epochs - next))
+      for await (const stretch of stretches) await this.runStretch(trainer, pass, stretch, options, ahead)
+      const values = count === 1 ? [measures.report(pass.runs)] : await this.valuesOf(pass.runs, count)
+      this.millisecondsEach = (performance.now() - begun) / count
+      return this.validation === null ? values : [await this.withValidation(values[0], signal)]
+    } catch (error) {
+      // Wherever a run is stopped, in its steps, while it waits for data or in its validation, it can go on from here.
+      if (signal?.aborted && error instanceof AbortError) await options.pauses?.paused(this.positionWithin(epoch, done, scale), true)
+      throw error
+    }
+  }
+
+  private positionWithin(epoch: number, { runs, before }: Pick<Pass, 'runs' | 'before'>, scale: number): Position {
+    return { epoch, step: before, runs: [...runs], scale, nextScale: this.scale, latest: this.latest }
   }
 
   /** Steps of one batch size, with pauses if there are any. */
@@ -408,16 +419,13 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       if (completed > 0) pass.runs.push({ batchSize, completed, records })
       const aborted = stopped === 'aborted' && options.signal?.aborted === true
       const step = pass.before % this.stepsPerEpoch
-      // Between epochs others write; but nobody does where a pause is due before the first step.
-      if (aborted || step > 0 || completed === 0) {
-        const position = { epoch, step: pass.before, runs: [...pass.runs], scale, nextScale: this.scale, latest: this.latest }
-        await pauses?.paused(position, aborted)
-      }
       if (aborted)
         throw new AbortError(
           `Training was stopped in epoch ${epoch + Math.floor(pass.before / this.stepsPerEpoch) + 1}, after ${step} of ${this.stepsPerEpoch} steps; the model keeps what it has learned.`,
           options.signal?.reason,
         )
+      // Between epochs others write; but nobody does where a pause is due before the first step.
+      if (step > 0 || completed === 0) await pauses?.paused(this.positionWithin(epoch, pass, scale), false)
     }
   }
 

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -55,14 +55,17 @@ export function events({ stdout }: Outcome): Record<string, unknown>[] {
 }
 
 /** A command line in a process of its own. */
-export function start(argv: readonly string[], { env = {} }: Pick<RunOptions, 'env'> = {}) {
+export function start(
+  argv: readonly string[],
+  { env = {}, stdout: target = 'pipe' }: Pick<RunOptions, 'env'> & { readonly stdout?: 'pipe' | number } = {},
+) {
   const child = spawn(process.execPath, ['--import', 'tsx', join(root, 'src/cli/main.ts'), ...argv], {
     cwd: root,
     env: { ...process.env, ...env },
-    stdio: ['pipe', 'pipe', 'pipe'],
-  })
+    stdio: ['pipe', target, 'pipe'],
+  }) as ChildProcessByStdio<Writable, Readable, Readable>
   let [stdout, stderr] = ['', '']
-  child.stdout.on('data', (piece) => {
+  child.stdout?.on('data', (piece) => {
     stdout += piece
   })
   child.stderr.on('data', (piece) => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { loadTabular, readTabularFile } from '../../src/tabular/loadTabular.ts'
-import { data, events, type Outcome, run, temporaryFolder } from './support.ts'
+import { data, events, type Outcome, run, start, temporaryFolder } from './support.ts'
 
 const folder = temporaryFolder()
 const file = (name: string, content: string | Uint8Array) => {
@@ -450,4 +450,37 @@ describe('thalweg train warns', () => {
     const outcome = await train(paints, '-t', 'prize', '--json')
     expect(events(outcome).at(-1)).toMatchObject({ type: 'error', code: 'ERR_DATA', message: expect.stringContaining('"prize"') })
   })
+})
+
+test('--watch serves the page on this machine while training goes on', async () => {
+  const { child, outcome } = start([
+    'train',
+    paints,
+    '-t',
+    'price',
+    '--out',
+    out('watched'),
+    '--watch',
+    '--json',
+    '--epochs',
+    '3000',
+    '--members',
+    '1',
+    '--threads',
+    '1',
+  ])
+  const url = await new Promise<string>((resolve) => {
+    child.stdout?.once('data', (line) => resolve(JSON.parse(String(line).split('\n')[0]).url))
+  })
+  expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/)
+  expect(await (await fetch(url)).text()).toContain('price from')
+  child.kill('SIGINT')
+  expect(await outcome).toMatchObject({ code: 130 })
+}, 30_000)
+
+test('a class of one row, which only the rows held out have, does not stop training', async () => {
+  for (const seed of [0, 1, 2, 3, 4, 5]) {
+    const rows = lines(40, (i) => `${(i * 7) % 40},${i === 11 ? 'rare' : i % 2 === 0 ? 'even' : 'odd'}`, 'x,y')
+    expect(await train(file('rare.csv', rows), '-t', 'y', '--out', out('rare'), '--seed', String(seed))).toMatchObject({ code: 0 })
+  }
 })

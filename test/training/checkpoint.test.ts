@@ -293,3 +293,49 @@ describe('files', () => {
     await refused({ directory: '/dev/null/runs' }, /cannot be made/)
   })
 })
+
+describe('a run that is stopped outside its steps', () => {
+  const build = () => sequential([input(3), dense(8, { activation: 'tanh' }), dropout(0.2), dense(1)], { seed: 4 })
+  const run = { loss: 'meanSquaredError', epochs: 6, batchSize: 16 } as const
+  const weightsAfter = async (data: Parameters<ReturnType<typeof build>['fit']>[0], more: Partial<FitOptions>) => {
+    const net = build()
+    const { epochs } = await net.fit(data, { ...run, ...more })
+    return { weights: net.weights(), epochs }
+  }
+
+  it('in its validation goes on with the validation', async () => {
+    const validationData = { x: x.slice(0, 40), y: y.slice(0, 40) }
+    const whole = await weightsAfter(data, { validationData })
+    for (const epoch of [0, 2, 5]) {
+      const checkpoint = every({ everyEpochs: 100, directory: join(directory, `${epoch}`) })
+      const stop = new AbortController()
+      const onSteps = (steps: { epoch: number; firstStep: number; losses: Float32Array }) => {
+        if (steps.epoch === epoch && steps.firstStep + steps.losses.length === Math.ceil(203 / 16)) stop.abort()
+      }
+      const stopped = build().fit(data, { ...run, validationData, checkpoint, signal: stop.signal, callbacks: [{ onSteps }] })
+      await expect(stopped).rejects.toMatchObject({ code: 'ABORT_ERR' })
+      expect(await weightsAfter(data, { validationData, checkpoint })).toEqual(whole)
+    }
+  })
+
+  it('while it waits for data goes on with them', async () => {
+    const whole = await weightsAfter(dataset(samples), {})
+    const stop = new AbortController()
+    let passes = 0
+    const slow = dataset(async function* () {
+      passes++
+      for (const [i, sample] of samples.entries()) {
+        // The steps before have been taken; the next ones are waited for.
+        if (passes === 4 && i === 100) {
+          await new Promise((resolve) => setTimeout(resolve, 50))
+          stop.abort()
+        }
+        yield sample
+      }
+    })
+    const stopped = build().fit(slow, { ...run, checkpoint: every({ everyEpochs: 100 }), signal: stop.signal })
+    await expect(stopped).rejects.toMatchObject({ code: 'ABORT_ERR' })
+    expect((await readdir(directory)).length).toBeGreaterThan(0)
+    expect(await weightsAfter(dataset(samples), { checkpoint: every({ everyEpochs: 100 }) })).toEqual(whole)
+  })
+})

@@ -11,7 +11,7 @@ import { counted, DataError, definedOf, FileError, unknownName } from '../../err
 import { type MetricName, metrics } from '../../nn/metrics/index.ts'
 import { durationText, numberText } from '../../report/page/words.ts'
 import { defaultTraining } from '../../tabular/defaults.ts'
-import { tabular } from '../../tabular/tabularModel.ts'
+import { tabular } from '../../tabular/tabular.ts'
 import type { Strategy } from '../../tune/options.ts'
 import type { TrialResult, TuneResult } from '../../tune/result.ts'
 import { type SearchSpace, space, spaceFromJson } from '../../tune/space.ts'

@@ -8,7 +8,7 @@ import { checkTextOptions, type TextFileOptions, textOptionNames } from './text.
 export interface CsvOptions extends TextFileOptions {
   /** What stands between values, one character; default the one of , ; tab and | that divides the first records into equally many columns. */
   readonly delimiter?: string
-  /** What stands around values that hold delimiters, ends of lines or (doubled) itself, one character, or false where nothing does; default '"'. */
+  /** What stands around values that hold delimiters, ends of lines or (doubled) itself, one character, or false where nothing does; default `"`. */
   readonly quote?: string | false
   /** Whether the first record names the columns; or their names, if it does not. Default true; with false they are column1, column2, … */
   readonly header?: boolean | readonly string[]

@@ -23,7 +23,7 @@ type Source = string | URL
 const FORMATS: readonly DataFormat[] = ['csv', 'tsv', 'jsonLines', 'parquet', 'arrow']
 const EXTENSIONS: readonly [RegExp, DataFormat][] = [
   [/\.(tsv|tab)$/i, 'tsv'],
-  [/\.(jsonl|ndjson|jsonlines)$/i, 'jsonLines'],
+  [/\.(jsonl|ndjson|jsonlines|json)$/i, 'jsonLines'],
   [/\.(parquet|pq)$/i, 'parquet'],
   [/\.(arrows?|feather|ipc)$/i, 'arrow'],
 ]

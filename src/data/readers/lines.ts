@@ -79,7 +79,9 @@ function parseRow(line: string): object {
     throw new DataError(`expected a JSON object, got ${describe(line)} (${(error as Error).message})${advice}.`, { cause: error })
   }
   if (typeof row !== 'object' || row === null || Array.isArray(row))
-    throw new DataError(`expected a JSON object with a value for each column, got ${describe(row)}.`)
+    throw new DataError(
+      `expected a JSON object with a value for each column, got ${describe(row)}${Array.isArray(row) ? '; of one JSON document try dataset(JSON.parse(text))' : ''}.`,
+    )
   return row
 }
 

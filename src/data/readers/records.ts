@@ -65,7 +65,9 @@ export async function* readRecords(
     if (size === 0) line = block.line
     pending.push(block.bytes)
     size += block.bytes.length
-    if (size < enough) continue
+    // A header alone does not tell the delimiter.
+    const isHeader = dialect.delimiter === null && block.line + countLines(block.bytes) <= 2
+    if (size < enough || isHeader) continue
     const parsed = parseAll()
     yield parsed
     if (size > limits.maxRecordBytes)

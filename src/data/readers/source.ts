@@ -3,7 +3,7 @@ import { addAbortSignal, Readable } from 'node:stream'
 import type { ReadableStream } from 'node:stream/web'
 import { fileURLToPath } from 'node:url'
 import { createGunzip } from 'node:zlib'
-import { DataError, describe, FileError, OptionError } from '../../errors.ts'
+import { DataError, describe, FileError, OptionError, ThalwegError } from '../../errors.ts'
 import { throwIfAborted } from '../chunk.ts'
 
 /** Where bytes come from: a path, a file URL, a Node stream or a web stream of bytes. */
@@ -92,7 +92,9 @@ export class ByteSource {
       }
     } catch (error) {
       throwIfAborted(signal)
-      throw error
+      // What the system says is about the source; what somebody's generator throws is theirs.
+      if (error instanceof ThalwegError || typeof (error as NodeJS.ErrnoException)?.code !== 'string') throw error
+      throw new FileError(`${this.where}: cannot read ${this.name}: ${(error as Error).message}.`, { cause: error })
     }
   }
 

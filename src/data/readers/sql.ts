@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
-import { checkOptions, DataError, describe, FileError, OptionError } from '../../errors.ts'
+import { checkOptions, DataError, describe, FileError, OptionError, ThalwegError } from '../../errors.ts'
 import { type Open, throwIfAborted } from '../chunk.ts'
 import { Dataset } from '../dataset.ts'
 import { checkColumnNames, columnChunks, plainValue } from './columns.ts'
@@ -60,9 +60,11 @@ function read(query: string, database: string | null, parameters: SqlOptions['pa
         const rows = result
         const chunk = await guarded(signal, () => rows.fetchChunk())
         if (chunk === null || chunk.rowCount === 0) break
-        const columns = chunk
-          .convertColumns(duckdb.JSDuckDBValueConverter)
-          .map((values, column) => values.map((value, i) => plainValue(value, () => `sql: row ${first + i}, column "${names[column]}"`)))
+        const columns = await guarded(signal, async () =>
+          chunk
+            .convertColumns(duckdb.JSDuckDBValueConverter)
+            .map((values, column) => values.map((value, i) => plainValue(value, () => `sql: row ${first + i}, column "${names[column]}"`))),
+        )
         yield* columnChunks('the query', names, columns, first)
         first += chunk.rowCount
       }
@@ -128,6 +130,7 @@ async function guarded<T>(signal: AbortSignal | undefined, call: () => Promise<T
     return await call()
   } catch (error) {
     throwIfAborted(signal)
+    if (error instanceof ThalwegError) throw error
     const message = (error as Error).message.split('\n\nLINE ')[0].trim()
     const extension = /extension/i.test(message) && /install/i.test(message)
     throw new DataError(

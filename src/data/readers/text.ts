@@ -9,7 +9,7 @@ export type TextEncoding = (typeof encodings)[number]
 
 /** Options of everything that reads text. */
 export interface TextFileOptions {
-  /** How the text is written as bytes; default what its byte-order mark says, else 'utf8'. */
+  /** How the text is written as bytes; default 'utf8'. A byte-order mark has the last word. */
   readonly encoding?: TextEncoding
   /** The most bytes that one line (or one record of several lines) may have; default 16 MiB. */
   readonly maxRecordBytes?: number
@@ -89,9 +89,9 @@ async function* toUtf8(
 ): AsyncGenerator<Buffer, void, undefined> {
   const { first, all } = await peek(source.read(signal), 3)
   const mark = marks.find(({ bytes }) => bytes.every((byte, i) => first[i] === byte))
-  const encoding = given ?? mark?.encoding ?? 'utf8'
+  const encoding = mark?.encoding ?? given ?? 'utf8'
   const convert = converterFrom(source.name, encoding)
-  let skip = mark?.encoding === encoding ? mark.bytes.length : 0
+  let skip = mark?.bytes.length ?? 0
   for await (const bytes of all) {
     yield convert(bytes.subarray(skip))
     skip = 0

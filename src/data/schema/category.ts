@@ -1,4 +1,4 @@
-import { checkCount, checkOptions } from '../../errors.ts'
+import { checkCount, checkOptions, DataError } from '../../errors.ts'
 import { categoryDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
@@ -22,7 +22,7 @@ export interface CategoryColumnOptions {
   readonly unseen?: 'other' | 'error'
   /** Categories that occur less often when the schema is fitted are joined, as "other"; default 5. */
   readonly minimumCount?: number
-  /** At most so many categories, the most frequent ones; the rest are joined, as "other". Default 100. */
+  /** At most so many categories, the most frequent ones; the rest are joined, as "other" (with `unseen` "error" more are an error). Default 100. */
   readonly most?: number
   /** A missing value: "category" makes it one of its own, "error" refuses it. Default "category". */
   readonly missing?: 'category' | 'error'
@@ -180,8 +180,12 @@ export function category(options: CategoryColumnOptions = {}): FeatureColumn<Cat
           }
           return null
         },
-        finish() {
+        finish(place) {
           // With { unseen: "error" } there is no place for rare ones.
+          if (unseen === 'error' && listed === null && frequencies.size > most)
+            throw new DataError(
+              `${place}: expected at most ${most} categories, got ${frequencies.size}; { unseen: "error" } has no place for the rest: raise most, or let { unseen: "other" } take them.`,
+            )
           const kept = unseen === 'error' || listed !== null ? 1 : minimumCount
           const counted = frequencies.most(listed === null ? most : listed.size, kept)
           const byName = new Map(counted)

@@ -1,12 +1,16 @@
 /** Errors about columns. */
 import { counted, DataError, describe, nearestName, OptionError } from '../../errors.ts'
 import type { FeatureColumn, TargetColumn } from './kind.ts'
+import { show } from './rows.ts'
+import type { Row } from './types.ts'
 
 export function missingTargetError(place: string, name: string, row: object): DataError {
   const isThere = Object.hasOwn(row, name)
+  const value = isThere ? (row as Row)[name] : undefined
+  const got = String(value ?? '').trim() === '' ? 'an empty field' : `${show(value)}, which counts as missing`
   const nearest = isThere ? null : nearestName(name, Object.keys(row))
   return new DataError(
-    `${place}, column "${name}": expected the target, got ${isThere ? 'an empty field' : `no such column${nearest === null ? '' : ` (there is "${nearest}")`}`}; leave such rows out with { missingTarget: "skip" }.`,
+    `${place}, column "${name}": expected the target, got ${isThere ? got : `no such column${nearest === null ? '' : ` (there is "${nearest}")`}`}; leave such rows out with { missingTarget: "skip" }.`,
   )
 }
 

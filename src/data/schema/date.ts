@@ -1,8 +1,9 @@
 import { checkOptions, describe, OptionError } from '../../errors.ts'
-import { dateDefaults, missingMarkers, missingValues } from './defaults.ts'
+import { dateDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
 import { checkChoice, checkMissingValues } from './options.ts'
+import { markedOptions } from './profile.ts'
 import { NumberCollector, type NumberStatistics, readStatistics, scalerFor } from './scaling.ts'
 import { dateOf, Missing } from './values.ts'
 
@@ -139,7 +140,8 @@ export function date(options: DateColumnOptions = {}): FeatureColumn<DateField> 
 
 /** All values are dates, but for markers of missing ones. */
 export const inferDate: Infer<FeatureColumn> = (profile) => {
-  if (profile.dates === null) return null
-  const markers = missingMarkers.filter((marker) => profile.distinct.has(marker))
-  return { column: date(markers.length === 0 ? {} : { missingValues: [...missingValues, ...markers] }), reason: 'dates of ISO 8601' }
+  const { numbers, markers } = profile.markedDates
+  if (numbers.length === 0) return null
+  const { options, warning } = markedOptions(markers)
+  return { column: date(options), reason: 'dates of ISO 8601', ...warning }
 }

@@ -26,9 +26,9 @@ export const inferIgnore: Infer<FeatureColumn> = (profile) => {
   if (constant !== null && missing === 0) return because(`it is constant, ${JSON.stringify(constant.slice(0, 40))}`)
   if (values.length < inference.fewestRows || distinct.size < values.length) return null
   const { numbers } = profile
+  const isMeasured = profile.markedNumbers.numbers.length > 0 || profile.markedDates.numbers.length > 0
   if (numbers !== null && missing === 0 && numbers.every((x, i) => i === 0 || x === numbers[i - 1] + 1))
     return because('its integers count the rows')
-  if (numbers === null && profile.dates === null && profile.words <= 1.5)
-    return because('its values are all different, as those of an identifier')
+  if (!isMeasured && profile.words <= 1.5) return because('its values are all different, as those of an identifier')
   return null
 }

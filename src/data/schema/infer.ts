@@ -117,14 +117,14 @@ function firstOf(profile: Profile) {
   return null
 }
 
-function checkTarget(where: string, name: string, { values, distinct, isWritten, numbers, constant }: Profile, rows: number): void {
+function checkTarget(where: string, name: string, { values, distinct, isWritten, markedNumbers, constant }: Profile, rows: number): void {
   const place = `${where}: target "${name}"`
   if (values.length === 0) throw new DataError(`${place}: expected values, got empty fields in all ${rows} rows.`)
   if (constant !== null)
     throw new DataError(
       `${place}: expected different values, got ${describe(constant)} in all ${values.length} rows with one; there is nothing to learn.`,
     )
-  if (isWritten && numbers === null && distinct.size > inference.mostClasses)
+  if (isWritten && markedNumbers.numbers.length === 0 && distinct.size > inference.mostClasses)
     throw new DataError(
       `${place}: expected numbers, or at most ${inference.mostClasses} classes, got ${distinct.size} different texts in ${values.length} rows; is it the right column?`,
     )

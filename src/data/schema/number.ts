@@ -1,8 +1,9 @@
 import { checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
-import { inference, missingMarkers, missingValues, numberDefaults } from './defaults.ts'
+import { inference, numberDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Collector, Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
 import { checkChoice, checkLimit, checkMissingValues } from './options.ts'
+import { markedOptions } from './profile.ts'
 import { chosenScale, NumberCollector, type NumberStatistics, readStatistics, type Scale, scalerFor, scales } from './scaling.ts'
 import { fits, LARGEST, Missing, numberOf, numberRefusal } from './values.ts'
 
@@ -25,7 +26,7 @@ export interface NumberColumnOptions {
   readonly missing?: 'median' | 'mean' | 'error' | number
   /** Whether another number says 1 where the value was missing; default whether any was missing when the schema was fitted. */
   readonly indicator?: boolean
-  /** Scaled values beyond ± this are cut off; null for none. Default 5. */
+  /** Scaled values beyond ± this are cut off; null for none. Default 5, and null where `scale` is "none". */
   readonly clip?: number | null
   /** What stands for a missing value, beside empty text and null; default `['NA', 'N/A', 'null']`. */
   readonly missingValues?: readonly (string | number)[]
@@ -60,7 +61,8 @@ function numeric(kind: 'number' | 'integer', options: NumberColumnOptions): Feat
   const integers = kind === 'integer'
   checkOptions(where, options, optionNames)
   const { bins = numberDefaults.bins } = options
-  const { scale = numberDefaults.scale, missing = numberDefaults.missing, indicator, clip = numberDefaults.clip } = options
+  const { scale = numberDefaults.scale, missing = numberDefaults.missing, indicator } = options
+  const { clip = scale === 'none' ? null : numberDefaults.clip } = options
   checkChoice(where, 'scale', scale, scales)
   if (typeof missing === 'number' ? !fits(missing) : !['median', 'mean', 'error'].includes(missing))
     throw typeof missing === 'string' ? unknownName('missing', missing, ['median', 'mean', 'error'], where) : badMissing(where, missing)
@@ -153,20 +155,18 @@ function badMissing(where: string, missing: unknown): OptionError {
 
 /** All values are numbers, but for markers of missing ones; none is written with a leading zero, as codes are. */
 export const inferNumber: Infer<FeatureColumn> = (profile) => {
-  const { numbers, markers } = profile.numbersBut(missingMarkers)
+  const { numbers, markers } = profile.markedNumbers
   if (numbers.length === 0 || profile.hasLeadingZeros) return null
   const integers = numbers.every(Number.isInteger)
   const few = integers && profile.distinct.size <= inference.mostIntegerClasses
+  const { options, warning } = markedOptions(markers)
   return {
-    column: number({
-      ...(profile.distinct.size > 2 && { bins: inference.bins }),
-      ...(markers.length > 0 && { missingValues: [...missingValues, ...markers] }),
-    }),
+    column: number({ ...(profile.distinct.size > 2 && { bins: inference.bins }), ...options }),
     reason: few
       ? `${profile.distinct.size} different integers; if they are codes, make it column.category()`
       : integers
         ? 'integers'
         : 'numbers',
-    ...(markers.length > 0 && { warning: `${markers.map((marker) => `"${marker}"`).join(', ')} count as missing values` }),
+    ...warning,
   }
 }

@@ -28,7 +28,8 @@ export class Moments {
 
   /** The third standardised moment; 0 for a constant. */
   get skewness(): number {
-    return this.second <= 0 ? 0 : (Math.sqrt(this.count) * this.third) / this.second ** 1.5
+    // NOTE: not by second ** 1.5, which is 0 where numbers are about 1e-110.
+    return this.second <= 0 ? 0 : (Math.sqrt(this.count) * (this.third / this.second)) / Math.sqrt(this.second)
   }
 }
 

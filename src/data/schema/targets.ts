@@ -6,7 +6,8 @@ import { inference } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Answer, Infer, Numbers, Refusal, TargetColumn, TargetEncoder } from './kind.ts'
 import type { NumberField } from './number.ts'
-import { checkChoice, checkTexts } from './options.ts'
+import { checkChoice, checkMissingValues, checkTexts } from './options.ts'
+import { markedOptions } from './profile.ts'
 import { NumberCollector, type NumberStatistics, readStatistics, type Scale, scalerFor } from './scaling.ts'
 import { Frequencies } from './statistics.ts'
 import { fits, Missing, noWords, numberOf, numberRefusal, textOf, yesWords } from './values.ts'
@@ -16,12 +17,16 @@ import { type NumbersField, type VectorOptions, type VectorWriter, vectorStatist
 export interface TargetNumberOptions {
   /** How it is scaled for training; predictions come in the unit of the data. "auto" is "log" for positive numbers that are skewed, else "standard". Default "auto". */
   readonly scale?: Exclude<Scale, 'quantile' | 'robust'>
+  /** What stands for a missing value, beside empty text and null; default `['NA', 'N/A', 'null']`. */
+  readonly missingValues?: readonly (string | number)[]
 }
 
 /** Options of `target.category`. */
 export interface TargetCategoryOptions<Label extends string = string> {
   /** The classes in order, other ones being refused; default those of the data, sorted. Of two, the second is the one that metrics call positive. */
   readonly classes?: readonly Label[]
+  /** What stands for a missing value, beside empty text and null; default none. */
+  readonly missingValues?: readonly (string | number)[]
 }
 
 /** The answer to a row whose target is a class. `probability` is that of the label. */
@@ -32,9 +37,6 @@ export interface ClassAnswer<Label = string> {
   readonly probabilities: Readonly<Record<string, number>>
 }
 
-const absent = new Missing()
-const absentClass = new Missing([])
-
 /**
  * A number to predict, in the unit of the data: `{ price: 297412 }`. Its loss is the mean squared error of the scaled number.
  *
@@ -43,9 +45,11 @@ const absentClass = new Missing([])
  */
 export function targetNumber(options: TargetNumberOptions = {}): TargetColumn<NumberField, number> {
   const where = 'target.number'
-  checkOptions(where, options, ['scale'], { log: 'did you mean { scale: "log" }?' })
+  checkOptions(where, options, ['scale', 'missingValues'], { log: 'did you mean { scale: "log" }?' })
   const { scale = 'auto' } = options
   checkChoice(where, 'scale', scale, ['auto', 'standard', 'minMax', 'log', 'none'])
+  checkMissingValues(where, options.missingValues)
+  const absent = new Missing(options.missingValues)
 
   const encoder = (statistics: NumberStatistics): TargetEncoder => {
     const isSkewed = statistics.min > 0 && statistics.skewness > 1 && Math.abs(statistics.log.skewness) < statistics.skewness
@@ -72,7 +76,7 @@ export function targetNumber(options: TargetNumberOptions = {}): TargetColumn<Nu
     role: 'target',
     kind: 'number',
     options: { ...options },
-    isMissing: (value) => absent.has(value),
+    isMissing: (value) => absent.has(value) || absent.numbers?.has(numberOf(value)) === true,
     collect() {
       const numbers = new NumberCollector()
       return {
@@ -158,7 +162,9 @@ export function targetCategory<const Label extends string = string>(
   options: TargetCategoryOptions<Label> = {},
 ): TargetColumn<CategoryField, ClassAnswer<Label>> {
   const where = 'target.category'
-  checkOptions(where, options, ['classes'])
+  checkOptions(where, options, ['classes', 'missingValues'])
+  checkMissingValues(where, options.missingValues)
+  const absent = new Missing(options.missingValues ?? [])
   const fixed = options.classes === undefined ? null : checkTexts(where, 'classes', options.classes, 2)
 
   const encoder = (classes: readonly string[], counts: readonly number[]): TargetEncoder => {
@@ -177,7 +183,7 @@ export function targetCategory<const Label extends string = string>(
     role: 'target',
     kind: 'category',
     options: { ...options },
-    isMissing: (value) => absentClass.has(value),
+    isMissing: (value) => absent.has(value),
     collect() {
       const frequencies = new Frequencies()
       const notText: Refusal = { expected: 'a class (text, a number, true or false)' }
@@ -294,11 +300,18 @@ export function targetVector(options: VectorOptions = {}): TargetColumn<NumbersF
 
 /** A number where there are many different ones; classes where there are few, or text. */
 export const inferTarget: Infer<TargetColumn> = (profile) => {
-  const { distinct, values, numbers } = profile
+  const { distinct, values } = profile
   if (profile.isWritten && values.every((value) => typeof value === 'boolean')) return { column: targetBoolean(), reason: 'true or false' }
   const few = distinct.size <= inference.mostIntegerClasses
-  if (numbers !== null && !(few && numbers.every(Number.isInteger))) return { column: targetNumber(), reason: 'numbers' }
-  if (profile.isWritten) return { column: targetCategory(), reason: `${distinct.size} classes` }
+  const { numbers, markers } = profile.markedNumbers
+  if (numbers.length > 0 && !(few && numbers.every(Number.isInteger))) {
+    const { options, warning } = markedOptions(markers)
+    return { column: targetNumber(options), reason: 'numbers', ...warning }
+  }
+  if (profile.isWritten) {
+    const { options, warning } = markedOptions(profile.absent, [])
+    return { column: targetCategory(options), reason: `${distinct.size} classes`, ...warning }
+  }
   const lengths = new Set(values.map((value) => (Array.isArray(value) || ArrayBuffer.isView(value) ? (value as unknown[]).length : null)))
   return lengths.size === 1 && !lengths.has(null) ? { column: targetVector(), reason: 'arrays of numbers' } : null
 }

@@ -1,12 +1,12 @@
-import { appendFileSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, createReadStream, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { pathToFileURL } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
-import { AbortError, type CsvOptions, csv, DataError, FileError, jsonLines, OptionError, textLines } from '../../../src/index.ts'
+import { AbortError, type CsvOptions, csv, DataError, dataset, FileError, jsonLines, OptionError, textLines } from '../../../src/index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'thalweg-csv-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -170,6 +170,7 @@ describe('csv', () => {
       expect(await read(Buffer.concat([Buffer.of(0xfe, 0xff), big]), {}, size)).toEqual(rows)
       expect(await read(wide, { encoding: 'utf16le' }, size)).toEqual(rows)
       expect(await read(Buffer.from('né,b\nß,2', 'latin1'), { encoding: 'latin1' }, size)).toEqual([{ né: 'ß', b: '2' }])
+      expect(await read(`\ufeff${text}`, { encoding: 'latin1' }, size)).toEqual(rows)
     }
   })
 
@@ -184,6 +185,15 @@ describe('csv', () => {
     expect(await placesOf(csv(pieces('a,b\n\n1,2\n\n\n3,4\n', 9)))).toEqual(['the stream, line 3', 'the stream, line 6'])
   })
 
+  it('finds the delimiter by more than the header, however the bytes come', async () => {
+    const text = 'price, net;price, gross\n1;2\n3;4\n'
+    for (const size of [1, 24, 1000])
+      expect(await read(text, {}, size)).toEqual([
+        { 'price, net': '1', 'price, gross': '2' },
+        { 'price, net': '3', 'price, gross': '4' },
+      ])
+  })
+
   it('keeps names that objects have themselves', async () => {
     expect(await read('constructor,toString\n1,2\n')).toEqual([
       Object.fromEntries([
@@ -195,6 +205,24 @@ describe('csv', () => {
 })
 
 describe('what csv refuses', () => {
+  it('says which stream failed', async () => {
+    const missing = createReadStream(join(folder, 'none.csv'))
+    await expect(csv(missing).toArray()).rejects.toMatchObject({
+      code: 'ERR_FILE',
+      message: expect.stringMatching(/^csv: cannot read .*none\.csv: ENOENT/),
+      cause: { code: 'ENOENT' },
+    })
+    const closed = new PassThrough()
+    closed.destroy()
+    await expect(csv(closed).toArray()).rejects.toThrow(new FileError('csv: cannot read the stream: Premature close.'))
+    const ours = Readable.from(
+      dataset([1]).map(() => {
+        throw new Error('no')
+      }),
+    )
+    await expect(csv(ours).toArray()).rejects.toThrow(/^element 0: no$/)
+  })
+
   it.each([
     [
       'a row that is too short',

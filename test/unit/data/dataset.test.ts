@@ -206,6 +206,7 @@ describe('stages', () => {
         .split(),
     ).toThrow('try split() before shuffle()')
     expect(() => dataset([1]).repeat(2).cache().split()).toThrow('try split() before repeat()')
+    expect(dataset([1]).repeat().cache().traits.endless).toBe(true)
     expect(dataset([1]).shuffle().cache().split().training.count).toBe(1)
   })
 

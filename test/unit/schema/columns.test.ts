@@ -38,6 +38,11 @@ describe('column.number', () => {
     expect(rows.slice(2)).toEqual([5, -5])
   })
 
+  it('cuts nothing off of what is not scaled, unless it is told to', async () => {
+    expect(encoded(await fit(column.number({ scale: 'none' }), [100, 200]), [100, -300])).toEqual([[100], [-300]])
+    expect(encoded(await fit(column.number({ scale: 'none', clip: 5 }), [100, 200]), [100, -300])).toEqual([[5], [-5]])
+  })
+
   it('has bins beside the number, between quantiles', async () => {
     const fitted = await fit(column.number({ scale: 'none', clip: null, bins: 2 }), [0, 1, 2, 3, 4])
     expect(fitted.featureNames).toEqual(['a', 'a (0 … 2)', 'a (2 … 4)'])
@@ -143,6 +148,12 @@ describe('column.category', () => {
       () => fit(column.category({ values: ['a'], unseen: 'error' }), ['a', 'z']),
       'ERR_DATA',
       'expected one of a, got "z"',
+    )
+    await expectRefusal(
+      () => fit(column.category({ most: 2, unseen: 'error' }), ['a', 'b', 'c']),
+      'ERR_DATA',
+      'schema.fit: column "a": expected at most 2 categories, got 3',
+      'raise most',
     )
     await expectRefusal(() => fit(column.category(), ['a', { b: 1 }]), 'ERR_DATA', 'expected a category (text, a number, true or false)')
     await expectRefusal(() => fit(column.category(), ['x'.repeat(1001)]), 'ERR_DATA', 'at most 1000 characters', 'use column.text()')

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { gunzipSync } from 'node:zlib'
 import { parse } from 'csv-parse/sync'
 import { describe, expect, it } from 'vitest'
-import { column, dataset, inferSchema, NdArray, target } from '../../../src/index.ts'
+import { column, dataset, FittedSchema, inferSchema, NdArray, schema, target } from '../../../src/index.ts'
 import { expectRefusal } from '../../training/support.ts'
 
 const range = (count: number) => Array.from({ length: count }, (_, i) => i)
@@ -24,6 +24,24 @@ describe('kinds', () => {
     ['numbers and empty fields', (i) => (i % 5 === 0 ? '' : i % 7), 'number'],
     ['numbers and "?"', (i) => (i % 5 === 0 ? '?' : `${i % 7}`), 'number', 'column "x": "?" count as missing values.'],
     ['numbers and NaN', (i) => (i % 5 === 0 ? Number.NaN : i % 7), 'number', 'column "x": "NaN" count as missing values.'],
+    [
+      'numbers, all different, and one "?"',
+      (i) => (i === 7 ? '?' : String(Math.sqrt(i + 0.5))),
+      'number',
+      'column "x": "?" count as missing values.',
+    ],
+    [
+      'dates and "unknown"',
+      (i) => (i % 5 === 0 ? 'unknown' : `2026-01-${String((i % 28) + 1).padStart(2, '0')}`),
+      'date',
+      'column "x": "unknown" count as missing values.',
+    ],
+    [
+      'dates, all different, and one "?"',
+      (i) => (i === 3 ? '?' : new Date(1e12 + i * i * 1e9).toISOString()),
+      'date',
+      'column "x": "?" count as missing values.',
+    ],
     ['codes with leading zeros', (i) => `0${i % 4}`, 'category'],
     ['names', (i) => words[i % 3], 'category'],
     ['names and numbers', (i) => (i % 2 === 0 ? 'none' : i % 3), 'category'],
@@ -46,6 +64,8 @@ describe('kinds', () => {
   it.each<[string, (i: number) => unknown, string]>([
     ['numbers', (i) => i * 1.5, 'number'],
     ['many integers', (i) => String(i), 'number'],
+    ['numbers and "?"', (i) => (i === 9 ? '?' : String(i * 1.5)), 'number'],
+    ['few integers and "?"', (i) => (i === 9 ? '?' : i % 4), 'category'],
     ['few integers', (i) => i % 10, 'category'],
     ['few fractions', (i) => (i % 3) + 0.5, 'number'],
     ['names', (i) => words[i % 3], 'category'],
@@ -87,6 +107,34 @@ describe('kinds', () => {
       'y  target.number()             numbers',
       'Warning: column "b": it is ignored: it is constant, "same".',
     ])
+  })
+})
+
+describe('what stands for a missing target', () => {
+  it.each<[string, (i: number) => unknown, string]>([
+    ['numbers and "?"', (i) => (i === 9 ? ' ?' : String(i * 1.5)), '"?" count as missing values'],
+    ['classes and "NA"', (i) => (i === 9 ? 'NA' : words[i % 2]), '"NA" count as missing values'],
+  ])('is told of %s, and such rows are refused or left out', async (_, value, warning) => {
+    const rows = range(40).map((i) => ({ x: (i * 7) % 11, y: value(i) }))
+    const found = await inferSchema(rows, { target: 'y' })
+    expect(found.warnings).toEqual([`column "y": ${warning}.`])
+    await expectRefusal(
+      () => found.fit(rows),
+      'ERR_DATA',
+      'element 9, column "y": expected the target, got "',
+      'which counts as missing',
+      'missingTarget: "skip"',
+    )
+    const fitted = await found.fit(rows, { missingTarget: 'skip' })
+    expect(fitted.rows).toBe(39)
+    const again = FittedSchema.fromJSON(JSON.parse(JSON.stringify(fitted)))
+    await expectRefusal(() => again.encode(rows), 'ERR_DATA', 'row 9, column "y"')
+  })
+
+  it('may be a number', async () => {
+    const made = schema({ x: column.number(), y: target.number({ missingValues: [-999, 'NaN'] }) })
+    const rows = ['1', '-999.0', -999, Number.NaN, 3].map((y, x) => ({ x, y }))
+    expect((await made.fit(rows, { missingTarget: 'skip' })).rows).toBe(2)
   })
 })
 

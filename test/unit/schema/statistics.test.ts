@@ -18,9 +18,20 @@ describe('Moments', () => {
         expect(moments.mean).toBeCloseTo(mean, 5)
         expect(moments.deviation).toBeCloseTo(Math.sqrt(central(2)), 4)
         if (central(2) > 1e-3) expect(moments.skewness).toBeCloseTo(central(3) / central(2) ** 1.5, 3)
-        expect([moments.min, moments.max]).toEqual([Math.min(...values), Math.max(...values)])
+        // Adding 0 makes -0 of either side 0.
+        expect([moments.min + 0, moments.max + 0]).toEqual([Math.min(...values) + 0, Math.max(...values) + 0])
       }),
     )
+  })
+
+  it('have a skew that is finite, whatever the unit', () => {
+    const skewness = [1, 1e-60, 1e-110, 1e-150, 1e-300, 1e37].map((unit) => {
+      const moments = new Moments()
+      for (const x of [1, 2, 4, 9]) moments.add(x * unit)
+      return moments.skewness
+    })
+    for (const x of skewness) expect([0.7684, 0]).toContain(Number(x.toFixed(4)))
+    expect(skewness[0]).toBeCloseTo(0.7684, 4)
   })
 
   it('have no spread for a constant, however large', () => {

@@ -94,6 +94,14 @@ describe('readData', () => {
     }
   })
 
+  it('takes .json for rows of JSON, and says what one document needs', async () => {
+    expect(await readData(save('rows.json', jsonText)).toArray()).toEqual(typed)
+    await expect(readData(save('list.json', '[{"a": 1, "b": 2}]')).toArray()).rejects.toThrow(
+      /list.json, line 1: .*an array of 1; .*JSON.parse/,
+    )
+    await expect(readData(save('lines.json', '[\n  {"a": 1}\n]\n')).toArray()).rejects.toThrow(/lines.json, line 1: .*JSON.parse/)
+  })
+
   it('reads the houses of Ames', async () => {
     const path = join(import.meta.dirname, '../../../../examples/data/ames.csv')
     const rows = await readData(path).toArray()

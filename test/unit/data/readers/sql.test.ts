@@ -131,6 +131,10 @@ describe('sql', () => {
       message: expect.stringContaining('$1'),
     })
     expect(await failure('SELECT 1 AS a, 2 AS a')).toMatchObject({ code: 'ERR_DATA', message: expect.stringContaining('"a"') })
+    expect(await failure("SELECT 'infinity'::DATE AS a")).toMatchObject({
+      code: 'ERR_DATA',
+      message: expect.stringMatching(/^sql: DATE value/),
+    })
     expect(await failure('SELECT 9007199254740993 AS a')).toMatchObject({
       code: 'ERR_DATA',
       message: expect.stringMatching(/row 0, column "a": 9007199254740993/),
