@@ -5,7 +5,7 @@ import type { Histogram } from './data.ts'
 /**
  * Counts in about `bins` bins whose bounds are round numbers, from the smallest to the largest; or over `range`, where what lies outside is counted in the outermost bins.
  *
- * @param values At least one, none above 1e300.
+ * @param values At least one, all finite.
  */
 export function histogramOf(values: ArrayLike<number>, bins: number, range?: readonly [number, number]): Histogram {
   let [least, most] = range ?? [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
@@ -15,13 +15,14 @@ export function histogramOf(values: ArrayLike<number>, bins: number, range?: rea
   }
   const size = Math.max(Math.abs(least), Math.abs(most))
   // Not so small that the numbers of the bins could not be told from each other.
-  const width = roundWidth(Math.max(most > least ? most / bins - least / bins : size / bins, size * 1e-9, 1e-300))
+  const width = roundWidth(Math.max(most > least ? most / bins - least / bins : size / bins || 1, size * 1e-9, 1e-300))
   const first = Math.floor(least / width)
   const counts = new Array<number>(Math.min(Math.floor(most / width) - first + 1, 2 * bins + 2)).fill(0)
   for (let i = 0; i < values.length; i++) {
     counts[Math.min(Math.max(Math.floor(values[i] / width) - first, 0), counts.length - 1)] += 1
   }
-  return { low: first * width, high: (first + counts.length) * width, counts }
+  const bound = (place: number) => Math.max(-Number.MAX_VALUE, Math.min(place * width, Number.MAX_VALUE))
+  return { low: bound(first), high: bound(first + counts.length), counts }
 }
 
 /** The least of 1, 2, 5 times a power of ten that is as large. */

@@ -40,7 +40,7 @@ export function checkWholeReport(where: string, data: unknown): asserts data is 
 /** Data as text. */
 export function reportText(where: string, data: unknown): string {
   try {
-    return JSON.stringify(data)
+    return JSON.stringify(data) ?? 'null'
   } catch (error) {
     throw new DataError(`${where}: the report must be plain JSON: ${(error as Error).message}.`)
   }

@@ -45,6 +45,10 @@ export async function permutationImportance<R extends Row>(options: ImportanceOp
   const { rows, score, metric, mode = 'max', repeats = 5, seed = 0, signal } = options
   if (!Array.isArray(rows) || rows.length < 2)
     throw new DataError(`${where}: rows must be an array of at least 2 rows, or there is nothing to shuffle; got ${describe(rows)}.`)
+  rows.forEach((row: unknown, i) => {
+    if (typeof row !== 'object' || row === null)
+      throw new DataError(`${where}: row ${i} must be an object of values by column, got ${describe(row)}.`)
+  })
   if (typeof score !== 'function') throw new OptionError(`${where}: score must be a function of rows, got ${describe(score)}.`)
   if (typeof metric !== 'string' || metric === '')
     throw new OptionError(`${where}: metric must be the score's name, got ${describe(metric)}.`)

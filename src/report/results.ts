@@ -72,6 +72,7 @@ function scoresOf(values: Partial<Record<MetricName, number>>): ReportScore[] {
 function regression(where: string, { predicted, actual }: ReportResultsOptions): ReportResults {
   const [p, t] = pairs(where, ['predicted', 'actual'], predicted, actual)
   const differences = p.map((value, i) => value - t[i])
+  refuseUnless(where, 'predicted - actual', 'finite', differences, Number.isFinite, 'give them in a larger unit')
   const sizes = differences.map(Math.abs).sort()
   const shares = [0.5, 0.8, 0.9, 0.95, 1]
   const sizesOfShares = quantilesOf(sizes, shares)
@@ -155,6 +156,14 @@ function classes(where: string, { predicted, actual, labels }: ReportResultsOpti
     'encode labels as their places in labels',
   )
   const p = new NdArray(finiteNumbers(where, 'predicted', predicted), shape)
+  refuseUnless(
+    where,
+    'predicted',
+    'probabilities of 0 … 1',
+    p.data,
+    (value) => value >= 0 && value <= 1,
+    'of logits take the softmax first',
+  )
   const guesses = p.argmax().data
   const confidence = guesses.map((guess, i) => i * width + guess)
   const report = classificationReport(guesses, t, { names })

@@ -50,7 +50,8 @@ export async function serveReport(data: ReportData, options: ServeReportOptions 
   // As texts, so that what its maker changes later stays out, and no update is written more than once.
   const texts = new Map<string, string>()
   const remember = (parts: Partial<ReportData>) => {
-    for (const [name, part] of Object.entries(parts)) texts.set(name, reportText(where, part ?? null))
+    const written = Object.entries(parts).map(([name, part]) => [name, reportText(where, part ?? null)] as const)
+    for (const [name, text] of written) texts.set(name, text)
   }
   remember(data)
   await renderReport(where, current, true)

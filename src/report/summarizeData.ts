@@ -22,7 +22,7 @@ const BINS = 24
 const LONGEST = 80
 
 /**
- * What data are: of each column its kind, how many values are missing (null, undefined, NaN and ''), the range and distribution of numbers, the most
+ * What data are: of each column its kind, how many values are missing (null, undefined, NaN, invalid dates and ''), the range and distribution of numbers, the most
  * frequent categories. One pass in bounded memory, so that a dataset may be larger than that.
  *
  * @param rows Rows by the names of the columns: an array, a dataset, any (async) iterable.
@@ -100,15 +100,18 @@ class Column {
 
   add(value: unknown): void {
     if (value === null || value === undefined || value === '' || Number.isNaN(value)) return
+    if (value instanceof Date && Number.isNaN(value.getTime())) return
     this.present += 1
-    const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+    const isNumber = typeof value === 'bigint' || (typeof value === 'string' && value.trim() !== '')
+    const number = isNumber ? Number(value) : value
     if (typeof number === 'number' && Number.isFinite(number)) this.addNumber(number)
     this.addText(typeof value === 'object' ? (value instanceof Date ? value.toISOString() : describe(value)) : String(value))
   }
 
   private addNumber(value: number): void {
     this.numbers += 1
-    this.mean += (value - this.mean) / this.numbers
+    // NOTE: not one quotient of a difference, which of the largest numbers is infinite.
+    this.mean += value / this.numbers - this.mean / this.numbers
     this.low = Math.min(this.low, value)
     this.high = Math.max(this.high, value)
     // Each of the numbers so far is in the sample with the same chance (Vitter 1985, algorithm R).

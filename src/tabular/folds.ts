@@ -3,7 +3,7 @@ import type { TargetColumn } from '../data/schema/kind.ts'
 import { valueIn } from '../data/schema/rows.ts'
 import type { Schema } from '../data/schema/schema.ts'
 import type { Columns, Row } from '../data/schema/types.ts'
-import { checkBoolean, checkOptions, DataError, OptionError } from '../errors.ts'
+import { checkBoolean, checkOptions, DataError, describe, OptionError } from '../errors.ts'
 import { kFold } from '../train/crossValidation.ts'
 import type { History } from '../train/fit.ts'
 import type { TableEvaluation, TableMetrics } from './evaluation.ts'
@@ -63,6 +63,8 @@ export async function crossValidateTable<C extends Columns>(
   const { folds: count = 5, stratified = false, seed = 0, model: ofModel = {}, fit = {}, metrics, onFold } = options
   if (!Array.isArray(rows)) throw new DataError(`${where}: expected an array of rows; of a dataset take await dataset.toArray().`)
   checkBoolean(where, 'stratified', stratified)
+  for (const [name, value] of Object.entries({ model: ofModel, fit }))
+    if (typeof value !== 'object' || value === null) throw new OptionError(`${where}: ${name} must be an object, got ${describe(value)}.`)
   const targets = schema.targets.map((name) => ({ name, column: schema.columns.get(name) as TargetColumn }))
   if (stratified && targets.length > 1) throw new OptionError(`${where}: stratified is for one target, got ${schema.targets.join(', ')}.`)
   const { missingTarget, signal } = fit

@@ -1,4 +1,4 @@
-import type { FittedSchema } from '../data/schema/fitted.ts'
+import { FittedSchema } from '../data/schema/fitted.ts'
 import type { Row } from '../data/schema/types.ts'
 import { checkOptions, definedOf, describe, OptionError } from '../errors.ts'
 import type { ExecutionOptions } from '../executors/index.ts'
@@ -36,7 +36,11 @@ export function tabular<Input extends Row, Training extends Row, Prediction>(
     learningRate: 'it is an option of fit.',
     layers: 'give network: ([{ tensor }]) => dense(tensor, 1), or hidden: [128, 64] for the default one.',
   })
+  if (!(schema instanceof FittedSchema))
+    throw new OptionError(`${where}: expected a fitted schema, got ${describe(schema)}; give await schema.fit(rows).`)
   const { network, seed, executor, threads, ...given } = options
+  if (network !== undefined && typeof network !== 'function')
+    throw new OptionError(`${where}: network must be a function of the inputs, got ${describe(network)}.`)
   const ofNetwork = definedOf(given)
   const inputs = schema.inputs.map(({ name, shape, dtype, sizes }) => ({ tensor: input(shape, { name, dtype }), sizes }))
   if (network !== undefined && Object.keys(ofNetwork).length > 0)

@@ -7,6 +7,7 @@ import type { Numbers } from '../data/schema/kind.ts'
 import type { Row } from '../data/schema/types.ts'
 import { checkCount, checkOptions, checkSignal, definedOf, OptionError } from '../errors.ts'
 import { formatShape, sameShape } from '../graph/shape.ts'
+import { checkMetadata } from '../interchange/safetensors.ts'
 import type { LossChoice, LossName } from '../nn/losses/index.ts'
 import type { BatchPredictor } from '../predict/batchPredictor.ts'
 import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
@@ -83,7 +84,9 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
       throw new OptionError(`${where}: give an optimizer, or learningRate and weightDecay for the default one, not both.`)
     const { data, count } = await this.encoding.data(where, rows, names, { missingTarget, signal, expected })
     const validation =
-      validationData && (await this.encoding.data(`${where}: validationData`, validationData, names, { missingTarget, signal }))
+      validationData === undefined
+        ? undefined
+        : await this.encoding.data(`${where}: validationData`, validationData, names, { missingTarget, signal })
     const { history } = await fitRows(where, this.network, data, {
       loss: this.losses(),
       ...defaultTraining({ rows: count ?? this.schema.rows, epochs, batchSize, learningRate, weightDecay }),
@@ -256,7 +259,11 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
    * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }]; await tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)).save('build/table.safetensors')
    */
   async save(path: string, options: SaveOptions = {}): Promise<void> {
+    checkOptions('save', options, ['metadata', 'signal'])
     const { metadata = {} } = options
+    checkMetadata('save', metadata)
+    if (Object.hasOwn(metadata, SCHEMA_ENTRY))
+      throw new OptionError(`save: metadata "${SCHEMA_ENTRY}" is the schema itself; choose another name.`)
     await saveModel(this.network, path, { ...options, metadata: { ...metadata, [SCHEMA_ENTRY]: JSON.stringify(this.schema) } })
   }
 

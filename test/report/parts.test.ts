@@ -126,6 +126,20 @@ describe('reportResults', () => {
     expect(results.residuals?.points).toHaveLength(2000)
   })
 
+  it('says of predictions that are all right that none is off, and refuses differences that no number holds', () => {
+    const { residuals } = reportResults({ task: 'regression', predicted: [1, 2], actual: [1, 2] })
+    expect(residuals?.histogram).toEqual({ low: 0, high: 1, counts: [2] })
+    expect(() => reportResults({ task: 'regression', predicted: [1, 1e308], actual: [1, -1e308] })).toThrow(
+      'reportResults: predicted - actual must be finite, got Infinity at index 1',
+    )
+  })
+
+  it('refuses logits of classes by its own name', () => {
+    expect(() => reportResults({ task: 'classes', predicted: [[-3, 5]], actual: [1] })).toThrow(
+      'reportResults: predicted must be probabilities of 0 … 1, got -3 at index 0; of logits take the softmax first.',
+    )
+  })
+
   it('has no R² of a target that never changes', () => {
     expect(shownScores(reportResults({ task: 'regression', predicted: [1, 2], actual: [3, 3] })).r2Score).toBeNull()
   })
@@ -262,6 +276,20 @@ describe('permutationImportance', () => {
     expect(Object.getPrototypeOf({})).toBe(Object.prototype)
   })
 
+  it('names a row that is none', async () => {
+    const options = { metric: 'sum', score: () => 1 }
+    for (const rows of [
+      [null, { a: 1 }],
+      [{ a: 1 }, 5],
+    ] as never[][]) {
+      const refused = expect(permutationImportance({ ...options, rows })).rejects
+      await refused.toThrow(DataError)
+      await expect(permutationImportance({ ...options, rows })).rejects.toThrow(
+        /row [01] must be an object of values by column, got (null|5)/,
+      )
+    }
+  })
+
   it('stops', async () => {
     const controller = new AbortController()
     let calls = 0
@@ -320,6 +348,20 @@ describe('summarizeData', () => {
       [3, 'category'],
       [2, 'category'],
     ])
+  })
+
+  it('takes large integers and the largest numbers for numbers, and invalid dates for missing', async () => {
+    const { columns } = await summarizeData([
+      { id: 5n, mass: 1e308, at: new Date(Number.NaN) },
+      { id: 7n, mass: -1e308, at: new Date(0) },
+    ])
+    const [id, mass, at] = columns
+    expect(id).toMatchObject({ kind: 'number', minimum: 5, maximum: 7, mean: 6 })
+    expect(mass).toMatchObject({ kind: 'number', mean: 0 })
+    expect(at).toMatchObject({ missing: 1, distinct: 1 })
+    const [alone] = (await summarizeData([{ a: 1.7e308 }])).columns
+    expect(alone.histogram?.counts).toEqual([1])
+    expect(Number.isFinite(alone.histogram?.high)).toBe(true)
   })
 
   it('takes kinds as they are given: a number may be a category', async () => {

@@ -27,6 +27,7 @@ import {
   sequential,
   TabularModel,
   ThalwegError,
+  tableReport,
   tabular,
   target,
   writeSafetensors,
@@ -376,6 +377,7 @@ describe('fit', () => {
     const bad = homes.map((row, i) => (i === 211 ? { ...row, price: 'dear' } : row)) as typeof homes
     await expectRefusal(() => net.fit(bad), 'ERR_DATA', 'fit: row 211, column "price": expected a number, got "dear"')
     await expectRefusal(() => net.fit(homes, { validationData: bad }), 'ERR_DATA', 'fit: validationData: row 211, column "price"')
+    await expectRefusal(() => net.fit(homes, { validationData: null as never }), 'ERR_OPTION', 'fit: validationData: expected an array')
     const streamed = await expectRefusal(() => net.fit(dataset(bad), quick), 'ERR_DATA', 'element 211, column "price": expected a number')
     expect(streamed.message).not.toContain('row')
     await expectRefusal(() => net.fit([]), 'ERR_DATA', 'fit: expected rows with a target, got none')
@@ -446,7 +448,34 @@ describe('a network of your own', () => {
   })
 })
 
+describe('what makes no model for rows', () => {
+  it('is refused: a schema that is not fitted, a network that is no function', async () => {
+    const columns = schema({ sqft: column.number(), price: target.number() })
+    for (const wrong of [columns, undefined])
+      await expectRefusal(() => tabular(wrong as never), 'ERR_OPTION', 'tabular: expected a fitted schema')
+    const fitted = await columns.fit(homes)
+    await expectRefusal(() => tabular(fitted, { network: 5 as never }), 'ERR_OPTION', 'tabular: network must be a function', '5')
+  })
+})
+
+describe('a report', () => {
+  it('stops at its signal, and names itself in errors', async () => {
+    const net = tabular(await schema({ sqft: column.number(), price: target.number() }).fit(homes), small)
+    await expectRefusal(() => tableReport(net, [{ sqft: 'x', price: 1 }] as never), 'ERR_DATA', 'tableReport: row 0, column "sqft"')
+    const options = { signal: AbortSignal.abort() }
+    await expectRefusal(() => tableReport(net, homes, options), 'ABORT_ERR', 'tableReport')
+  })
+})
+
 describe('a file', () => {
+  it('has metadata of texts, of which the schema is none', async () => {
+    const net = tabular(await schema({ sqft: column.number(), price: target.number() }).fit(homes), small)
+    const path = join(directory, 'metadata.safetensors')
+    await expectRefusal(() => net.save(path, { metadata: 5 as never }), 'ERR_OPTION', 'save: metadata must be an object of texts')
+    await expectRefusal(() => net.save(path, null as never), 'ERR_OPTION', 'save: options', 'null')
+    await expectRefusal(() => net.save(path, { metadata: { 'thalweg.schema': '{}' } }), 'ERR_OPTION', 'is the schema itself')
+  })
+
   const saved = async () => {
     const net = tabular(await schema({ ...kinds, kind: target.category() }).fit(homes), small)
     const path = join(directory, 'kinds.safetensors')
@@ -514,6 +543,12 @@ describe('a file', () => {
 })
 
 describe('cross-validation', () => {
+  it('refuses options that are no objects', async () => {
+    const columns = schema({ sqft: column.number(), price: target.number() })
+    for (const name of ['fit', 'model'])
+      await expectRefusal(() => crossValidateTable(columns, homes, { [name]: null }), 'ERR_OPTION', `crossValidateTable: ${name}`, 'null')
+  })
+
   it('spreads rare classes over the folds, and leaves rows without a target out', async () => {
     const rare = homes.slice(0, 60).map(({ sqft }, i) => ({ sqft, kind: i < 4 ? 'castle' : i % 10 === 9 ? null : 'house' }))
     const columns = schema({ sqft: column.number(), kind: target.category() })
