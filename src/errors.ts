@@ -270,6 +270,11 @@ export function checkSignal(where: string, signal: unknown): void {
     throw new OptionError(`${where}: signal must be an AbortSignal, got ${describe(signal)}.`)
 }
 
+/** Throws unless the value is a path; `what` says of what: a file, a folder. */
+export function checkPath(where: string, what: string, path: unknown): asserts path is string {
+  if (typeof path !== 'string' || path === '') throw new OptionError(`${where}: expected the path of a ${what}, got ${describe(path)}.`)
+}
+
 /** A short description of any value for an error message. */
 export function describe(value: unknown): string {
   if (value === null) return 'null'

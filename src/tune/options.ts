@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { checkCount, checkOptions, checkSignal, counted, describe, OptionError, unknownName } from '../errors.ts'
+import { checkCount, checkOptions, checkSeed, checkSignal, counted, describe, OptionError, unknownName } from '../errors.ts'
 import { loadAddon } from '../executors/native/addon.ts'
 import { type Job, rungsOf } from './halving.ts'
 import type { Search } from './journal.ts'
@@ -119,8 +119,7 @@ export function planOf(options: GivenOptions): TunePlan {
   const { strategy = 'random', mode = 'min', seed = 0, minEpochs = 1, reductionFactor = 3 } = options
   if (!strategies.includes(strategy)) throw unknownName('strategy', strategy, strategies, where)
   if (mode !== 'min' && mode !== 'max') throw new OptionError(`${where}: mode must be "min" or "max", got ${describe(mode)}.`)
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new OptionError(`${where}: seed must be an integer of 0 … ${Number.MAX_SAFE_INTEGER}, got ${describe(seed)}.`)
+  checkSeed(where, seed)
   for (const name of ['onTrial', 'onReport'] as const)
     if (options[name] !== undefined && typeof options[name] !== 'function')
       throw new OptionError(`${where}: ${name} must be a function, got ${describe(options[name])}.`)
