@@ -1,5 +1,5 @@
 import type { Dataset } from '../data/dataset.ts'
-import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkFunction, checkOptions, definedOf, OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
 import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
@@ -143,10 +143,7 @@ function beginTraining(models: readonly Model[]): () => void {
 /** All callbacks that the options stand for. */
 function callbacksOf(where: string, options: Listeners): readonly Callback[] {
   const { onProgress, onEpochEnd, callbacks = [] } = options
-  for (const name of ['onProgress', 'onEpochEnd'] as const) {
-    if (options[name] !== undefined && typeof options[name] !== 'function')
-      throw new OptionError(`${where}: ${name} must be a function, got ${describe(options[name])}.`)
-  }
+  for (const [name, value] of Object.entries(definedOf({ onProgress, onEpochEnd }))) checkFunction(where, name, value)
   checkCallbacks(where, callbacks)
   const own: Callback[] = []
   if (options.earlyStopping !== undefined) own.push(earlyStopping(options.earlyStopping))

@@ -8,6 +8,7 @@ import {
   checkCount,
   checkNames,
   checkOptions,
+  checkSeed,
   checkSignal,
   counted,
   describe,
@@ -93,8 +94,6 @@ export interface NamedVariable {
   readonly name: string
 }
 
-const MAX_SEED = Number.MAX_SAFE_INTEGER
-
 /** What `apply` gave, and whose parameters it is made of. */
 const applied = new WeakMap<Tensor, Model>()
 
@@ -144,8 +143,7 @@ export class Model {
   ) {
     checkOptions('model', options, ['seed', 'executor', 'threads'])
     const { seed = 0 } = options
-    if (!Number.isSafeInteger(seed) || seed < 0)
-      throw new OptionError(`model: seed must be an integer of 0 … ${MAX_SEED}, got ${describe(seed)}.`)
+    checkSeed('model', seed)
     this.inputs = checkInputs(inputs, outputs)
     this.outputs = outputs
     this.seed = seed
