@@ -333,9 +333,8 @@ export {
   customTraining,
   type MinimizeOptions,
 } from './train/customTraining.ts'
-export type { EpochOptions, Progress, RunOptions } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
-export type { FitOptions, History, Listeners } from './train/fit.ts'
+export type { FitOptions, History, Listeners, Progress } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
 export { type LoadOptions, loadModel } from './train/loadModel.ts'
 export type { EpochValues } from './train/measures.ts'
@@ -353,6 +352,7 @@ export {
 export type { SaveOptions } from './train/modelFile.ts'
 export type { RowFeatures } from './train/modelRows.ts'
 export type { ObjectiveOptions, PerOutput } from './train/objective.ts'
+export type { EpochOptions, RunOptions } from './train/options.ts'
 export type { ClassWeights } from './train/sampleWeights.ts'
 export { type ScoreOptions, score } from './train/score.ts'
 export { openShared, type SharedModel } from './train/sharing.ts'

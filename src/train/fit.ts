@@ -5,12 +5,25 @@ import { type Callback, CallbackList, checkCallbacks, type StepGroup, type Train
 import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
 import { Checkpointer } from './checkpoint/checkpointer.ts'
 import type { CheckpointOptions } from './checkpoint/options.ts'
-import { type EpochOptions, Epochs, type Progress, type RunOptions, trainingOf } from './epochs.ts'
+import { Epochs } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
-import { epochHints, fitOptionNames, listenerHints } from './options.ts'
+import { type EpochOptions, epochHints, fitOptionNames, listenerHints, type RunOptions } from './options.ts'
 import { type Sample, type Streamed, sourceOf } from './streamSupply.ts'
+import { trainingOf } from './training.ts'
 import { type RowSplit, type SourcedOptions, suppliesOf, withSources } from './trainingData.ts'
+
+/** How far a run is. */
+export interface Progress {
+  /** From 0. */
+  readonly epoch: number
+  readonly epochs: number
+  /** Steps of this epoch that are done, of `steps`. */
+  readonly step: number
+  readonly steps: number
+  /** The loss of the latest step. */
+  readonly loss: number
+}
 
 /** Options of `fit`. */
 export interface FitOptions extends EpochOptions, Listeners {}
