@@ -9,6 +9,7 @@ const areas: readonly (readonly [RegExp, string])[] = [
   [/^src\/ops\/elementwise\.ts$/, 'elementwise ops'],
   [/^src\/(ops|graph)\//, 'ops and tensors'],
   [/^src\/train\/(callbacks)/, '*'],
+  [/^src\/train\/(?:modelRows|sharing)\.ts$/, 'prediction'],
   [/^src\/train\//, 'training'],
   [/^src\/data\/(schema|readers)\//, '*'],
   [/^src\/data\//, 'data'],

@@ -247,16 +247,24 @@ export function checkNames(where: string, what: string, given: object, known: re
 
 /** Throws unless the value can count something. */
 export function checkCount(where: string, name: string, value: unknown, advice = ''): void {
-  if (!Number.isSafeInteger(value) || (value as number) < 1)
-    throw new OptionError(
-      `${where}: ${name} must be an integer of at least 1, got ${describe(value)}${advice === '' ? '' : `; ${advice}`}.`,
-    )
+  checkInteger(where, name, value, { least: 1, advice })
+}
+
+/** Throws unless the value is an integer of `least` … `most`. */
+export function checkInteger(
+  where: string,
+  name: string,
+  value: unknown,
+  { least, most, advice = '' }: { readonly least: number; readonly most?: number; readonly advice?: string },
+): void {
+  if (Number.isSafeInteger(value) && (value as number) >= least && (value as number) <= (most ?? Number.MAX_SAFE_INTEGER)) return
+  const range = most === undefined ? `of at least ${least}` : `of ${least} … ${most}`
+  throw new OptionError(`${where}: ${name} must be an integer ${range}, got ${describe(value)}${advice === '' ? '' : `; ${advice}`}.`)
 }
 
 /** Throws unless the value can seed the random generator. */
 export function checkSeed(where: string, seed: unknown): void {
-  if (!Number.isSafeInteger(seed) || (seed as number) < 0)
-    throw new OptionError(`${where}: seed must be an integer of 0 … ${Number.MAX_SAFE_INTEGER}, got ${describe(seed)}.`)
+  checkInteger(where, 'seed', seed, { least: 0, most: Number.MAX_SAFE_INTEGER })
 }
 
 /** Throws unless the value is true or false. */
@@ -264,10 +272,20 @@ export function checkBoolean(where: string, name: string, value: unknown): void 
   if (typeof value !== 'boolean') throw new OptionError(`${where}: ${name} must be true or false, got ${describe(value)}.`)
 }
 
+/** Throws unless the value is a function. */
+export function checkFunction(where: string, name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new OptionError(`${where}: ${name} must be a function, got ${describe(value)}.`)
+}
+
 /** Throws unless `signal` is an AbortSignal, or not given. */
 export function checkSignal(where: string, signal: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new OptionError(`${where}: signal must be an AbortSignal, got ${describe(signal)}.`)
+}
+
+/** Throws unless the value is a path; `what` says of what: a file, a folder. */
+export function checkPath(where: string, what: string, path: unknown): asserts path is string {
+  if (typeof path !== 'string' || path === '') throw new OptionError(`${where}: expected the path of a ${what}, got ${describe(path)}.`)
 }
 
 /** A short description of any value for an error message. */

@@ -272,9 +272,7 @@ export {
 export type { Plan } from './plan/plan.ts'
 export { printPlan } from './plan/print.ts'
 export type { BatchPredictor } from './predict/batchPredictor.ts'
-export type { RowFeatures } from './predict/modelRows.ts'
 export { Predictor, type PredictorOptions, type RequestOptions } from './predict/predictor.ts'
-export { openShared, type SharedModel } from './predict/sharing.ts'
 export type { TransformOptions } from './predict/transform.ts'
 export type {
   ColumnImportance,
@@ -335,9 +333,8 @@ export {
   customTraining,
   type MinimizeOptions,
 } from './train/customTraining.ts'
-export type { EpochOptions, Progress, RunOptions } from './train/epochs.ts'
 export type { EvaluateOptions } from './train/evaluate.ts'
-export type { FitOptions, History, Listeners } from './train/fit.ts'
+export type { FitOptions, History, Listeners, Progress } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
 export { type LoadOptions, loadModel } from './train/loadModel.ts'
 export type { EpochValues } from './train/measures.ts'
@@ -353,9 +350,12 @@ export {
   type TrainingData,
 } from './train/model.ts'
 export type { SaveOptions } from './train/modelFile.ts'
+export type { RowFeatures } from './train/modelRows.ts'
 export type { ObjectiveOptions, PerOutput } from './train/objective.ts'
+export type { EpochOptions, RunOptions } from './train/options.ts'
 export type { ClassWeights } from './train/sampleWeights.ts'
 export { type ScoreOptions, score } from './train/score.ts'
+export { openShared, type SharedModel } from './train/sharing.ts'
 export type { Sample, SampleNumbers } from './train/streamSupply.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
 export type { Strategy, TuneOptions, TuneProgress } from './tune/options.ts'

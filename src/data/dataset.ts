@@ -1,4 +1,4 @@
-import { checkBoolean, checkCount, checkOptions, checkSeed, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkCount, checkFunction, checkInteger, checkOptions, checkSeed, describe, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { type Chunk, dropFirst, type Open, type Pass, throwIfAborted } from './chunk.ts'
 import { NdArray } from './ndarray.ts'
@@ -191,7 +191,7 @@ export class Dataset<T> implements AsyncIterable<T> {
    * @example await dataset([1, 2, 3]).take(2).toArray()
    */
   take(count: number): Dataset<T> {
-    checkElements('Dataset.take', count)
+    checkInteger('Dataset.take', 'count', count, { least: 0 })
     const counts = () => (this.count === null ? null : Math.min(this.count, count))
     return new Dataset(stages.take(this.passes, count), { ...this.traits, count: counts, seeks: true, endless: false })
   }
@@ -203,7 +203,7 @@ export class Dataset<T> implements AsyncIterable<T> {
    * @example await dataset([1, 2, 3]).skip(2).toArray()
    */
   skip(count: number): Dataset<T> {
-    checkElements('Dataset.skip', count)
+    checkInteger('Dataset.skip', 'count', count, { least: 0 })
     const counts = () => (this.count === null ? null : Math.max(0, this.count - count))
     const open: Open<T> = (pass) => this.pass({ ...pass, skip: pass.skip + count })
     return new Dataset(open, { ...this.traits, count: counts, seeks: true })
@@ -359,13 +359,4 @@ function countHeld(count: number | null, next: () => boolean, held: boolean): nu
   let chosen = 0
   for (let i = 0; i < count; i++) if (next() === held) chosen++
   return chosen
-}
-
-function checkFunction(where: string, name: string, value: unknown): void {
-  if (typeof value !== 'function') throw new OptionError(`${where}: ${name} must be a function, got ${describe(value)}.`)
-}
-
-function checkElements(where: string, count: unknown): void {
-  if (!Number.isSafeInteger(count) || (count as number) < 0)
-    throw new OptionError(`${where}: count must be an integer of at least 0, got ${describe(count)}.`)
 }

@@ -1,5 +1,5 @@
 /** Parts of data: chosen rows, and a split into training and validation. */
-import { checkBoolean, checkOptions, checkSeed, counted, DataError, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkCount, checkOptions, checkSeed, counted, DataError, describe, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { classNumbersOf } from './classWeights.ts'
 import { flatten, isNumbers, NdArray, type NumbersLike } from './ndarray.ts'
@@ -123,8 +123,7 @@ function partsOf(data: object): (readonly [string, NumbersLike])[] {
 
 function countSamples(where: string, data: object, samples?: number): number {
   if (typeof data !== 'object' || data === null) throw new DataError(`${where}: expected data, { x, y }, got ${describe(data)}.`)
-  if (samples !== undefined && (!Number.isSafeInteger(samples) || samples < 1))
-    throw new OptionError(`${where}: samples must be an integer of at least 1, got ${describe(samples)}.`)
+  if (samples !== undefined) checkCount(where, 'samples', samples)
   const parts = partsOf(data).map(([name, numbers]) => ({ name, ...flatten(`${where}: ${name}`, numbers) }))
   if (parts.length === 0) throw new DataError(`${where}: expected data, { x, y }, got nothing.`)
   const shaped = parts.find(({ shape }) => shape !== null)

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { access, mkdir, open, realpath, rename, rm, stat, statfs, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
-import { AbortError, describe, FileError, OptionError } from '../errors.ts'
+import { AbortError, FileError } from '../errors.ts'
 import { formatBytes } from '../memory.ts'
 
 /** Pieces of a file. */
@@ -14,11 +14,6 @@ export interface WriteOptions {
   readonly bytes?: number
   /** Stops it; default: nothing does. */
   readonly signal?: AbortSignal
-}
-
-/** Throws unless it is a path. */
-export function checkPath(where: string, path: unknown): asserts path is string {
-  if (typeof path !== 'string' || path === '') throw new OptionError(`${where}: expected the path of a file, got ${describe(path)}.`)
 }
 
 /**

@@ -3,9 +3,9 @@
  * place of each tensor, and strings by name as `__metadata__`; then the numbers, one tensor behind the other.
  */
 import { NdArray } from '../data/ndarray.ts'
-import { checkOptions, checkSignal, counted, DataError, describe, MemoryError, OptionError } from '../errors.ts'
+import { checkOptions, checkPath, checkSignal, counted, DataError, describe, MemoryError, OptionError } from '../errors.ts'
 import { formatBytes } from '../memory.ts'
-import { checkPath, writeAtomically } from './atomicFile.ts'
+import { writeAtomically } from './atomicFile.ts'
 import { type Bytes, FileBytes, MemoryBytes } from './bytes.ts'
 import { duplicateKey } from './duplicateKey.ts'
 
@@ -92,7 +92,7 @@ export class SafetensorsFile {
    * @throws FileError when the system refuses, DataError for what is no whole safetensors file.
    */
   static async open(where: string, source: string | Uint8Array, signal?: AbortSignal): Promise<SafetensorsFile> {
-    if (!(source instanceof Uint8Array)) checkPath(where, source)
+    if (!(source instanceof Uint8Array)) checkPath(where, 'file', source)
     const bytes =
       typeof source === 'string' ? await FileBytes.open(where, source, signal) : new MemoryBytes(`${where}: the bytes given`, source)
     try {
@@ -308,7 +308,7 @@ export async function writeSafetensors(
   options: TensorFileOptions = {},
 ): Promise<void> {
   const where = 'writeSafetensors'
-  checkPath(where, path)
+  checkPath(where, 'file', path)
   checkOptions(where, options, ['signal'])
   checkSignal(where, options.signal)
   if (!isObject(tensors)) throw new OptionError(`${where}: expected an object of NdArrays by name, got ${describe(tensors)}.`)

@@ -2,7 +2,7 @@
 import { Duplex, pipeline } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
 import type { AnyIterable } from '../data/sources.ts'
-import { AbortError, checkCount, checkOptions, checkSignal, describe, OptionError } from '../errors.ts'
+import { AbortError, checkCount, checkFunction, checkOptions, checkSignal, definedOf, describe, OptionError } from '../errors.ts'
 import { Batcher } from './batcher.ts'
 import { type BatchPredictor, outcomes } from './batchPredictor.ts'
 
@@ -149,9 +149,7 @@ function checkTransformOptions(where: string, options: object = {}): void {
   checkCount(where, 'batchSize', batchSize)
   checkLatency(where, maxLatency)
   checkSignal(where, signal)
-  for (const [name, value] of Object.entries({ map, onError }))
-    if (value !== undefined && typeof value !== 'function')
-      throw new OptionError(`${where}: ${name} must be a function, got ${describe(value)}.`)
+  for (const [name, value] of Object.entries(definedOf({ map, onError }))) checkFunction(where, name, value)
 }
 
 /** Throws unless a time to wait fits a timer. */

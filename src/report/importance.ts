@@ -1,4 +1,4 @@
-import { AbortError, checkCount, checkOptions, checkSignal, DataError, describe, OptionError, unknownName } from '../errors.ts'
+import { AbortError, checkCount, checkOptions, checkSeed, checkSignal, DataError, describe, OptionError, unknownName } from '../errors.ts'
 import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { ReportImportance } from './data.ts'
@@ -54,8 +54,7 @@ export async function permutationImportance<R extends Row>(options: ImportanceOp
     throw new OptionError(`${where}: metric must be the score's name, got ${describe(metric)}.`)
   if (mode !== 'max' && mode !== 'min') throw unknownName('mode', mode, ['max', 'min'], where)
   checkCount(where, 'repeats', repeats)
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new OptionError(`${where}: seed must be an integer of 0 … ${Number.MAX_SAFE_INTEGER}, got ${describe(seed)}.`)
+  checkSeed(where, seed)
   checkSignal(where, signal)
   const names = Object.keys(rows[0])
   const { columns = names } = options

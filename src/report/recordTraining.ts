@@ -1,4 +1,4 @@
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkCount, checkOptions, describe, OptionError } from '../errors.ts'
 import { type Callback, forOneRun, type TrainingRun } from '../train/callbacks/callback.ts'
 import { Curve } from './curve.ts'
 import type { TrainingSummary } from './data.ts'
@@ -45,8 +45,7 @@ export function liveReport(server: ReportServer, options: RecordTrainingOptions 
 function recorder(where: string, options: RecordTrainingOptions, changed: (record: TrainingRecord) => void): TrainingRecord {
   checkOptions(where, options, ['rows'])
   const { rows } = options
-  if (rows !== undefined && (!Number.isSafeInteger(rows) || rows < 1))
-    throw new OptionError(`${where}: rows must be an integer of at least 1, got ${describe(rows)}.`)
+  if (rows !== undefined) checkCount(where, 'rows', rows)
   let run = new Recording(rows)
   const record: TrainingRecord = {
     name: where,

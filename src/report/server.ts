@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkInteger, checkOptions, OptionError } from '../errors.ts'
 import type { ReportData } from './data.ts'
 import { checkReport, checkWholeReport, renderReport, reportText } from './html.ts'
 
@@ -44,8 +44,7 @@ export async function serveReport(data: ReportData, options: ServeReportOptions 
     host: 'the page is for this machine alone, on 127.0.0.1; reach it from another through ssh -L.',
   })
   const { port = 0 } = options
-  if (!Number.isInteger(port) || port < 0 || port > 65535)
-    throw new OptionError(`${where}: port must be an integer of 0 … 65535, got ${describe(port)}.`)
+  checkInteger(where, 'port', port, { least: 0, most: 65535 })
   let current = data
   // As texts, so that what its maker changes later stays out, and no update is written more than once.
   const texts = new Map<string, string>()

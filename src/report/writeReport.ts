@@ -1,4 +1,5 @@
-import { checkPath, writeAtomically } from '../interchange/atomicFile.ts'
+import { checkPath } from '../errors.ts'
+import { writeAtomically } from '../interchange/atomicFile.ts'
 import type { ReportData } from './data.ts'
 import { checkWholeReport, renderReport } from './html.ts'
 
@@ -11,7 +12,7 @@ import { checkWholeReport, renderReport } from './html.ts'
  * @example await writeReport('build/report.html', { title: 'House prices', results: reportResults({ task: 'regression', predicted: [1, 2], actual: [1, 3] }) })
  */
 export async function writeReport(path: string, data: ReportData): Promise<void> {
-  checkPath('writeReport', path)
+  checkPath('writeReport', 'file', path)
   checkWholeReport('writeReport', data)
   await writeAtomically('writeReport', path, [await renderReport('writeReport', data)])
 }

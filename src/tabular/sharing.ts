@@ -1,6 +1,6 @@
 import { DataError, describe } from '../errors.ts'
 import type { ExecutionOptions } from '../executors/index.ts'
-import { openShared, type SharedModel } from '../predict/sharing.ts'
+import { openShared, type SharedModel } from '../train/sharing.ts'
 import { schemaFrom } from './schemaText.ts'
 import { TabularModel } from './tabularModel.ts'
 

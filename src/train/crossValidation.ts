@@ -1,6 +1,17 @@
 import { classNumbersOf } from '../data/classWeights.ts'
 import { isNumbers, NdArray, type NumbersLike } from '../data/ndarray.ts'
-import { checkBoolean, checkCount, checkOptions, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
+import {
+  checkBoolean,
+  checkCount,
+  checkInteger,
+  checkOptions,
+  checkSeed,
+  counted,
+  DataError,
+  describe,
+  type Hints,
+  OptionError,
+} from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { type Callback, checkCallbacks } from './callbacks/callback.ts'
 import { type FitOptions, fitRows, type History } from './fit.ts'
@@ -64,14 +75,12 @@ function checkClasses(where: string, labels: Labels, advice: string): void {
 function foldsOf(where: string, samples: number | Labels, options: KFoldOptions): Fold[] {
   const { folds = 5, repeats = 1, shuffle = true, seed = 0 } = options
   const count = typeof samples === 'number' ? samples : samples.length
-  if (!Number.isSafeInteger(folds) || folds < 2)
-    throw new OptionError(`${where}: folds must be an integer of at least 2, got ${describe(folds)}.`)
+  checkInteger(where, 'folds', folds, { least: 2 })
   checkCount(where, 'repeats', repeats)
   checkBoolean(where, 'shuffle', shuffle)
   if (!shuffle && repeats > 1)
     throw new OptionError(`${where}: without shuffle all ${repeats} repeats would be the same; leave one of them out.`)
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new OptionError(`${where}: seed must be an integer of 0 … ${Number.MAX_SAFE_INTEGER}, got ${describe(seed)}.`)
+  checkSeed(where, seed)
   if (count < folds) throw new DataError(`${where}: ${counted(count, 'sample')} cannot be split into ${folds} folds; try fewer folds.`)
   const classes = typeof samples === 'number' ? [Int32Array.from({ length: count }, (_, i) => i)] : classesOf(where, samples, folds)
   return Array.from({ length: repeats }, (_, repeat) => {

@@ -1,80 +1,22 @@
 import { createHash } from 'node:crypto'
-import type { Dataset } from '../data/dataset.ts'
 import { AbortError, checkCount, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { concrete } from '../graph/shape.ts'
-import type { MixupOptions } from '../nn/mixup.ts'
-import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
-import type { Optimizer } from '../optim/optimizer.ts'
-import { fullBatchFor, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
-import type { Schedule, ScheduleRun } from '../optim/schedule.ts'
-import { checkedRate, scheduleFor } from '../optim/schedules.ts'
 import { Pace } from '../pace.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import { FullBatchTrainer } from './fullBatchTrainer.ts'
-import type { EpochValues, Measures, Run, Samples } from './measures.ts'
-import { checkGradient, stepOf } from './minimization.ts'
+import { checkScale, LearningRates } from './learningRates.ts'
+import type { EpochValues, Run } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { describeModel, MODEL_ENTRY } from './modelFile.ts'
 import { validationName } from './names.ts'
-import { hasWeights, Objective, type ObjectiveOptions, type PerOutput } from './objective.ts'
-import type { ClassWeights } from './sampleWeights.ts'
-import type { Sample, Streamed } from './streamSupply.ts'
+import type { RunOptions } from './options.ts'
+import { type Pauses, type Position, stoppable } from './pauses.ts'
 import type { RowSupply, Stretch, Supply } from './supply.ts'
-import { exclusively, type SavedTrainer, Trainer } from './trainer.ts'
-import type { SourcedOptions, Supplies } from './trainingData.ts'
-
-/** How epochs go, whatever is trained. */
-export interface RunOptions<Data = TrainingData> {
-  /** Times through the data, those before `initialEpoch` included; default 1. */
-  readonly epochs?: number
-  /**
-   * The number of the first epoch, to go on with a run of before: epochs are numbered from here on, and schedules and the order of samples are those of the
-   * epochs that come now; default 0.
-   */
-  readonly initialEpoch?: number
-  /** Samples a step; default 32. The last batch of an epoch may be smaller. For `lbfgs` how many are measured at a time; default 256, or all where masks or a sum ask for it. */
-  readonly batchSize?: number
-  /** Measured after each epoch. */
-  readonly validationData?: Data
-  /** In place of validationData: the part of the samples (chosen by the seed) to hold out; 0 … 1, default 0. */
-  readonly validationSplit?: number
-  /** Whether each epoch goes through the samples in a new order; default true. A dataset is shuffled by itself: `dataset.shuffle()`. */
-  readonly shuffle?: boolean
-  /**
-   * Of a dataset: how many steps an epoch has; the elements behind them are left out. Needed for one that never ends, of which each epoch takes the next. Default: all
-   * elements; if nobody knows how many there are, they are counted in a pass before the first epoch.
-   */
-  readonly stepsPerEpoch?: number
-  /** Stops the run within one step. */
-  readonly signal?: AbortSignal
-}
-
-/** Options of training one model for one objective. */
-export interface EpochOptions extends ObjectiveOptions, RunOptions<TrainingData | Dataset<Sample>> {
-  /** A name or one made with options; default "adam". Giving the same object again continues with its moments. */
-  readonly optimizer?: Optimizer | FullBatchOptimizer | OptimizerName | 'lbfgs'
-  /**
-   * By what the loss of each training sample of a class is multiplied, besides its own weight: one number a class, or by class number, { 1: 5 }; for several
-   * outputs by output name. Default 1.
-   */
-  readonly classWeights?: PerOutput<ClassWeights>
-  /** Trains on weighted means of two samples of a batch, with their targets' losses weighted alike; metrics of training compare the prediction for the mixed inputs with the target of the larger share. Default: none. */
-  readonly mixup?: MixupOptions
-}
-
-/** How far a run is. */
-export interface Progress {
-  /** From 0. */
-  readonly epoch: number
-  readonly epochs: number
-  /** Steps of this epoch that are done, of `steps`. */
-  readonly step: number
-  readonly steps: number
-  /** The loss of the latest step. */
-  readonly loss: number
-}
+import { exclusively, type SavedTrainer, type Trainer } from './trainer.ts'
+import type { Training } from './training.ts'
+import type { Supplies } from './trainingData.ts'
 
 type OnSteps = (steps: StepGroup) => void
 
@@ -84,29 +26,6 @@ export interface StepOptions {
   readonly onSteps?: OnSteps
   readonly profile?: boolean
   readonly pauses?: Pauses
-}
-
-/** Where a run stands within an epoch: all that its order, rates and records go on from. */
-export interface Position {
-  readonly epoch: number
-  /** Steps of the epoch that are done, and what they recorded. */
-  readonly step: number
-  readonly runs: readonly Run[]
-  /** What learning rates are multiplied by in this epoch, and in the next. */
-  readonly scale: number
-  readonly nextScale: number
-  /** The latest step, counted over the whole run, and its scale. */
-  readonly latest: { readonly step: number; readonly scale: number } | null
-}
-
-/** Where steps are to pause within an epoch, so that something can be done between two of them. */
-export interface Pauses {
-  /** How many steps may run from this one on, counted over the whole run. */
-  stepsFrom(step: number): number
-  /** Calls `pause` when steps are to end as soon as they can; the result ends that. */
-  whenDue(pause: () => void): () => void
-  /** Steps have ended within an epoch. @param aborted The run ends here. */
-  paused(position: Position, aborted: boolean): Promise<void>
 }
 
 /** Epochs in progress. */
@@ -125,57 +44,6 @@ const MILLISECONDS_TOGETHER = 10
 /** Of the orders of epochs that are run together. */
 const MOST_ROWS_TOGETHER = 1 << 20
 
-/** What epochs are made of: data that become samples, steps over them, and what these measure. */
-export interface Training<Data = TrainingData> {
-  /** Held while steps run. The seed of the first decides the order of samples. */
-  readonly models: readonly Model[]
-  readonly measures: Measures<Data>
-  readonly trainer: Trainer | FullBatchTrainer
-  /** What samples of training data are made; default: as they are. */
-  adjust?(samples: Samples): Samples
-  /** Called when everything has been checked, and the run begins. */
-  begin?(): void
-}
-
-/** The trainer of each model's last run, and which weights it belongs to. */
-const trainers = new WeakMap<Model, { readonly trainer: Trainer | FullBatchTrainer; readonly generation: number }>()
-
-/** One model and its objective. If the model was last trained with the same optimizer object, its moments carry on. */
-export function trainingOf(
-  where: string,
-  model: Model,
-  data: TrainingData | Streamed<TrainingData>,
-  options: SourcedOptions<EpochOptions>,
-): Training {
-  const { optimizer: choice = 'adam', classWeights, mixup, validationData } = options
-  const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
-  const fullBatch = fullBatchFor(choice)
-  const optimizer = fullBatch === null ? optimizerFor(where, choice as Optimizer | OptimizerName) : null
-  const objective = new Objective(where, model, options, { weighted, mixup })
-  checkGradient(where, objective.loss, model.trainableParameters)
-  const last = trainers.get(model)
-  const { generation } = model
-  const previous = last?.generation === model.generation ? last.trainer : undefined
-  const trainer =
-    optimizer === null
-      ? new FullBatchTrainer(
-          where,
-          model,
-          objective,
-          fullBatch as FullBatchOptimizer,
-          previous instanceof FullBatchTrainer ? previous : undefined,
-        )
-      : new Trainer(stepOf(model, objective, optimizer), previous instanceof Trainer ? previous : undefined)
-  return {
-    models: [model],
-    measures: objective,
-    trainer,
-    adjust: (samples) => (classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)),
-    // A call that is refused does not cost the optimizer of the run before its moments.
-    begin: () => trainers.set(model, { trainer, generation }),
-  }
-}
-
 /** A training run, an epoch at a time. `fit`, `train` and custom training are all made from it. */
 export class Epochs<Data = TrainingData> implements TrainingRun {
   readonly models: readonly Model[]
@@ -183,10 +51,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   readonly initialEpoch: number
   readonly stepsPerEpoch: number
   private readonly training: Training<Data>
-  /** Of each learning rate of the optimizers, and whether it is the same number in all steps. */
-  private readonly schedules: readonly Schedule[]
-  private readonly extent: ScheduleRun
-  private readonly constantRates: readonly boolean[]
+  private readonly rates: LearningRates
   private scale = 1
   /** The latest step, counted over the whole run, and the scale it ran with; null before the first. */
   private latest: Position['latest'] = null
@@ -216,8 +81,6 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     this.initialEpoch = initialEpoch
     this.supply = supplies.training
     this.validation = supplies.validation
-    this.constantRates = trainer.learningRates.map((rate) => typeof rate === 'number')
-    this.schedules = trainer.learningRates.map((rate) => scheduleFor(where, rate))
     const names = this.valueNames
     const twice = names.find((name, i) => names.indexOf(name) !== i)
     if (twice !== undefined)
@@ -226,7 +89,8 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       )
     const { samples, batchSize } = this.supply
     this.stepsPerEpoch = trainer instanceof FullBatchTrainer ? 1 : Math.ceil(samples / batchSize)
-    this.extent = { epochs, stepsPerEpoch: this.stepsPerEpoch, steps: epochs * this.stepsPerEpoch }
+    const { stepsPerEpoch } = this
+    this.rates = new LearningRates(where, trainer.learningRates, { epochs, stepsPerEpoch, steps: epochs * stepsPerEpoch })
   }
 
   /** The names of what an epoch measures. */
@@ -241,7 +105,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
 
   get learningRate(): number {
     const { step, scale } = this.latest ?? { step: this.initialEpoch * this.stepsPerEpoch, scale: this.scale }
-    return this.rateOf(this.schedules[0], step, scale)
+    return this.rates.at(step, scale)
   }
 
   get learningRateScale(): number {
@@ -249,8 +113,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   }
 
   set learningRateScale(scale: number) {
-    if (typeof scale !== 'number' || !(scale >= 0 && Number.isFinite(Math.fround(scale))))
-      throw new OptionError(`learningRateScale must be a finite number of at least 0, got ${describe(scale)}.`)
+    checkScale(scale)
     this.scale = scale
   }
 
@@ -351,7 +214,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     const done = { runs: [...(from?.runs ?? [])], before: from?.step ?? 0 }
     try {
       const { count, stretches } = await this.supply.epochs(epoch, most, done.before, signal)
-      const { first, rates } = await this.ratesOf(epoch, count, scale)
+      const { first, rates } = await this.rates.ofEpochs(epoch, count, scale)
       this.begin()
       trainer.setLearningRates(first)
       const pass: Pass = Object.assign(done, { epoch, scale, rates })
@@ -434,7 +297,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     const { measures } = this.training
     const { feeds, rows, batchSize } = this.supply as RowSupply
     const { scale } = this
-    const rate = this.rateOf(this.schedules[0], epoch, scale)
+    const rate = this.rates.at(epoch, scale)
     this.begin()
     const { runs, converged } = await exclusively(this.models, () => trainer.run(epoch, rate, { feeds, rows, batchSize, signal }))
     this.latest = { step: epoch, scale }
@@ -460,34 +323,6 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     this.hasBegun = true
   }
 
-  /** The learning rates of `count` epochs: at their first step, and of one that changes the rate of each step. */
-  private async ratesOf(
-    epoch: number,
-    count: number,
-    scale: number,
-  ): Promise<{ readonly first: readonly number[]; readonly rates: readonly (Float32Array | null)[] }> {
-    const firstStep = epoch * this.stepsPerEpoch
-    const first = this.schedules.map((schedule) => this.rateOf(schedule, firstStep, scale))
-    const pace = new Pace()
-    const rates: (Float32Array | null)[] = []
-    for (const [i, schedule] of this.schedules.entries()) {
-      const each = this.constantRates[i] ? null : new Float32Array(count * this.stepsPerEpoch)
-      rates.push(each)
-      for (let step = 0; each !== null && step < each.length; step++) {
-        each[step] = this.rateOf(schedule, firstStep + step, scale)
-        if (step % 1024 === 1023 && pace.isTooLong()) await pace.giveWay()
-      }
-    }
-    return { first, rates }
-  }
-
-  private rateOf(schedule: Schedule, step: number, scale: number): number {
-    const rate = scale * checkedRate(schedule, step, this.extent)
-    if (!Number.isFinite(Math.fround(rate)))
-      throw new OptionError(`learningRateScale: ${scale} times the learning rate of step ${step} is more than float32 holds.`)
-    return rate
-  }
-
   /** What each of `count` epochs measured. */
   private async valuesOf(runs: readonly Run[], count: number): Promise<EpochValues[]> {
     const { measures } = this.training
@@ -506,22 +341,6 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     const firstOfEpoch = last - (last % this.stepsPerEpoch)
     const from = Math.max(first, firstOfEpoch)
     onSteps({ epoch: epoch + firstOfEpoch / this.stepsPerEpoch, firstStep: from - firstOfEpoch, losses: losses.subarray(from - first) })
-  }
-}
-
-/** Work with a signal that stops it when the run is stopped, or a pause is due. */
-async function stoppable<T>({ signal, pauses }: StepOptions, work: (signal?: AbortSignal) => Promise<T>): Promise<T> {
-  if (pauses === undefined) return work(signal)
-  const stop = new AbortController()
-  const abort = () => stop.abort()
-  const end = pauses.whenDue(abort)
-  if (signal?.aborted) abort()
-  signal?.addEventListener('abort', abort, { once: true })
-  try {
-    return await work(stop.signal)
-  } finally {
-    end()
-    signal?.removeEventListener('abort', abort)
   }
 }
 

@@ -1,16 +1,29 @@
 import type { Dataset } from '../data/dataset.ts'
-import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkFunction, checkOptions, definedOf, OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
 import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
 import { Checkpointer } from './checkpoint/checkpointer.ts'
 import type { CheckpointOptions } from './checkpoint/options.ts'
-import { type EpochOptions, Epochs, type Progress, type RunOptions, trainingOf } from './epochs.ts'
+import { Epochs } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
-import { epochHints, fitOptionNames, listenerHints } from './options.ts'
+import { type EpochOptions, epochHints, fitOptionNames, listenerHints, type RunOptions } from './options.ts'
 import { type Sample, type Streamed, sourceOf } from './streamSupply.ts'
+import { trainingOf } from './training.ts'
 import { type RowSplit, type SourcedOptions, suppliesOf, withSources } from './trainingData.ts'
+
+/** How far a run is. */
+export interface Progress {
+  /** From 0. */
+  readonly epoch: number
+  readonly epochs: number
+  /** Steps of this epoch that are done, of `steps`. */
+  readonly step: number
+  readonly steps: number
+  /** The loss of the latest step. */
+  readonly loss: number
+}
 
 /** Options of `fit`. */
 export interface FitOptions extends EpochOptions, Listeners {}
@@ -143,10 +156,7 @@ function beginTraining(models: readonly Model[]): () => void {
 /** All callbacks that the options stand for. */
 function callbacksOf(where: string, options: Listeners): readonly Callback[] {
   const { onProgress, onEpochEnd, callbacks = [] } = options
-  for (const name of ['onProgress', 'onEpochEnd'] as const) {
-    if (options[name] !== undefined && typeof options[name] !== 'function')
-      throw new OptionError(`${where}: ${name} must be a function, got ${describe(options[name])}.`)
-  }
+  for (const [name, value] of Object.entries(definedOf({ onProgress, onEpochEnd }))) checkFunction(where, name, value)
   checkCallbacks(where, callbacks)
   const own: Callback[] = []
   if (options.earlyStopping !== undefined) own.push(earlyStopping(options.earlyStopping))

@@ -1,5 +1,5 @@
 import { flatten, NdArray, type NumbersLike } from '../data/ndarray.ts'
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkCount, checkOptions, describe, OptionError } from '../errors.ts'
 import { Arena, type Values } from '../executors/arena.ts'
 import type { Session } from '../executors/executor.ts'
 import { referenceExecutor } from '../executors/reference/index.ts'
@@ -78,8 +78,7 @@ export function gradcheck(
     if (typeof value !== 'number' || !(value > 0))
       throw new OptionError(`gradcheck: ${name} must be a number above 0, got ${describe(value)}.`)
   }
-  if (!Number.isSafeInteger(elements) || elements < 1)
-    throw new OptionError(`gradcheck: elements must be an integer of at least 1, got ${describe(elements)}.`)
+  checkCount('gradcheck', 'elements', elements)
   const checked =
     subject instanceof Model
       ? checkedModel(subject, sample as TrainingData, options)

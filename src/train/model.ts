@@ -8,6 +8,7 @@ import {
   checkCount,
   checkNames,
   checkOptions,
+  checkSeed,
   checkSignal,
   counted,
   describe,
@@ -31,9 +32,7 @@ import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
 import type { BatchPredictor } from '../predict/batchPredictor.ts'
-import { ModelRows, type RowFeatures } from '../predict/modelRows.ts'
 import { Predictor, type PredictorOptions } from '../predict/predictor.ts'
-import type { SharedModel } from '../predict/sharing.ts'
 import { batchStream, batchTransform, batchTransformWeb, type TransformOptions } from '../predict/transform.ts'
 import { Purpose, RandomStream, seedWords } from '../random.ts'
 import { powerOfTwo } from './batches.ts'
@@ -42,9 +41,11 @@ import { type FitOptions, fit, type History } from './fit.ts'
 import type { EpochValues } from './measures.ts'
 import { checkGradient, stepOf } from './minimization.ts'
 import { describeModel, type SaveOptions, saveModel } from './modelFile.ts'
+import { ModelRows, type RowFeatures } from './modelRows.ts'
 import { nameInputs, nameLayers, nameOutputs, nameVariables, numbersByName } from './names.ts'
 import { Objective, type ObjectiveOptions } from './objective.ts'
 import { type BatchOptions, Predictions } from './predictions.ts'
+import type { SharedModel } from './sharing.ts'
 import type { Sample } from './streamSupply.ts'
 import { summarize } from './summary.ts'
 import { type TrainEvent, type TrainOptions, train } from './train.ts'
@@ -92,8 +93,6 @@ export interface NamedVariable {
   readonly variable: Tensor
   readonly name: string
 }
-
-const MAX_SEED = Number.MAX_SAFE_INTEGER
 
 /** What `apply` gave, and whose parameters it is made of. */
 const applied = new WeakMap<Tensor, Model>()
@@ -144,8 +143,7 @@ export class Model {
   ) {
     checkOptions('model', options, ['seed', 'executor', 'threads'])
     const { seed = 0 } = options
-    if (!Number.isSafeInteger(seed) || seed < 0)
-      throw new OptionError(`model: seed must be an integer of 0 … ${MAX_SEED}, got ${describe(seed)}.`)
+    checkSeed('model', seed)
     this.inputs = checkInputs(inputs, outputs)
     this.outputs = outputs
     this.seed = seed

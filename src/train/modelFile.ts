@@ -1,7 +1,6 @@
 /** What a file says of a model: its description as JSON, beside its weights. */
-import { checkOptions, checkSignal, OptionError } from '../errors.ts'
+import { checkOptions, checkPath, checkSignal, OptionError } from '../errors.ts'
 import { concrete } from '../graph/shape.ts'
-import { checkPath } from '../interchange/atomicFile.ts'
 import { type GraphDescription, graphToJson, isGlobal } from '../interchange/graph.ts'
 import { checkMetadata, writeTensors } from '../interchange/safetensors.ts'
 import { stepVariable } from '../ops/random.ts'
@@ -56,7 +55,7 @@ export interface SaveOptions {
 
 /** `Model.save`: see there. @param where The beginning of messages. */
 export async function saveModel(model: Model, path: string, options: SaveOptions = {}, where = 'save'): Promise<void> {
-  checkPath(where, path)
+  checkPath(where, 'file', path)
   checkOptions(where, options, ['metadata', 'signal'])
   const { metadata = {}, signal } = options
   checkMetadata(where, metadata)

@@ -1,11 +1,12 @@
 import type { Dataset } from '../data/dataset.ts'
 import { checkOptions, checkSignal, type Hints, OptionError } from '../errors.ts'
 import type { StepGroup } from './callbacks/callback.ts'
-import { type EpochOptions, Epochs, trainingOf } from './epochs.ts'
+import { Epochs } from './epochs.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
-import { epochHints, epochOptionNames } from './options.ts'
+import { type EpochOptions, epochHints, epochOptionNames } from './options.ts'
 import { type Sample, sourceOf } from './streamSupply.ts'
+import { trainingOf } from './training.ts'
 import { suppliesOf, withSources } from './trainingData.ts'
 
 /** How `Model.train` trains. */

@@ -5,12 +5,13 @@ import { checkBoolean, checkCount, checkSignal, DataError, describe, OptionError
 import { allocateShared, formatBytes } from '../memory.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { EVALUATION_BATCH } from './batches.ts'
-import type { RunOptions, Training } from './epochs.ts'
 import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { Measures, Samples } from './measures.ts'
 import type { TrainingData } from './model.ts'
+import type { RunOptions } from './options.ts'
 import { countSamples, type Sample, Streamed, StreamSupply, sourceOf } from './streamSupply.ts'
 import { inOrder, RowSupply, type Supply } from './supply.ts'
+import type { Training } from './training.ts'
 
 /** Which rows to train on, and which to hold out: both ascending. */
 export interface RowSplit {

@@ -2,7 +2,7 @@
 import { readFile, truncate } from 'node:fs/promises'
 import { emitWarning } from 'node:process'
 import { DataError, describe, FileError, OptionError } from '../errors.ts'
-import { LogFile } from '../train/callbacks/logFile.ts'
+import { LogFile } from '../interchange/logFile.ts'
 import type { Parameters } from './suggest.ts'
 import type { TrialOutcome } from './trial.ts'
 

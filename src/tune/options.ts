@@ -3,7 +3,19 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { checkCount, checkOptions, checkSignal, counted, describe, OptionError, unknownName } from '../errors.ts'
+import {
+  checkCount,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkSeed,
+  checkSignal,
+  counted,
+  definedOf,
+  describe,
+  OptionError,
+  unknownName,
+} from '../errors.ts'
 import { loadAddon } from '../executors/native/addon.ts'
 import { type Job, rungsOf } from './halving.ts'
 import type { Search } from './journal.ts'
@@ -119,11 +131,9 @@ export function planOf(options: GivenOptions): TunePlan {
   const { strategy = 'random', mode = 'min', seed = 0, minEpochs = 1, reductionFactor = 3 } = options
   if (!strategies.includes(strategy)) throw unknownName('strategy', strategy, strategies, where)
   if (mode !== 'min' && mode !== 'max') throw new OptionError(`${where}: mode must be "min" or "max", got ${describe(mode)}.`)
-  if (!Number.isSafeInteger(seed) || seed < 0)
-    throw new OptionError(`${where}: seed must be an integer of 0 … ${Number.MAX_SAFE_INTEGER}, got ${describe(seed)}.`)
-  for (const name of ['onTrial', 'onReport'] as const)
-    if (options[name] !== undefined && typeof options[name] !== 'function')
-      throw new OptionError(`${where}: ${name} must be a function, got ${describe(options[name])}.`)
+  checkSeed(where, seed)
+  const { onTrial, onReport } = options
+  for (const [name, value] of Object.entries(definedOf({ onTrial, onReport }))) checkFunction(where, name, value)
   checkSignal(where, options.signal)
   if (options.maxConsecutiveFailures !== undefined) checkCount(where, 'maxConsecutiveFailures', options.maxConsecutiveFailures)
   if (options.journal !== undefined && (typeof options.journal !== 'string' || options.journal === ''))
@@ -135,8 +145,7 @@ export function planOf(options: GivenOptions): TunePlan {
       throw new OptionError(`${where}: ${name} is for the strategy "asha", this is ${describe(strategy)}.`)
   const { epochs = halves ? 27 : 10 } = options
   for (const [name, value] of Object.entries({ epochs, minEpochs })) checkCount(where, name, value)
-  if (!Number.isSafeInteger(reductionFactor) || reductionFactor < 2)
-    throw new OptionError(`${where}: reductionFactor must be an integer of at least 2, got ${describe(reductionFactor)}.`)
+  checkInteger(where, 'reductionFactor', reductionFactor, { least: 2 })
   if (halves && minEpochs * reductionFactor > epochs)
     throw new OptionError(
       `${where}: "asha" needs at least two rungs, so that epochs (${epochs}) must be at least reductionFactor · minEpochs (${reductionFactor} · ${minEpochs}).`,

@@ -2,8 +2,8 @@
 import { createRequire } from 'node:module'
 import { extname } from 'node:path'
 import type Table from 'cli-table3'
-import { checkCount, describe, OptionError } from '../errors.ts'
-import { checkPath, writeAtomically } from '../interchange/atomicFile.ts'
+import { checkCount, checkPath, describe, OptionError } from '../errors.ts'
+import { writeAtomically } from '../interchange/atomicFile.ts'
 import { csvLine } from '../interchange/csvLine.ts'
 import type { TrialOutcome } from './trial.ts'
 
@@ -67,7 +67,7 @@ export class TuneResult<Parameters = Readonly<Record<string, unknown>>> {
    * @example await (await tune({ space: { x: space.number(-1, 1) }, trial: ({ x }) => x * x, trials: 8 })).save('build/search.csv')
    */
   async save(path: string): Promise<void> {
-    checkPath('save', path)
+    checkPath('save', 'file', path)
     const format = { '.csv': () => this.csv(), '.json': () => `${JSON.stringify({ best: this.best, trials: this.trials }, null, 2)}\n` }[
       extname(path).toLowerCase()
     ]

@@ -682,11 +682,7 @@ describe('refuses', () => {
     ['a factor of 1', () => callbacks.reduceOnPlateau({ factor: 1 }), 'reduceOnPlateau: factor must be above 0 and below 1, got 1'],
     ['half an epoch of cooldown', () => callbacks.reduceOnPlateau({ cooldown: 0.5 }), 'cooldown must be an integer of at least 0, got 0.5'],
     ['a negative floor', () => callbacks.reduceOnPlateau({ floor: -1 }), 'floor must be a finite number of at least 0, got -1'],
-    [
-      'no path',
-      () => callbacks.csvLog(anything({ append: true })),
-      'csvLog: expected the path of a file as first argument, got a value of type Object',
-    ],
+    ['no path', () => callbacks.csvLog(anything({ append: true })), 'csvLog: expected the path of a file, got a value of type Object'],
     ['append as text', () => callbacks.jsonLinesLog('x', { append: anything('yes') }), 'jsonLinesLog: append must be true or false'],
     [
       'histograms as a flag',

@@ -1,4 +1,4 @@
-import { checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
+import { checkBoolean, checkInteger, checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
 import { inference, numberDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Collector, Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
@@ -66,11 +66,9 @@ function numeric(kind: 'number' | 'integer', options: NumberColumnOptions): Feat
   checkChoice(where, 'scale', scale, scales)
   if (typeof missing === 'number' ? !fits(missing) : !['median', 'mean', 'error'].includes(missing))
     throw typeof missing === 'string' ? unknownName('missing', missing, ['median', 'mean', 'error'], where) : badMissing(where, missing)
-  if (indicator !== undefined && typeof indicator !== 'boolean')
-    throw new OptionError(`${where}: indicator must be true or false, got ${describe(indicator)}.`)
+  if (indicator !== undefined) checkBoolean(where, 'indicator', indicator)
   checkLimit(where, 'clip', clip)
-  if (!Number.isSafeInteger(bins) || bins < 0 || bins > 64)
-    throw new OptionError(`${where}: bins must be an integer of 0 … 64, got ${describe(bins)}.`)
+  checkInteger(where, 'bins', bins, { least: 0, most: 64 })
   checkMissingValues(where, options.missingValues)
   const absent = new Missing(options.missingValues)
 

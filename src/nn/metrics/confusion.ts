@@ -1,14 +1,13 @@
 /** Which class was taken for which: what is no single number, from class numbers in arrays. */
 import { inspect } from 'node:util'
 import { flatten, NdArray, type NumbersLike } from '../../data/ndarray.ts'
-import { checkOptions, DataError, describe, OptionError } from '../../errors.ts'
+import { checkCount, checkOptions, DataError, describe, OptionError } from '../../errors.ts'
 import { fBetaOf, ratio } from './classification.ts'
 import { finiteNumbers, pairs } from './curves.ts'
 
 /** Class numbers of 0 … count - 1, of which there may be `most`. */
 function classNumbers(where: string, most: number, predicted: NumbersLike, actual: NumbersLike, count?: number) {
-  if (count !== undefined && (!Number.isSafeInteger(count) || count < 1))
-    throw new OptionError(`${where}: classes must be an integer of at least 1, got ${describe(count)}.`)
+  if (count !== undefined) checkCount(where, 'classes', count)
   const [p, t] = pairs(where, ['predicted', 'actual'], largestOf(where, predicted, actual), actual)
   for (const [name, values] of [
     ['predicted', p],

@@ -49,3 +49,21 @@ export function show(parent: Element, children: readonly Node[]): void {
   })
   while (parent.childNodes.length > children.length) parent.lastChild?.remove()
 }
+
+export const paragraph = (text: string) => element('p', {}, text)
+
+/** The rows of a table that has to stay readable. */
+export function few<T>(rows: readonly T[], most = 60): readonly T[] {
+  if (rows.length <= most) return rows
+  return Array.from({ length: most }, (_, i) => rows[Math.round((i * (rows.length - 1)) / (most - 1))])
+}
+
+/** The same grid at each call, so that its charts stay where they are. */
+const grids = new Map<string, HTMLElement>()
+export function grid(name: string, figures: readonly HTMLElement[]): HTMLElement {
+  const found = grids.get(name) ?? element('div', { class: 'grid' })
+  grids.set(name, found)
+  if (figures.length !== found.children.length || figures.some((figure, i) => found.children[i] !== figure))
+    found.replaceChildren(...figures)
+  return found
+}

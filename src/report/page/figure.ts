@@ -58,6 +58,9 @@ export interface FigureContent {
   readonly table: { readonly head: readonly string[]; readonly rows: readonly (readonly string[])[] }
 }
 
+/** Gives the figure of that name with new content; the same one at each call. */
+export type Figures = (name: string, content: FigureContent) => HTMLElement
+
 const color = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim()
 
 export class Figure {

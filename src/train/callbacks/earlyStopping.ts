@@ -1,6 +1,6 @@
-import { checkBoolean } from '../../errors.ts'
+import { checkBoolean, checkInteger } from '../../errors.ts'
 import { type Callback, forOneRun, type TrainingRun } from './callback.ts'
-import { checkPatience, Monitor, type MonitorOptions } from './monitor.ts'
+import { Monitor, type MonitorOptions } from './monitor.ts'
 
 /** Options of `callbacks.bestWeights`. */
 export type BestWeightsOptions = MonitorOptions
@@ -33,7 +33,7 @@ export function bestWeights(options: BestWeightsOptions = {}): Callback {
 export function earlyStopping(options: EarlyStopping = {}): Callback {
   const monitor = new Monitor('earlyStopping', options, ['patience', 'restoreBestWeights'])
   const { patience = 5, restoreBestWeights = true } = options
-  checkPatience('earlyStopping', patience)
+  checkInteger('earlyStopping', 'patience', patience, { least: 0 })
   checkBoolean('earlyStopping', 'restoreBestWeights', restoreBestWeights)
   return watch('earlyStopping', monitor, patience, restoreBestWeights)
 }

@@ -3,8 +3,8 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import crc32c from 'crc-32/crc32c.js'
 import { PbfWriter } from 'pbf'
+import { LogFile } from '../../interchange/logFile.ts'
 import { Pace } from '../../pace.ts'
-import { LogFile } from './logFile.ts'
 
 /** A `Summary.Value`, ready to be written. */
 export type SummaryValue = (writer: PbfWriter) => void

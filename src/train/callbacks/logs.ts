@@ -1,6 +1,6 @@
-import { checkBoolean, checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkBoolean, checkOptions, checkPath, describe, OptionError } from '../../errors.ts'
+import { LogFile } from '../../interchange/logFile.ts'
 import { type Callback, forOneRun } from './callback.ts'
-import { checkPath, LogFile } from './logFile.ts'
 
 /** Options of `callbacks.csvLog` and `callbacks.jsonLinesLog`. */
 export interface LogOptions {

@@ -75,9 +75,3 @@ function unknownMonitor(where: string, monitor: unknown, known: readonly string[
   }
   return unknownName('value to monitor', monitor, known, where, hints)
 }
-
-/** Throws unless `patience` counts epochs. */
-export function checkPatience(where: string, patience: unknown, name = 'patience'): void {
-  if (!Number.isSafeInteger(patience) || (patience as number) < 0)
-    throw new OptionError(`${where}: ${name} must be an integer of at least 0, got ${describe(patience)}.`)
-}

@@ -1,6 +1,6 @@
-import { describe, OptionError } from '../../errors.ts'
+import { checkInteger, describe, OptionError } from '../../errors.ts'
 import { type Callback, forOneRun } from './callback.ts'
-import { checkPatience, Monitor, type MonitorOptions } from './monitor.ts'
+import { Monitor, type MonitorOptions } from './monitor.ts'
 
 /** Options of `callbacks.reduceOnPlateau`. */
 export interface ReduceOnPlateauOptions extends MonitorOptions {
@@ -28,8 +28,7 @@ export function reduceOnPlateau(options: ReduceOnPlateauOptions = {}): Callback 
   const { factor = 0.1, patience = 10, cooldown = 0, floor = 0 } = options
   if (typeof factor !== 'number' || !(factor > 0 && factor < 1))
     throw new OptionError(`reduceOnPlateau: factor must be above 0 and below 1, got ${describe(factor)}.`)
-  checkPatience('reduceOnPlateau', patience)
-  checkPatience('reduceOnPlateau', cooldown, 'cooldown')
+  for (const [name, value] of Object.entries({ patience, cooldown })) checkInteger('reduceOnPlateau', name, value, { least: 0 })
   if (typeof floor !== 'number' || !(floor >= 0 && floor < Number.POSITIVE_INFINITY))
     throw new OptionError(`reduceOnPlateau: floor must be a finite number of at least 0, got ${describe(floor)}.`)
   let [waited, cooling, scale] = [0, 0, 1]

@@ -1,9 +1,8 @@
 import { join } from 'node:path'
-import { checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkOptions, checkPath, describe, OptionError } from '../../errors.ts'
 import { validationName } from '../names.ts'
 import { type Callback, forOneRun, type TrainingRun } from './callback.ts'
 import type { EventFile, SummaryValue } from './events.ts'
-import { checkPath } from './logFile.ts'
 
 // Loaded when a run begins: with what it depends on it takes longer to load than all the rest, and most programs do not need it.
 const format = () => import('./events.ts')

@@ -1,5 +1,4 @@
-import { checkBoolean, checkCount, checkOptions, describe, OptionError } from '../../errors.ts'
-import { checkPath } from '../callbacks/logFile.ts'
+import { checkBoolean, checkCount, checkOptions, checkPath, describe, OptionError } from '../../errors.ts'
 import type { MonitorOptions } from '../callbacks/monitor.ts'
 
 /** The option `checkpoint` of fit: a run that can be ended at any moment and goes on as if it never had been. */

@@ -1,9 +1,9 @@
 import { checkOptions, DataError, describe } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { ExecutionOptions } from '../executors/index.ts'
-import { modelFromDescription } from '../train/loadModel.ts'
-import type { Model } from '../train/model.ts'
-import type { ModelDescription } from '../train/modelFile.ts'
+import { modelFromDescription } from './loadModel.ts'
+import type { Model } from './model.ts'
+import type { ModelDescription } from './modelFile.ts'
 
 /** A model on its way to another thread: `postMessage` and `workerData` carry it, without a copy of the weights. Made by `Model.share`. */
 export interface SharedModel {

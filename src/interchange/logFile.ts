@@ -1,12 +1,6 @@
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { describe, FileError, OptionError } from '../../errors.ts'
-
-/** Throws unless it is a path. */
-export function checkPath(where: string, what: string, path: unknown): asserts path is string {
-  if (typeof path !== 'string' || path === '')
-    throw new OptionError(`${where}: expected the path of a ${what} as first argument, got ${describe(path)}.`)
-}
+import { FileError } from '../errors.ts'
 
 /**
  * A file that grows by whole pieces: each is on the disk before the next is taken, and of one that does not fit nothing is left.

@@ -3,9 +3,9 @@ import { counted, DataError } from '../errors.ts'
 import { concrete, sameShape, sizeOf } from '../graph/shape.ts'
 import type { Dtype } from '../graph/tensor.ts'
 import { allocateShared } from '../memory.ts'
-import type { Model } from '../train/model.ts'
-import { numbersByName } from '../train/names.ts'
-import type { BatchPredictor } from './batchPredictor.ts'
+import type { BatchPredictor } from '../predict/batchPredictor.ts'
+import type { Model } from './model.ts'
+import { numbersByName } from './names.ts'
 
 /** One sample: a number or numbers for the only input, or by input name for several. */
 export type RowFeatures = number | NumbersLike | Readonly<Record<string, number | NumbersLike>>

@@ -14,7 +14,7 @@ import {
   sequential,
 } from '../../../src/index.ts'
 import { executors, expectRefusal, hasBegun, numbers, rows, scaledError } from '../../training/support.ts'
-import { collect } from './support.ts'
+import { collect } from '../predict/support.ts'
 
 const network = (executor: 'native' | 'reference') =>
   sequential([input(5), dense(7, { activation: 'tanh' }), dense(3)], { executor, seed: 3 })

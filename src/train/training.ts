@@ -1,0 +1,63 @@
+import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
+import type { Optimizer } from '../optim/optimizer.ts'
+import { fullBatchFor, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import { FullBatchTrainer } from './fullBatchTrainer.ts'
+import type { Measures, Samples } from './measures.ts'
+import { checkGradient, stepOf } from './minimization.ts'
+import type { Model, TrainingData } from './model.ts'
+import { hasWeights, Objective } from './objective.ts'
+import type { EpochOptions } from './options.ts'
+import type { Streamed } from './streamSupply.ts'
+import { Trainer } from './trainer.ts'
+import type { SourcedOptions } from './trainingData.ts'
+
+/** What epochs are made of: data that become samples, steps over them, and what these measure. */
+export interface Training<Data = TrainingData> {
+  /** Held while steps run. The seed of the first decides the order of samples. */
+  readonly models: readonly Model[]
+  readonly measures: Measures<Data>
+  readonly trainer: Trainer | FullBatchTrainer
+  /** What samples of training data are made; default: as they are. */
+  adjust?(samples: Samples): Samples
+  /** Called when everything has been checked, and the run begins. */
+  begin?(): void
+}
+
+/** The trainer of each model's last run, and which weights it belongs to. */
+const trainers = new WeakMap<Model, { readonly trainer: Trainer | FullBatchTrainer; readonly generation: number }>()
+
+/** One model and its objective. If the model was last trained with the same optimizer object, its moments carry on. */
+export function trainingOf(
+  where: string,
+  model: Model,
+  data: TrainingData | Streamed<TrainingData>,
+  options: SourcedOptions<EpochOptions>,
+): Training {
+  const { optimizer: choice = 'adam', classWeights, mixup, validationData } = options
+  const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
+  const fullBatch = fullBatchFor(choice)
+  const optimizer = fullBatch === null ? optimizerFor(where, choice as Optimizer | OptimizerName) : null
+  const objective = new Objective(where, model, options, { weighted, mixup })
+  checkGradient(where, objective.loss, model.trainableParameters)
+  const last = trainers.get(model)
+  const { generation } = model
+  const previous = last?.generation === model.generation ? last.trainer : undefined
+  const trainer =
+    optimizer === null
+      ? new FullBatchTrainer(
+          where,
+          model,
+          objective,
+          fullBatch as FullBatchOptimizer,
+          previous instanceof FullBatchTrainer ? previous : undefined,
+        )
+      : new Trainer(stepOf(model, objective, optimizer), previous instanceof Trainer ? previous : undefined)
+  return {
+    models: [model],
+    measures: objective,
+    trainer,
+    adjust: (samples) => (classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)),
+    // A call that is refused does not cost the optimizer of the run before its moments.
+    begin: () => trainers.set(model, { trainer, generation }),
+  }
+}
