@@ -1,5 +1,5 @@
 /** A run that is interrupted and goes on from its checkpoint ends in the same bits as one that was not. */
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -270,6 +270,70 @@ describe('files', () => {
     await expect(build().fit(data, { ...run, checkpoint: every() })).rejects.toMatchObject({ code: 'ERR_DATA' })
   })
 
+  it('keeps what it writes when checkpoints of later steps are damaged', async () => {
+    const whole = build()
+    const expected = await whole.fit(data, run)
+    await build().fit(data, { ...run, checkpoint: every() })
+    for (const step of [28, 35]) await truncate(join(directory, `step-0000000${step}.safetensors`), 1000)
+    const checkpoint = every({ keepLast: 1 })
+    await expect(build().fit(data, { ...run, checkpoint, callbacks: [failAfter(10)] })).rejects.toThrow(/power/)
+    const net = build()
+    expect(await net.fit(data, { ...run, checkpoint })).toEqual(expected)
+    expect(net.weights()).toEqual(whole.weights())
+  })
+
+  it('takes no epoch more than are asked for', async () => {
+    await expect(build().fit(data, { ...run, checkpoint: every(), callbacks: [failAfter(28)] })).rejects.toThrow(/power/)
+    const whole = build()
+    const expected = await whole.fit(data, { ...run, epochs: 3 })
+    const net = build()
+    expect(await net.fit(data, { ...run, epochs: 3, checkpoint: every() })).toEqual(expected)
+    expect(net.weights()).toEqual(whole.weights())
+    const stop = new AbortController()
+    const onProgress = ({ step }: { step: number }) => {
+      if (step === 2) stop.abort()
+    }
+    await expect(
+      build().fit(data, { ...run, checkpoint: every({ everySteps: 1 }), signal: stop.signal, onProgress }),
+    ).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(build().fit(data, { ...run, epochs: 3, checkpoint: every() })).rejects.toThrow(/is in epoch 4, this one is to end after 3/)
+  })
+
+  it('has written the best one before the checkpoint that says so', async () => {
+    await mkdir(join(directory, 'best.safetensors'))
+    const checkpoint = every({ keepBest: { monitor: 'loss', mode: 'max' } })
+    await expect(build().fit(data, { ...run, checkpoint })).rejects.toMatchObject({ code: 'ERR_FILE' })
+    await rm(join(directory, 'best.safetensors'), { recursive: true })
+    await build().fit(data, { ...run, checkpoint })
+    const first = build()
+    await first.fit(data, { ...run, epochs: 1 })
+    expect((await loadModel(join(directory, 'best.safetensors'))).weights()).toEqual(first.weights())
+  })
+
+  it('refuses what callbacks remember if it would not come back', async () => {
+    const fit = (state: unknown, restored?: (state: unknown) => void, epochs = 2) =>
+      build().fit(data, {
+        ...run,
+        epochs,
+        checkpoint: every(),
+        callbacks: [{ name: 'own', onEpochEnd: () => {}, save: () => state, restore: restored }],
+      })
+    for (const state of [Uint8Array.of(1, 2, 3), 3n, new Map([[1, 2]]), new Date(), { $: 'NaN' }, () => {}])
+      await expect(fit({ state })).rejects.toMatchObject({
+        code: 'ERR_OPTION',
+        message: expect.stringContaining('callbacks/0/state/state cannot be stored'),
+      })
+    const state = {
+      'a/b': Float32Array.of(1),
+      a: { b: Int32Array.of(2), "b'": Float64Array.of(3) },
+      rest: [Number.NaN, -0, null, 'text', true],
+    }
+    await fit(state)
+    let restored: unknown
+    await fit(state, (saved) => { restored = saved }, 3) // biome-ignore format: one line
+    expect(restored).toEqual(state)
+  })
+
   it('does not write lines of a log twice', async () => {
     const log = () => callbacks.csvLog(join(directory, 'log.csv'))
     await build().fit(data, { ...run, callbacks: [log()] })
@@ -291,6 +355,7 @@ describe('files', () => {
     await refused({ directory, keepLast: 1.5 }, /keepLast/)
     await refused({ directory, keepBest: { monitor: 'los' } }, /loss/)
     await refused({ directory: '/dev/null/runs' }, /cannot be made/)
+    await refused({ directory: '/proc/thalweg/runs' }, /cannot be made/)
   })
 })
 

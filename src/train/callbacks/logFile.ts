@@ -1,6 +1,7 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, open } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { describe, FileError, OptionError } from '../../errors.ts'
+import { makeFolder } from '../../interchange/atomicFile.ts'
 
 /** Throws unless it is a path. */
 export function checkPath(where: string, what: string, path: unknown): asserts path is string {
@@ -28,7 +29,7 @@ export class LogFile {
   /** @param mode "append" keeps what is there; "new" refuses a file that is there. */
   static async open(where: string, path: string, mode: 'append' | 'new'): Promise<LogFile> {
     return attempt(where, path, async () => {
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(resolve(path)))
       const handle = await open(path, mode === 'new' ? 'wx+' : 'a+')
       return new LogFile(where, path, handle, (await handle.stat()).size)
     })

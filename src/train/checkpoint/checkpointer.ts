@@ -83,10 +83,11 @@ export class Checkpointer implements Pauses {
     return new Checkpointer({ where, settings, store, run: run as unknown as Epochs<never>, callbacks, history, fingerprint, saved })
   }
 
-  /** Why the run that this one goes on from had ended, if it had, and this one would not take more epochs. */
+  /** Why the run that this one goes on from had ended, if it had, and this one would not take more epochs; or has no more to take. */
   get stopped(): string | null {
     const { stopped = null } = this.saved ?? {}
-    return stopped === 'completed' && this.run.initialEpoch + this.history.length < this.run.epochs ? null : stopped
+    if (stopped !== null && stopped !== 'completed') return stopped
+    return this.run.initialEpoch + this.history.length < this.run.epochs ? null : 'completed'
   }
 
   /** Puts weights and all that is remembered back. Callbacks have begun. */
@@ -161,9 +162,8 @@ export class Checkpointer implements Pauses {
     }
     const description = this.run.description()
     const work = async () => {
-      await store.write(step, saved, description)
-      if (isBest) await store.keepAsBest(step)
-      await store.prune(settings.keepLast)
+      await store.write(step, saved, description, isBest)
+      await store.prune(settings.keepLast, step)
     }
     this.writing = work().catch((error) => {
       this.failure = error
@@ -235,8 +235,7 @@ function checkSame<Data>(where: string, saved: SavedRun, { training, data }: { t
   if (saved.data !== data) throw new DataError(`${where} trained on other data; ${advice}.`)
   if (saved.initialEpoch !== run.initialEpoch)
     throw new OptionError(`${where} began with initialEpoch ${saved.initialEpoch}, this one with ${run.initialEpoch}; ${advice}.`)
-  if (saved.position.epoch > run.epochs)
-    throw new OptionError(
-      `${where} is in epoch ${saved.position.epoch + 1}, this one is to end after ${run.epochs}; ask for more epochs, or ${advice}.`,
-    )
+  const { epoch, step } = saved.position
+  if (epoch + Math.sign(step) > run.epochs)
+    throw new OptionError(`${where} is in epoch ${epoch + 1}, this one is to end after ${run.epochs}; ask for more epochs, or ${advice}.`)
 }
