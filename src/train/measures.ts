@@ -1,6 +1,6 @@
 /** What steps measure: of which samples, what they record, and how runs of batches are joined. */
 import type { Rows } from '../data/rows.ts'
-import { AbortError, DataError } from '../errors.ts'
+import { AbortError } from '../errors.ts'
 import type { Feed, Records } from '../executors/executor.ts'
 import type { SessionCache } from './batches.ts'
 import type { Model } from './model.ts'
@@ -71,7 +71,6 @@ export async function measureOver<Data>(
     if (stopped === 'aborted') throw new AbortError('Evaluation was stopped.', signal?.reason)
     runs.push({ batchSize, completed, records })
   }
-  if (runs.length === 0) throw new DataError('There is nothing to measure: the dataset has no elements.')
   return measures.report(runs)
 }
 
