@@ -40,14 +40,20 @@ const importanceRepeats = 3
 /**
  * The report on a model for rows: what the data are, how good it is on rows that it has not seen, and what each column is worth to it.
  *
+ * @param given Trained.
  * @param rows Held out, with their targets.
  * @param options `title` and `target`: by the schema; `data`: the rows; `importance` true; `seed` 0.
  * @returns For `writeReport`, or `ReportServer.update`.
  * @throws DataError for a value that is none of its column's, or no rows.
  * @example const rows = [{ x: 1, y: 2 }, { x: 2, y: 4 }, { x: 3, y: 6 }]; await writeReport('build/table.html', await tableReport(tabular(await schema({ x: column.number(), y: target.number() }).fit(rows)), rows))
  */
-export async function tableReport(model: TabularModel, rows: TableRows, options: TableReportOptions = {}): Promise<ReportData> {
+export async function tableReport<Input extends Row, Training extends Row, Prediction>(
+  given: TabularModel<Input, Training, Prediction>,
+  rows: TableRows<Training>,
+  options: TableReportOptions = {},
+): Promise<ReportData> {
   const where = 'tableReport'
+  const model = given as unknown as TabularModel
   checkOptions(where, options, ['title', 'target', 'data', 'training', 'configuration', 'warnings', 'importance', 'seed', 'signal'])
   const { importance = true, seed = 0, signal, training, configuration, warnings = model.schema.schema.warnings } = options
   checkBoolean(where, 'importance', importance)

@@ -13,6 +13,8 @@ const pages = ['README.md', 'docs/pipeline.md'].map((page) => readFileSync(join(
 const blocks = pages.flatMap((text) => [...text.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code))
 
 mkdirSync(folder, { recursive: true })
+// A run of before may have been one of other steps.
+rmSync(join(root, 'build', 'run'), { recursive: true, force: true })
 const files = blocks.map((code, i) => {
   const file = join(folder, `block${i}.ts`)
   writeFileSync(file, `${code.replaceAll("'thalweg'", "'../../src/index.ts'")}\nexport {}\n`)

@@ -102,7 +102,8 @@ describe('trials in worker threads', () => {
 })
 
 describe('an abort', () => {
-  it('stops networks within a step', async () => {
+  // A machine that is busy with other things may take its time once.
+  it('stops networks within a step', { retry: 2 }, async () => {
     const controller = new AbortController()
     let begun = Number.NaN
     const error = await errorOf(

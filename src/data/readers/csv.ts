@@ -6,7 +6,7 @@ import { checkTextOptions, type TextFileOptions, textOptionNames } from './text.
 
 /** Options of `csv`. */
 export interface CsvOptions extends TextFileOptions {
-  /** What stands between values, one character; default the one of , ; tab and | that divides the first records into equally many columns. */
+  /** What stands between values, one character; default the comma, semicolon, tab or bar that divides the first records into equally many columns. */
   readonly delimiter?: string
   /** What stands around values that hold delimiters, ends of lines or (doubled) itself, one character, or false where nothing does; default `"`. */
   readonly quote?: string | false

@@ -1,4 +1,4 @@
-import { checkCount, checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkCount, checkOptions, DataError, describe, OptionError } from '../../errors.ts'
 import type { Fields } from './fields.ts'
 import type { Collector, Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
 import { checkChoice, checkWidth } from './options.ts'
@@ -142,7 +142,6 @@ export function image(options: ImageColumnOptions): FeatureColumn<NumbersField> 
   const size = shape.reduce((product, extent) => product * extent, 1)
   checkWidth(where, 'the product of shape', size)
   const refusal: Refusal = { expected: `an image of ${shape.join(' × ')} numbers` }
-  const check = (value: unknown): Refusal | null => (listOf(value)?.length === size ? null : refusal)
 
   const encoder: Encoder = {
     dtype: 'float32',
@@ -164,7 +163,25 @@ export function image(options: ImageColumnOptions): FeatureColumn<NumbersField> 
     role: 'feature',
     kind: 'image',
     options: { ...options },
-    collect: () => ({ add: check, finish: () => encoder }),
+    collect() {
+      let largest = 0
+      return {
+        add(value) {
+          const pixels = listOf(value)
+          if (pixels === null || pixels.length !== size) return refusal
+          for (let i = 0; i < size; i++) if (pixels[i] > largest) largest = pixels[i]
+          return null
+        },
+        finish(place) {
+          // What imageFolder gives, for one, would become all but black.
+          if (options.range === undefined && largest > 0 && largest <= 1)
+            throw new DataError(
+              `${place}: expected numbers of 0 … 255, got none above ${largest}; if 1 is white, say so: { range: [0, 1] }.`,
+            )
+          return encoder
+        },
+      }
+    },
     restore: () => encoder,
   }
 }
@@ -174,7 +191,8 @@ export const inferImage: Infer<FeatureColumn> = ({ values }) => {
   const shapes = values.map((value) => (typeof value === 'object' && value !== null && 'shape' in value ? value.shape : null))
   const [first] = shapes
   if (!Array.isArray(first) || first.length < 2 || !shapes.every((shape) => String(shape) === String(first))) return null
-  return { column: image({ shape: first as number[] }), reason: `images of ${first.join(' × ')}` }
+  const isScaled = values.every((value) => Array.prototype.every.call(listOf(value) ?? [], (x: number) => x <= 1))
+  return { column: image({ shape: first as number[], ...(isScaled && { range: [0, 1] }) }), reason: `images of ${first.join(' × ')}` }
 }
 
 /** Arrays of equally many numbers. */

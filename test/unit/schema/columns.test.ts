@@ -1,6 +1,6 @@
 /** Each kind of column: what it makes of values, of missing and unseen ones, and what it refuses. */
 import { describe, expect, it } from 'vitest'
-import { column, type FeatureColumn, FittedSchema, NdArray, schema, target } from '../../../src/index.ts'
+import { column, type FeatureColumn, FittedSchema, inferSchema, NdArray, schema, target } from '../../../src/index.ts'
 import { expectRefusal } from '../../training/support.ts'
 
 const anything = (value: unknown) => value as never
@@ -277,6 +277,22 @@ describe('column.vector and column.image', () => {
     await expectRefusal(() => fitted.encodeInputs([{ a: [1] }]), 'ERR_DATA', 'expected an array of 2 numbers, got an array of 1')
     await expectRefusal(() => fitted.encodeInputs([{ a: [1, Number.NaN] }]), 'ERR_DATA', 'expected finite numbers')
     await expectRefusal(() => fitted.encodeInputs([{ a: '1 2' }]), 'ERR_DATA', 'expected an array of 2 numbers, got "1 2"')
+  })
+
+  it('notices pixels that are 0 … 1 already', async () => {
+    const pixels = [new Float32Array(4).fill(0.5), new Float32Array(4).fill(1)]
+    await expectRefusal(
+      () => fit(column.image({ shape: [2, 2, 1] }), pixels),
+      'ERR_DATA',
+      'column "a": expected numbers of 0 … 255',
+      '{ range: [0, 1] }',
+    )
+    expect(encoded(await fit(column.image({ shape: [2, 2, 1], range: [0, 1] }), pixels), pixels)).toEqual(pixels.map((one) => [...one]))
+    const { columns } = await inferSchema(
+      pixels.map((data, y) => ({ a: new NdArray(data, [2, 2, 1]), y })),
+      { target: 'y' },
+    )
+    expect(columns.get('a')?.options).toEqual({ shape: [2, 2, 1], range: [0, 1] })
   })
 
   it('gives pixels of 0 … 1 in the shape of the image', async () => {
