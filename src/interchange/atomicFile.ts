@@ -69,11 +69,11 @@ async function placeOf(path: string): Promise<{ target: string; mode: number | n
   }
 }
 
-/** With all above it. NOTE: not mkdir's `recursive`, which never ends in folders such as /proc, where nothing can be made. */
-async function makeFolder(folder: string): Promise<void> {
+/** With all above it; one that is there stays. NOTE: not mkdir's `recursive`, which never ends in folders such as /proc, where nothing can be made. */
+export async function makeFolder(folder: string): Promise<void> {
   const make = () =>
-    mkdir(folder).catch((error) => {
-      if (error.code !== 'EEXIST') throw error
+    mkdir(folder).catch(async (error) => {
+      if (error.code !== 'EEXIST' || !(await stat(folder)).isDirectory()) throw error
     })
   await make().catch(async (error) => {
     if (error.code !== 'ENOENT' || dirname(folder) === folder) throw error

@@ -1,6 +1,7 @@
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { type FileHandle, open } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
 import { FileError } from '../errors.ts'
+import { makeFolder } from './atomicFile.ts'
 
 /**
  * A file that grows by whole pieces: each is on the disk before the next is taken, and of one that does not fit nothing is left.
@@ -22,7 +23,7 @@ export class LogFile {
   /** @param mode "append" keeps what is there; "new" refuses a file that is there. */
   static async open(where: string, path: string, mode: 'append' | 'new'): Promise<LogFile> {
     return attempt(where, path, async () => {
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(resolve(path)))
       const handle = await open(path, mode === 'new' ? 'wx+' : 'a+')
       return new LogFile(where, path, handle, (await handle.stat()).size)
     })

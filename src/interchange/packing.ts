@@ -1,5 +1,5 @@
 /** Values made of objects, arrays, numbers and typed arrays as JSON and a list of arrays, and back with the same bits. */
-import { DataError } from '../errors.ts'
+import { DataError, describe, OptionError } from '../errors.ts'
 
 export type PackedArray = Float32Array | Float64Array | Int32Array
 
@@ -21,21 +21,38 @@ export interface Packed {
 /** What JSON would lose, and where an array stands: objects of this member alone. */
 const SPECIAL = '$'
 
-/** @param value Must not have members named "$". */
-export function pack(value: unknown): Packed {
+/**
+ * @param where The beginning of messages.
+ * @throws OptionError for what would not come back as it is.
+ */
+export function pack(where: string, value: unknown): Packed {
   const arrays: Record<string, PackedArray> = {}
   const walk = (part: unknown, path: string): unknown => {
     if (typeof part === 'number')
       return Number.isFinite(part) && !Object.is(part, -0) ? part : { [SPECIAL]: Object.is(part, -0) ? '-0' : String(part) }
-    if (ArrayBuffer.isView(part)) {
-      arrays[path] = part as PackedArray
-      return { [SPECIAL]: path }
+    if (part instanceof Float32Array || part instanceof Float64Array || part instanceof Int32Array) {
+      // Names may contain slashes, so that two paths can be the same text.
+      let name = path
+      while (Object.hasOwn(arrays, name)) name += "'"
+      arrays[name] = part
+      return { [SPECIAL]: name }
     }
     if (Array.isArray(part)) return part.map((item, i) => walk(item, `${path}/${i}`))
-    if (typeof part !== 'object' || part === null) return part
+    if (part === undefined || part === null || typeof part === 'boolean' || typeof part === 'string') return part
+    if (!isPlain(part))
+      throw new OptionError(
+        `${where}: ${path} cannot be stored: expected objects and arrays of numbers, texts, booleans, null, Float32Array, Float64Array and Int32Array, got ${describe(part)}.`,
+      )
     return Object.fromEntries(Object.entries(part).map(([name, item]) => [name, walk(item, path === '' ? name : `${path}/${name}`)]))
   }
   return { json: JSON.stringify(walk(value, '')), arrays }
+}
+
+/** An object that is its members, none of which is named "$". */
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || Object.hasOwn(value, SPECIAL)) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 /** @throws DataError for what `pack` did not make. */

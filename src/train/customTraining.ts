@@ -22,7 +22,7 @@ import { checkGradient, Minimization } from './minimization.ts'
 import { Model, type NamedVariable } from './model.ts'
 import { validationName } from './names.ts'
 import { listenerHints, listenerNames, type RunOptions, runOptionNames } from './options.ts'
-import { collateNumbers, type SampleNumbers, Streamed } from './streamSupply.ts'
+import { collateNumbers, isByName, type SampleNumbers, Streamed } from './streamSupply.ts'
 import type { Supply } from './supply.ts'
 import { joinedLayout, joinedMemory, namesOfLayers, type Step, Trainer } from './trainer.ts'
 import { suppliesOf } from './trainingData.ts'
@@ -168,9 +168,13 @@ export class CustomTraining {
 const place = 'customTraining'
 
 function sourceOf(data: CustomData | Dataset<CustomSample>): CustomData | Streamed<CustomData> {
-  return data instanceof Dataset
-    ? new Streamed(data as Dataset<unknown>, (rows) => collateNumbers(rows as CustomSample[]) as CustomData, false)
-    : data
+  return data instanceof Dataset ? new Streamed(data as Dataset<unknown>, collateRows, false) : data
+}
+
+function collateRows(rows: readonly unknown[]): CustomData {
+  const odd = rows.find((row) => !isByName(row))
+  if (rows.includes(odd)) throw new DataError(`expected elements that are objects of numbers by input name, got ${describe(odd)}.`)
+  return collateNumbers(rows as CustomSample[]) as CustomData
 }
 
 /** A minimization that has been checked. */

@@ -7,7 +7,7 @@ import { Pace } from '../pace.ts'
 import type { StepGroup, TrainingRun } from './callbacks/callback.ts'
 import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import { checkScale, LearningRates } from './learningRates.ts'
-import type { EpochValues, Run } from './measures.ts'
+import { type EpochValues, joinRuns, type Run } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'
 import { describeModel, MODEL_ENTRY } from './modelFile.ts'
 import { validationName } from './names.ts'
@@ -34,7 +34,7 @@ interface Pass {
   readonly scale: number
   /** The rate of each step, of those that change. */
   readonly rates: readonly (Float32Array | null)[]
-  readonly runs: Run[]
+  runs: Run[]
   /** Steps that are done. */
   before: number
 }
@@ -157,8 +157,8 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
 
   /** What steps and data are, in a few characters: a run goes on from the checkpoint of one of the same. */
   async fingerprint(): Promise<{ readonly training: string; readonly data: string }> {
-    const text = this.training.trainer.describe(this.supply.batchSize)
-    const training = createHash('sha256').update(`${text}\nseed ${this.model.seed}`).digest('hex')
+    const text = [this.training.trainer.describe(this.supply.batchSize), `values ${this.valueNames}`, `seed ${this.model.seed}`].join('\n')
+    const training = createHash('sha256').update(text).digest('hex')
     return { training, data: await this.supply.fingerprint() }
   }
 
@@ -167,8 +167,11 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     return this.training.trainer.save()
   }
 
-  restore(saved: SavedTrainer): Promise<void> {
-    return exclusively(this.models, async () => this.training.trainer.restore(saved))
+  async restore(saved: SavedTrainer): Promise<void> {
+    await exclusively(this.models, async () => this.training.trainer.restore(saved))
+    this.begin()
+    // Callbacks may have set it when the run began.
+    if (this.position !== null) this.scale = this.position.nextScale
   }
 
   /** What makes a checkpoint a model file too: what it says of the model, and the shapes of its variables. Nothing if there are several models. */
@@ -191,7 +194,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
 
   /** Where the run stands between epochs, `epoch` being the next. */
   positionBefore(epoch: number): Position {
-    return { epoch, step: 0, runs: [], scale: this.scale, nextScale: this.scale, latest: this.latest }
+    return { epoch, hasBegun: false, step: 0, runs: [], scale: this.scale, nextScale: this.scale, latest: this.latest }
   }
 
   /**
@@ -200,7 +203,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
    * @returns The values of the epochs that ran: at least one.
    */
   async run(epoch: number, most: number, options: StepOptions = {}): Promise<EpochValues[]> {
-    const { signal, profile } = options
+    const { profile } = options
     const { trainer, measures } = this.training
     if (trainer instanceof FullBatchTrainer) {
       if (profile)
@@ -211,6 +214,9 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     const from = this.position?.epoch === epoch ? this.position : null
     this.position = null
     const scale = from?.scale ?? this.scale
+    // Callbacks have been told of this beginning for the second time.
+    if (from?.hasBegun) this.scale = from.nextScale
+    const { signal } = options.pauses ?? options
     const done = { runs: [...(from?.runs ?? [])], before: from?.step ?? 0 }
     try {
       const { count, stretches } = await this.supply.epochs(epoch, most, done.before, signal)
@@ -220,7 +226,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
       const pass: Pass = Object.assign(done, { epoch, scale, rates })
       const next = epoch + count
       const ahead = () => this.supply.ahead(next, Math.min(most, this.epochs - next))
-      for await (const stretch of stretches) await this.runStretch(trainer, pass, stretch, options, ahead)
+      for await (const stretch of stretches) await this.runStretch(trainer, pass, stretch, { ...options, signal }, ahead)
       const values = count === 1 ? [measures.report(pass.runs)] : await this.valuesOf(pass.runs, count)
       this.millisecondsEach = (performance.now() - begun) / count
       return this.validation === null ? values : [await this.withValidation(values[0], signal)]
@@ -231,8 +237,10 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     }
   }
 
-  private positionWithin(epoch: number, { runs, before }: Pick<Pass, 'runs' | 'before'>, scale: number): Position {
-    return { epoch, step: before, runs: [...runs], scale, nextScale: this.scale, latest: this.latest }
+  private positionWithin(epoch: number, done: Pick<Pass, 'runs' | 'before'>, scale: number): Position {
+    // A checkpoint has room for what some runs have recorded, not for a run of each pause.
+    done.runs = joinRuns(done.runs)
+    return { epoch, hasBegun: true, step: done.before, runs: [...done.runs], scale, nextScale: this.scale, latest: this.latest }
   }
 
   /** Steps of one batch size, with pauses if there are any. */

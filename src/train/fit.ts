@@ -102,7 +102,7 @@ export async function runEpochs<Data>(
     const run = await begin()
     const list = new CallbackList(callbacks, run)
     const epochs: EpochValues[] = []
-    const checkpointer = options.checkpoint && (await Checkpointer.open(where, options.checkpoint, run, list, epochs))
+    const checkpointer = options.checkpoint && (await Checkpointer.open(where, options.checkpoint, run, list, epochs, options.signal))
     const onSteps = list.wantsSteps ? (group: StepGroup) => list.stepsEnded(group) : undefined
     let stopped = checkpointer?.stopped ?? null
     let error: unknown

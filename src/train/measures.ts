@@ -1,6 +1,6 @@
 /** What steps measure: of which samples, what they record, and how runs of batches are joined. */
 import type { Rows } from '../data/rows.ts'
-import { AbortError, DataError } from '../errors.ts'
+import { AbortError } from '../errors.ts'
 import type { Feed, Records } from '../executors/executor.ts'
 import type { SessionCache } from './batches.ts'
 import type { Model } from './model.ts'
@@ -71,8 +71,34 @@ export async function measureOver<Data>(
     if (stopped === 'aborted') throw new AbortError('Evaluation was stopped.', signal?.reason)
     runs.push({ batchSize, completed, records })
   }
-  if (runs.length === 0) throw new DataError('There is nothing to measure: the dataset has no elements.')
   return measures.report(runs)
+}
+
+/** The same steps in as few runs as can be. */
+export function joinRuns(runs: readonly Run[]): Run[] {
+  const neighbours: Run[][] = []
+  for (const run of runs) {
+    const latest = neighbours[neighbours.length - 1]
+    if (latest?.[0].batchSize === run.batchSize) latest.push(run)
+    else neighbours.push([run])
+  }
+  return neighbours.map((some) => {
+    const [{ batchSize, records }] = some
+    if (some.length === 1) return some[0]
+    const joined = Object.keys(records).map((name) => [name, concatenated(some.map((run) => run.records[name]))])
+    return { batchSize, completed: some.reduce((sum, { completed }) => sum + completed, 0), records: Object.fromEntries(joined) }
+  })
+}
+
+/** Arrays of one type, one behind the other. */
+function concatenated(parts: readonly Records[string][]): Records[string] {
+  const size = parts.reduce((sum, { length }) => sum + length, 0)
+  const whole = new (parts[0].constructor as Float32ArrayConstructor)(size)
+  parts.reduce((start, part) => {
+    whole.set(part, start)
+    return start + part.length
+  }, 0)
+  return whole
 }
 
 /** The mean over samples of what each step recorded as its own mean. A loop of its own: small networks take a million steps a second. */

@@ -4,6 +4,8 @@ import type { Run } from './measures.ts'
 /** Where a run stands within an epoch: all that its order, rates and records go on from. */
 export interface Position {
   readonly epoch: number
+  /** Whether callbacks have been told of its beginning. */
+  readonly hasBegun: boolean
   /** Steps of the epoch that are done, and what they recorded. */
   readonly step: number
   readonly runs: readonly Run[]
@@ -22,6 +24,8 @@ export interface Pauses {
   whenDue(pause: () => void): () => void
   /** Steps have ended within an epoch. @param aborted The run ends here. */
   paused(position: Position, aborted: boolean): Promise<void>
+  /** Ends the run where it is: in its steps, while it waits for data, or in its validation. */
+  readonly signal: AbortSignal
 }
 
 /** Work with a signal that stops it when the run is stopped, or a pause is due. */

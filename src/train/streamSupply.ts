@@ -64,6 +64,9 @@ export interface StreamOptions {
   readonly exact: boolean
 }
 
+/** What to do about a dataset that ends before an epoch does. */
+export const fewerSteps = 'take fewer stepsPerEpoch, or leave them out, or let it begin again: dataset.repeat()'
+
 export class StreamSupply<Data> implements Supply {
   readonly samples: number
   readonly batchSize: number
@@ -98,6 +101,7 @@ export class StreamSupply<Data> implements Supply {
     )
     const elements = new Elements(pass)
     let left = this.samples - skipped
+    let isEmpty = true
     const next = () => {
       const prepared = this.prepare(elements, Math.min(left, this.multipleOfBatch()))
       // It is taken up when the steps before have run.
@@ -110,14 +114,16 @@ export class StreamSupply<Data> implements Supply {
         const samples = await preparing
         if (samples === null) break
         left -= samples.count
+        isEmpty = false
         if (left > 0) preparing = next()
         const feeds = this.preparation.feeds(samples)
         for (const part of batches(samples.count, this.batchSize)) yield { ...part, feeds }
       }
       if (Number.isFinite(this.samples) && (left > 0 || (this.options.exact && !(await elements.isAtEnd()))))
         throw new DataError(
-          `${this.preparation.where}: expected ${counted(this.samples, 'element')} of the dataset in each epoch, got ${left > 0 ? this.samples - left : 'more'} in epoch ${epoch + 1}; what it gives must not change while it is trained on.`,
+          `${this.preparation.where}: expected ${counted(this.samples, 'element')} of the dataset in each epoch, got ${left > 0 ? this.samples - left : 'more'} in epoch ${epoch + 1}; ${this.options.exact ? 'what it gives must not change while it is trained on' : fewerSteps}.`,
         )
+      if (isEmpty && skipped === 0) throw new DataError(`${this.preparation.where}: the dataset has no elements.`)
     } finally {
       elements.end()
       await preparing.catch(() => {})
@@ -244,14 +250,21 @@ export function collateNumbers(
   rows: readonly (SampleNumbers | Readonly<Record<string, SampleNumbers>>)[],
 ): NumbersLike | Record<string, NumbersLike> {
   const [first] = rows
-  if (typeof first !== 'object' || first === null || isRow(first)) return rows.map((row) => rowOf(row as SampleNumbers))
-  return Object.fromEntries(
-    Object.keys(first).map((name) => [name, rows.map((row) => rowOf((row as Readonly<Record<string, SampleNumbers>>)[name]))]),
-  )
+  const names = isByName(first) ? Object.keys(first) : null
+  const alike = (row: unknown) =>
+    isByName(row)
+      ? names !== null && Object.keys(row).length === names.length && names.every((name) => Object.hasOwn(row, name))
+      : names === null
+  const odd = rows.findIndex((row) => !alike(row))
+  if (odd >= 0)
+    throw new DataError(`the elements of the dataset must have the same names, got ${describe(first)} and ${describe(rows[odd])}.`)
+  if (names === null) return rows.map((row) => rowOf(row as SampleNumbers))
+  return Object.fromEntries(names.map((name) => [name, rows.map((row) => rowOf((row as Readonly<Record<string, SampleNumbers>>)[name]))]))
 }
 
-function isRow(value: object): boolean {
-  return Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof NdArray
+/** Whether it is an object of numbers by name. */
+export function isByName(value: unknown): value is Readonly<Record<string, SampleNumbers>> {
+  return typeof value === 'object' && value !== null && !(Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof NdArray)
 }
 
 function rowOf(row: SampleNumbers): unknown {

@@ -9,7 +9,7 @@ import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { Measures, Samples } from './measures.ts'
 import type { TrainingData } from './model.ts'
 import type { RunOptions } from './options.ts'
-import { countSamples, type Sample, Streamed, StreamSupply, sourceOf } from './streamSupply.ts'
+import { countSamples, fewerSteps, type Sample, Streamed, StreamSupply, sourceOf } from './streamSupply.ts'
 import { inOrder, RowSupply, type Supply } from './supply.ts'
 import type { Training } from './training.ts'
 
@@ -95,6 +95,10 @@ async function streamed<Data>(
   if (endless && stepsPerEpoch === undefined)
     throw new OptionError(`${where}: the dataset never ends; say how many steps an epoch is to have with stepsPerEpoch.`)
   const samples = stepsPerEpoch === undefined ? await countSamples(where, source, signal) : stepsPerEpoch * batchSize
+  if (!endless && source.samples !== null && source.samples < samples)
+    throw new OptionError(
+      `${where}: stepsPerEpoch: ${stepsPerEpoch} steps of ${batchSize} need ${samples} elements, and the dataset has ${source.samples}; ${fewerSteps}.`,
+    )
   const toSamples = (place: string, data: Data) => {
     const rows = measures.toSamples(place, data)
     return adjust?.(rows) ?? rows

@@ -1,5 +1,5 @@
 /** A run that is interrupted and goes on from its checkpoint ends in the same bits as one that was not. */
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -21,11 +21,13 @@ import {
   lookahead,
   mean,
   perGroup,
+  readSafetensors,
   schedules,
   sequential,
   sgd,
   square,
   subtract,
+  type TrainingRun,
 } from '../../src/index.ts'
 import { executors } from './support.ts'
 
@@ -245,6 +247,7 @@ describe('files', () => {
     await refused(net.fit(data, { ...run, batchSize: 31, checkpoint: every() }), /other steps/)
     await refused(net.fit(data, { ...run, optimizer: 'sgd', checkpoint: every() }), /other steps/)
     await refused(net.fit({ x, y: y.map((value, i) => (i === 202 ? 7 : value)) }, { ...run, checkpoint: every() }), /other data/)
+    await refused(net.fit(data, { ...run, validationSplit: 0.1, checkpoint: every() }), /other steps.*validation/)
     await refused(net.fit(data, { ...run, shuffle: false, checkpoint: every() }), /other data/)
     await refused(net.fit(data, { ...run, epochs: 3, checkpoint: every() }), /more epochs/)
     await refused(net.fit(data, { ...run, initialEpoch: 1, checkpoint: every() }), /initialEpoch 0/)
@@ -270,6 +273,132 @@ describe('files', () => {
     await expect(build().fit(data, { ...run, checkpoint: every() })).rejects.toMatchObject({ code: 'ERR_DATA' })
   })
 
+  it('keeps what it writes when checkpoints of later steps are damaged', async () => {
+    const whole = build()
+    const expected = await whole.fit(data, run)
+    await build().fit(data, { ...run, checkpoint: every() })
+    for (const step of [28, 35]) await truncate(join(directory, `step-0000000${step}.safetensors`), 1000)
+    const checkpoint = every({ keepLast: 1 })
+    await expect(build().fit(data, { ...run, checkpoint, callbacks: [failAfter(10)] })).rejects.toThrow(/power/)
+    const net = build()
+    expect(await net.fit(data, { ...run, checkpoint })).toEqual(expected)
+    expect(net.weights()).toEqual(whole.weights())
+  })
+
+  it('takes no epoch more than are asked for', async () => {
+    await expect(build().fit(data, { ...run, checkpoint: every(), callbacks: [failAfter(28)] })).rejects.toThrow(/power/)
+    const whole = build()
+    const expected = await whole.fit(data, { ...run, epochs: 3 })
+    const net = build()
+    expect(await net.fit(data, { ...run, epochs: 3, checkpoint: every() })).toEqual(expected)
+    expect(net.weights()).toEqual(whole.weights())
+    const stop = new AbortController()
+    const onProgress = ({ step }: { step: number }) => {
+      if (step === 2) stop.abort()
+    }
+    await expect(
+      build().fit(data, { ...run, checkpoint: every({ everySteps: 1 }), signal: stop.signal, onProgress }),
+    ).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(build().fit(data, { ...run, epochs: 3, checkpoint: every() })).rejects.toThrow(/is in epoch 4, this one is to end after 3/)
+  })
+
+  it('has written the best one before the checkpoint that says so', async () => {
+    await mkdir(join(directory, 'best.safetensors'))
+    const checkpoint = every({ keepBest: { monitor: 'loss', mode: 'max' } })
+    await expect(build().fit(data, { ...run, checkpoint })).rejects.toMatchObject({ code: 'ERR_FILE' })
+    await rm(join(directory, 'best.safetensors'), { recursive: true })
+    await build().fit(data, { ...run, checkpoint })
+    const first = build()
+    await first.fit(data, { ...run, epochs: 1 })
+    expect((await loadModel(join(directory, 'best.safetensors'))).weights()).toEqual(first.weights())
+  })
+
+  it('refuses what callbacks remember if it would not come back', async () => {
+    const fit = (state: unknown, restored?: (state: unknown) => void, epochs = 2) =>
+      build().fit(data, {
+        ...run,
+        epochs,
+        checkpoint: every(),
+        callbacks: [{ name: 'own', onEpochEnd: () => {}, save: () => state, restore: restored }],
+      })
+    for (const state of [Uint8Array.of(1, 2, 3), 3n, new Map([[1, 2]]), new Date(), { $: 'NaN' }, () => {}])
+      await expect(fit({ state })).rejects.toMatchObject({
+        code: 'ERR_OPTION',
+        message: expect.stringContaining('callbacks/0/state/state cannot be stored'),
+      })
+    const state = {
+      'a/b': Float32Array.of(1),
+      a: { b: Int32Array.of(2), "b'": Float64Array.of(3) },
+      rest: [Number.NaN, -0, null, 'text', true],
+    }
+    await fit(state)
+    let restored: unknown
+    await fit(state, (saved) => { restored = saved }, 3) // biome-ignore format: one line
+    expect(restored).toEqual(state)
+  })
+
+  it('goes on with the scale of the learning rates that callbacks have set', async () => {
+    const decay = {
+      onTrainBegin: (run: TrainingRun) => {
+        run.learningRateScale = 3
+      },
+      onEpochBegin: (_: number, run: TrainingRun) => {
+        run.learningRateScale *= 0.7
+      },
+    }
+    const whole = build()
+    const expected = await whole.fit(data, { ...run, callbacks: [decay] })
+    const { net, history, attempts } = await untilOver(build, (net, attempt) => {
+      const stop = new AbortController()
+      const onProgress = ({ step }: { step: number }) => {
+        if (step === 3 && attempt < 4) stop.abort()
+      }
+      const checkpoint = every({ everySteps: 1 })
+      const power = attempt === 4 ? [failAfter(8)] : []
+      return net.fit(data, { ...run, checkpoint, callbacks: [decay, ...power], signal: stop.signal, onProgress })
+    })
+    expect(attempts).toBeGreaterThan(2)
+    expect(history).toEqual(expected)
+    expect(net.weights()).toEqual(whole.weights())
+  })
+
+  it('keeps the records of an epoch together, however many pauses it had', async () => {
+    const failing = { ...run, batchSize: 2, checkpoint: every({ everySteps: 1, keepLast: 1 }), callbacks: [failAfter(1)] }
+    await expect(build().fit(data, failing)).rejects.toThrow(/power/)
+    const [name] = await readdir(directory)
+    const { tensors } = await readSafetensors(join(directory, name))
+    expect(Object.keys(tensors).filter((each) => each.includes('/runs/'))).toEqual(['checkpoint/position/runs/0/records/loss'])
+    expect(tensors['checkpoint/position/runs/0/records/loss'].shape).toEqual([101])
+  })
+
+  it('lets optimizers remember after a run that was over', async () => {
+    const whole = build()
+    await whole.fit(data, { ...run, epochs: 8 })
+    await build().fit(data, { ...run, checkpoint: every() })
+    const [net, optimizer] = [build(), adam()]
+    await net.fit(data, { ...run, optimizer, checkpoint: every() })
+    await net.fit(data, { ...run, optimizer, initialEpoch: 5, epochs: 8 })
+    expect(net.weights()).toEqual(whole.weights())
+  })
+
+  it('says when the checkpoint of an aborted run cannot be written', async () => {
+    const stop = new AbortController()
+    const onEpochEnd = async () => {
+      await rm(directory, { recursive: true })
+      await writeFile(directory, '')
+      stop.abort()
+    }
+    const checkpoint = every({ everyEpochs: 100 })
+    await expect(build().fit(data, { ...run, checkpoint, onEpochEnd, signal: stop.signal })).rejects.toMatchObject({ code: 'ERR_FILE' })
+  })
+
+  it('refuses what it could not save before the first epoch', async () => {
+    const { save, ...minimizer } = { save: undefined, step: async <E>(from: E) => ({ reached: from, converged: false }) }
+    const optimizer = { name: 'own', learningRates: [1], begin: () => minimizer }
+    const fit = build().fit(data, { ...run, optimizer, checkpoint: every({ everyEpochs: 4 }), onEpochEnd: () => expect.unreachable() })
+    await expect(fit).rejects.toThrow(/optimizer "own" cannot save/)
+  })
+
   it('does not write lines of a log twice', async () => {
     const log = () => callbacks.csvLog(join(directory, 'log.csv'))
     await build().fit(data, { ...run, callbacks: [log()] })
@@ -291,6 +420,7 @@ describe('files', () => {
     await refused({ directory, keepLast: 1.5 }, /keepLast/)
     await refused({ directory, keepBest: { monitor: 'los' } }, /loss/)
     await refused({ directory: '/dev/null/runs' }, /cannot be made/)
+    await refused({ directory: '/proc/thalweg/runs' }, /cannot be made/)
   })
 })
 
@@ -343,5 +473,63 @@ describe('a run that is stopped outside its steps', () => {
     await expect(stopped).rejects.toMatchObject({ code: 'ABORT_ERR' })
     expect((await readdir(directory)).some((name) => name.startsWith('step-'))).toBe(true)
     expect(await weightsAfter(dataset(samples), { checkpoint: every({ everyEpochs: 100 }) })).toEqual(whole)
+  })
+})
+
+describe('a signal that ends the process', () => {
+  // In place of those of who runs the tests, and so that the process stays.
+  const others = process.listeners('SIGTERM')
+  beforeEach(() => {
+    process.removeAllListeners('SIGTERM').on('SIGTERM', () => {})
+  })
+  afterEach(() => {
+    process.removeAllListeners('SIGTERM')
+    for (const each of others) process.on('SIGTERM', each)
+  })
+  const stopped = { name: 'AbortError', message: expect.stringContaining('stopped by SIGTERM') }
+
+  it('ends a run that waits for data', async () => {
+    let isStalled = true
+    const source = () =>
+      dataset(async function* () {
+        for (const [i, sample] of samples.entries()) {
+          if (i === 150 && isStalled) {
+            setTimeout(() => process.emit('SIGTERM', 'SIGTERM'), 50)
+            await new Promise(() => {})
+          }
+          yield sample
+        }
+      })
+    const streaming = { ...run, batchSize: 8, stepsPerEpoch: 25, checkpoint: { directory } } as const
+    await expect(build().fit(source(), streaming)).rejects.toMatchObject(stopped)
+    isStalled = false
+    const net = build()
+    await net.fit(source(), streaming)
+    const whole = build()
+    await whole.fit(source(), { ...streaming, checkpoint: undefined })
+    expect(net.weights()).toEqual(whole.weights())
+  })
+
+  it('ends a run in its validation', async () => {
+    const endless = dataset(async function* () {
+      yield* samples
+      setTimeout(() => process.emit('SIGTERM', 'SIGTERM'), 50)
+      await new Promise(() => {})
+    })
+    const validating = { ...run, validationData: endless, checkpoint: { directory } }
+    await expect(build().fit(data, validating)).rejects.toMatchObject(stopped)
+    expect(await readdir(directory)).toEqual(['step-000000007.safetensors'])
+  })
+
+  it('ends a run that begins while others finish', async () => {
+    let second: Promise<unknown> | undefined
+    const onEpochEnd = async () => {
+      if (second !== undefined) return
+      process.emit('SIGTERM', 'SIGTERM')
+      second = build().fit(data, { ...run, epochs: 1000, checkpoint: { directory: join(directory, 'second') } })
+      await second.catch(() => {})
+    }
+    await expect(build().fit(data, { ...run, checkpoint: { directory }, onEpochEnd })).rejects.toMatchObject(stopped)
+    await expect(second).rejects.toMatchObject(stopped)
   })
 })

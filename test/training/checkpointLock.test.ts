@@ -76,6 +76,15 @@ it('asks a run on another machine for a sign of life', { timeout: 60_000 }, asyn
   await build().fit(data, options())
 })
 
+it('takes over from a thread that has ended, while its process goes on', { timeout: 60_000 }, async () => {
+  await writeFile(lock(), JSON.stringify({ ...(await holderOfRun()), thread: 1000 }))
+  const beating = setInterval(() => appendFile(lock(), ' '), 300)
+  await expectRefusal(() => build().fit(data, options({ epochs: 4 })), 'ERR_BUSY', `process ${process.pid}`)
+  clearInterval(beating)
+  await new Promise((resolve) => setTimeout(resolve, 400))
+  await build().fit(data, options({ epochs: 4 }))
+})
+
 it('says so when the directory cannot be read, or is gone in the middle', async () => {
   await writeFile(join(directory, 'file'), '')
   const checkpoint = { directory: join(directory, 'file'), everySteps: 1 }

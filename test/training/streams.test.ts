@@ -1,7 +1,7 @@
 /** Training on datasets: the same bits as on the same rows in memory, whatever the chunks are. */
 import { describe, expect, it } from 'vitest'
-import { dataset, dense, dropout, input, type Sample, sequential } from '../../src/index.ts'
-import { executors } from './support.ts'
+import { add, customTraining, dataset, dense, dropout, input, mean, model, type Sample, sequential } from '../../src/index.ts'
+import { executors, expectRefusal } from './support.ts'
 
 const rows = Array.from({ length: 2500 }, (_, i) => [Math.sin(i), Math.cos(3 * i), (i % 7) / 7])
 const targets = rows.map(([a, b, c]) => a * b + c)
@@ -78,6 +78,44 @@ describe.each(executors)('on the %s executor', (executor) => {
     await expect(
       sequential([input(3), dense(1)], { executor }).fit(dataset(samples), { loss: 'meanSquaredError', optimizer: 'lbfgs' }),
     ).rejects.toThrow(/in memory/)
+  })
+
+  it('says which element differs from the others', async () => {
+    const two = () => {
+      const [a, b] = [input(1, { name: 'a' }), input(1, { name: 'b' })]
+      return model([a, b], dense(add(a, b), 1), { executor })
+    }
+    const good = { x: { a: 1, b: 2 }, y: 0 }
+    const refused = (fit: Promise<unknown>, ...message: string[]) => expectRefusal(() => fit, 'ERR_DATA', ...message)
+    const fit = (...rest: unknown[]) => two().fit(dataset([good, good, ...rest]) as never, { loss: 'meanSquaredError' })
+    await refused(fit({ x: null, y: 0 }), 'element 2', 'give x as an object with a, b')
+    await refused(fit({ x: { a: 1, b: 2, c: 3 }, y: 0 }), 'element 2', '"c"')
+    await refused(fit({ x: { a: 1 }, y: 0 }), 'element 2', '"b"')
+    await refused(fit({ x: { a: 1, b: 2 }, y: { add_1: 0 } }), 'element 2')
+    const net = build()
+    const custom = (rows: unknown[]) =>
+      customTraining({ models: { net }, inputs: { x: net.inputs[0] }, minimize: [{ loss: mean(net.outputs[0]) }] }).fit(
+        dataset(rows) as never,
+      )
+    await refused(custom([{ x: [1, 2, 3] }, null]), 'element 1', 'by input name, got null')
+    await refused(custom([1]), 'element 0', 'by input name, got 1')
+    await refused(custom([{ x: [1, 2, 3] }, { x: [1, 2, 3], extra: 1 }]), 'element 1', '"extra"')
+  })
+
+  it('says what to do when there are fewer elements than an epoch takes', async () => {
+    const few = { ...options, stepsPerEpoch: 100 }
+    await expectRefusal(() => build().fit(dataset(samples), few), 'ERR_OPTION', '100 steps of 64 need 6400 elements', '2500', 'repeat()')
+    const uncounted = dataset(() => samples.values())
+    await expectRefusal(() => build().fit(uncounted, few), 'ERR_DATA', 'expected 6400 elements', 'got 2500 in epoch 1', 'repeat()')
+    const held = dataset(samples.slice(0, 3))
+    await expectRefusal(() => build().fit(held, { ...options, validationSplit: 1e-6 }), 'ERR_DATA', 'fit: validationSplit', 'no elements')
+    await expectRefusal(
+      () => build().fit(dataset(samples), { ...options, validationData: dataset<Sample>([]) }),
+      'ERR_DATA',
+      'fit: validationData',
+      'no elements',
+    )
+    await expectRefusal(() => build().evaluate(dataset<Sample>([]), { loss: 'meanSquaredError' }), 'ERR_DATA', 'evaluate', 'no elements')
   })
 
   it('stops within a step, and closes the source', async () => {

@@ -86,7 +86,7 @@ export interface Callback {
   ): undefined | boolean | Promise<undefined | boolean> | void | Promise<void>
   /** At the end, also after an error, if onTrainBegin did not throw. */
   onTrainEnd?(end: TrainEnd, run: TrainingRun): void | Promise<void>
-  /** What it remembers of the run, for a checkpoint: objects and arrays of numbers, strings, booleans, null and typed arrays (copies, if they may change). */
+  /** What it remembers of the run, for a checkpoint: plain objects and arrays of numbers, strings, booleans, null, Float32Array, Float64Array and Int32Array (copies, if they may change). */
   save?(): unknown
   /** After onTrainBegin of a run that goes on from a checkpoint, with what `save` gave for it. */
   restore?(saved: unknown): void | Promise<void>

@@ -23,6 +23,8 @@ export class Checkpointer implements Pauses {
   private failure: unknown = null
   private due = false
   private ending: TerminationSignal | null = null
+  private readonly ended = new AbortController()
+  readonly signal: AbortSignal
   private interrupt: (() => void) | null = null
   private timer: NodeJS.Timeout | undefined
   private release = () => {}
@@ -35,6 +37,7 @@ export class Checkpointer implements Pauses {
     this.history = parts.history
     this.fingerprint = parts.fingerprint
     this.saved = parts.saved
+    this.signal = AbortSignal.any([this.ended.signal, ...(parts.signal === undefined ? [] : [parts.signal])])
     this.monitor = parts.settings.keepBest === null ? null : new Monitor(`${parts.where}.keepBest`, parts.settings.keepBest, [])
   }
 
@@ -42,6 +45,7 @@ export class Checkpointer implements Pauses {
    * Looks for a checkpoint to go on from, and puts the run there.
    *
    * @param history Gets what the epochs before measured.
+   * @param signal Ends the run.
    */
   static async open<Data>(
     fit: string,
@@ -49,12 +53,13 @@ export class Checkpointer implements Pauses {
     run: Epochs<Data>,
     callbacks: CallbackList,
     history: EpochValues[],
+    signal?: AbortSignal,
   ): Promise<Checkpointer> {
     const where = `${fit}: checkpoint`
     const settings = checkpointSettings(fit, options)
     const store = await CheckpointStore.open(where, settings.directory)
     try {
-      return await Checkpointer.inStore(where, settings, store, run, callbacks, history)
+      return await Checkpointer.inStore(where, settings, store, run, callbacks, history, signal)
     } catch (error) {
       await store.close()
       throw error
@@ -68,8 +73,12 @@ export class Checkpointer implements Pauses {
     run: Epochs<Data>,
     callbacks: CallbackList,
     history: EpochValues[],
+    signal: AbortSignal | undefined,
   ): Promise<Checkpointer> {
     const fingerprint = await run.fingerprint()
+    // What cannot be saved is refused now, and not when the first is due.
+    run.save()
+    run.description()
     const saved = await store.latest()
     if (saved !== null) {
       if (!settings.resume)
@@ -81,13 +90,24 @@ export class Checkpointer implements Pauses {
       run.resume(saved.position)
       history.push(...saved.history)
     }
-    return new Checkpointer({ where, settings, store, run: run as unknown as Epochs<never>, callbacks, history, fingerprint, saved })
+    return new Checkpointer({
+      where,
+      settings,
+      store,
+      run: run as unknown as Epochs<never>,
+      callbacks,
+      history,
+      fingerprint,
+      saved,
+      signal,
+    })
   }
 
-  /** Why the run that this one goes on from had ended, if it had, and this one would not take more epochs. */
+  /** Why the run that this one goes on from had ended, if it had, and this one would not take more epochs; or has no more to take. */
   get stopped(): string | null {
     const { stopped = null } = this.saved ?? {}
-    return stopped === 'completed' && this.run.initialEpoch + this.history.length < this.run.epochs ? null : stopped
+    if (stopped !== null && stopped !== 'completed') return stopped
+    return this.run.initialEpoch + this.history.length < this.run.epochs ? null : 'completed'
   }
 
   /** Puts weights and all that is remembered back. Callbacks have begun. */
@@ -118,7 +138,8 @@ export class Checkpointer implements Pauses {
   async paused(position: Position, aborted: boolean): Promise<void> {
     const step = this.stepOf(position)
     if (aborted || this.due || this.isWholeNumber(step, this.settings.everySteps)) await this.write(position, null, false)
-    if (!aborted) await this.checkEnding(position)
+    if (aborted) await this.finishWriting()
+    await this.checkEnding(position)
   }
 
   /** @param stopped Why the run ends with this epoch; null if it does not. */
@@ -135,8 +156,7 @@ export class Checkpointer implements Pauses {
   async close(): Promise<void> {
     clearTimeout(this.timer)
     try {
-      await this.writing
-      this.checkWritten()
+      await this.finishWriting()
     } finally {
       await this.store.close()
       this.release()
@@ -148,8 +168,7 @@ export class Checkpointer implements Pauses {
     const step = this.stepOf(position)
     this.due = false
     // One at a time: a disk that is slower than the pace asked for holds training up, not memory.
-    await this.writing
-    this.checkWritten()
+    await this.finishWriting()
     const saved = {
       ...this.fingerprint,
       position,
@@ -162,9 +181,8 @@ export class Checkpointer implements Pauses {
     }
     const description = this.run.description()
     const work = async () => {
-      await store.write(step, saved, description)
-      if (isBest) await store.keepAsBest(step)
-      await store.prune(settings.keepLast)
+      await store.write(step, saved, description, isBest)
+      await store.prune(settings.keepLast, step)
     }
     this.writing = work().catch((error) => {
       this.failure = error
@@ -172,7 +190,8 @@ export class Checkpointer implements Pauses {
     this.startTimer()
   }
 
-  private checkWritten(): void {
+  private async finishWriting(): Promise<void> {
+    await this.writing
     const { failure } = this
     this.failure = null
     if (failure !== null) throw failure
@@ -191,14 +210,14 @@ export class Checkpointer implements Pauses {
 
   private end(signal: TerminationSignal): void {
     this.ending = signal
-    this.makeDue()
+    this.due = true
+    this.ended.abort()
   }
 
   /** Ends the run if the process is to end. */
   private async checkEnding({ epoch, step }: Position): Promise<void> {
     if (this.ending === null) return
-    await this.writing
-    this.checkWritten()
+    await this.finishWriting()
     throw new AbortError(
       `Training was stopped by ${this.ending} in epoch ${epoch + 1}, after ${step} of ${this.run.stepsPerEpoch} steps; the next run with this checkpoint directory goes on from there.`,
       this.ending,
@@ -224,6 +243,7 @@ interface CheckpointerParts {
   readonly history: EpochValues[]
   readonly fingerprint: { readonly training: string; readonly data: string }
   readonly saved: SavedRun | null
+  readonly signal: AbortSignal | undefined
 }
 
 /** Refuses to go on from the checkpoint of another run. */
@@ -231,13 +251,12 @@ function checkSame<Data>(where: string, saved: SavedRun, { training, data }: { t
   const advice = 'give another directory, or remove it'
   if (saved.training !== training)
     throw new DataError(
-      `${where} trained with other steps: the network, the loss, the metrics, the optimizer, the batch size or the version of thalweg differs; ${advice}.`,
+      `${where} trained with other steps: the network, the loss, the metrics, the validation, the optimizer, the batch size or the version of thalweg differs; ${advice}.`,
     )
   if (saved.data !== data) throw new DataError(`${where} trained on other data; ${advice}.`)
   if (saved.initialEpoch !== run.initialEpoch)
     throw new OptionError(`${where} began with initialEpoch ${saved.initialEpoch}, this one with ${run.initialEpoch}; ${advice}.`)
-  if (saved.position.epoch > run.epochs)
-    throw new OptionError(
-      `${where} is in epoch ${saved.position.epoch + 1}, this one is to end after ${run.epochs}; ask for more epochs, or ${advice}.`,
-    )
+  const { epoch, step } = saved.position
+  if (epoch + Math.sign(step) > run.epochs)
+    throw new OptionError(`${where} is in epoch ${epoch + 1}, this one is to end after ${run.epochs}; ask for more epochs, or ${advice}.`)
 }

@@ -4,6 +4,7 @@ import { readFile, readlink, rename, rm, stat, utimes, writeFile } from 'node:fs
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { threadId } from 'node:worker_threads'
 import { BusyError, FileError } from '../../errors.ts'
 
 const NAME = 'run.lock'
@@ -18,12 +19,15 @@ interface Holder {
   readonly started: string | null
   /** Where its number means something: the machine and, on Linux, the container. */
   readonly host: string
+  /** 0 is the main thread; another one may end before its process does. */
+  readonly thread: number
 }
 
 export class DirectoryLock {
   private readonly path: string
   private readonly text: string
   private readonly timer: NodeJS.Timeout
+  private isHeld = true
 
   private constructor(path: string, text: string) {
     this.path = path
@@ -37,7 +41,13 @@ export class DirectoryLock {
   /** @throws BusyError if a run that lives has it, FileError when the system refuses. */
   static async take(where: string, directory: string): Promise<DirectoryLock> {
     const path = join(directory, NAME)
-    const text = JSON.stringify({ pid: process.pid, started: await startOf(process.pid), host: await place(), run: randomUUID() })
+    const text = JSON.stringify({
+      pid: process.pid,
+      started: await startOf(process.pid),
+      host: await place(),
+      thread: threadId,
+      run: randomUUID(),
+    })
     try {
       for (const begun = Date.now(); ; ) {
         if (await create(path, text)) return new DirectoryLock(path, text)
@@ -57,6 +67,8 @@ export class DirectoryLock {
   }
 
   async release(): Promise<void> {
+    if (!this.isHeld) return
+    this.isHeld = false
     clearInterval(this.timer)
     await remove(this.path, this.text).catch(() => {})
   }
@@ -76,8 +88,8 @@ async function create(path: string, text: string): Promise<boolean> {
 /** Who has it; null if that is not (yet) written, or nobody has. */
 function holderIn(text: string): Holder | null {
   try {
-    const { pid, started, host } = JSON.parse(text) as Holder
-    return Number.isSafeInteger(pid) && pid > 0 && typeof host === 'string' ? { pid, started, host } : null
+    const { pid, started, host, thread } = JSON.parse(text) as Holder
+    return Number.isSafeInteger(pid) && pid > 0 && typeof host === 'string' ? { pid, started, host, thread } : null
   } catch {
     return null
   }
@@ -90,17 +102,18 @@ async function textOf(path: string): Promise<string> {
   })
 }
 
-async function lives({ pid, started, host }: Holder, path: string): Promise<boolean> {
+async function lives({ pid, started, host, thread }: Holder, path: string): Promise<boolean> {
   if (host !== (await place())) return isTouched(path)
   try {
     process.kill(pid, 0)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false
   }
-  return (await startOf(pid)) === started
+  if ((await startOf(pid)) !== started) return false
+  return thread === 0 || (pid === process.pid && thread === threadId) || isTouched(path)
 }
 
-/** Whether a run elsewhere gives a sign. What clocks say does not matter. */
+/** Whether a run elsewhere, or in a thread, gives a sign. What clocks say does not matter. */
 async function isTouched(path: string): Promise<boolean> {
   const touched = async () => (await stat(path).catch(() => null))?.mtimeMs
   const first = await touched()

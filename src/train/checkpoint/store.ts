@@ -1,10 +1,9 @@
 /** The checkpoints of a directory, the latest ones and the best. */
-import { createReadStream } from 'node:fs'
-import { mkdir, readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdir, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { DataError, FileError, ThalwegError } from '../../errors.ts'
-import { isSystemError, writeAtomically } from '../../interchange/atomicFile.ts'
+import { isSystemError, makeFolder } from '../../interchange/atomicFile.ts'
 import { type PackedArray, pack, unpack } from '../../interchange/packing.ts'
 import { SafetensorsFile, writeTensors } from '../../interchange/safetensors.ts'
 import { Pace } from '../../pace.ts'
@@ -56,7 +55,7 @@ export class CheckpointStore {
 
   /** Makes the directory if it is not there, and holds it until `close`. @throws BusyError if another run does. */
   static async open(where: string, directory: string): Promise<CheckpointStore> {
-    await attempt(`${where}: the directory "${directory}" cannot be made`, () => mkdir(directory, { recursive: true }))
+    await attempt(`${where}: the directory "${directory}" cannot be made`, () => makeFolder(resolve(directory)))
     const store = new CheckpointStore(where, directory, await DirectoryLock.take(where, directory))
     try {
       for (const name of await store.names()) if (LEFTOVER.test(name)) await store.remove(name)
@@ -117,27 +116,27 @@ export class CheckpointStore {
   /**
    * @param metadata What else the file says of itself.
    * @param shapes Of tensors; others are lists.
+   * @param isBest Whether it is to be kept as `best.safetensors` too.
    */
   async write(
     step: number,
     saved: Omit<SavedRun, 'format'>,
     { metadata, shapes }: { readonly metadata: Readonly<Record<string, string>>; readonly shapes: ReadonlyMap<string, readonly number[]> },
+    isBest: boolean,
   ): Promise<void> {
-    const { json, arrays } = pack({ format: FORMAT, ...saved })
+    const { json, arrays } = pack(this.where, { format: FORMAT, ...saved })
     const named = new Map(Object.entries(arrays).map(([name, data]) => [nameInFile(name), data]))
     const tensors = [...named].map(([name, data]) => ({ name, shape: shapes.get(name) ?? [data.length], data }))
     const texts = { ...metadata, [ENTRY]: json, [SUM]: await sumOf(json, named) }
+    // The best one first: a run that goes on from the other takes it for written.
+    if (isBest) await writeTensors(this.where, join(this.directory, 'best.safetensors'), tensors, texts)
     await writeTensors(this.where, this.path(step), tensors, texts)
   }
 
-  /** Keeps a copy of a checkpoint as the best one. */
-  async keepAsBest(step: number): Promise<void> {
-    await writeAtomically(this.where, join(this.directory, 'best.safetensors'), createReadStream(this.path(step)))
-  }
-
-  /** Removes all but the latest. */
-  async prune(keep: number): Promise<void> {
-    for (const step of (await this.steps()).slice(keep)) await this.remove(nameOf(step))
+  /** Removes all but the latest up to a step. Those of later steps are damaged ones that the run has been put before. */
+  async prune(keep: number, latest: number): Promise<void> {
+    const steps = (await this.steps()).filter((step) => step <= latest)
+    for (const step of steps.slice(keep)) await this.remove(nameOf(step))
   }
 
   private names(): Promise<string[]> {

@@ -31,6 +31,8 @@ export function beforeTermination(finish: (signal: TerminationSignal) => void): 
     for (const signal of signals) process.on(signal, receive)
   }
   finishing.add(finish)
+  // Others have not finished yet.
+  if (received !== null) finish(received)
   return () => {
     if (!finishing.delete(finish) || finishing.size > 0) return
     stopListening()

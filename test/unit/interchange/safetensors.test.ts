@@ -269,6 +269,13 @@ describe('reading', () => {
     )
   })
 
+  it('reads texts of many megabytes', async () => {
+    const metadata = { long: 'x'.repeat(12_000_000), quotes: '"\\'.repeat(3_000_000) }
+    await writeSafetensors(at('long'), {}, metadata)
+    const back = await readSafetensors(at('long'))
+    expect(back.metadata.long === metadata.long && back.metadata.quotes === metadata.quotes).toBe(true)
+  })
+
   it('finds names that JSON has twice', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
