@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { createRequire } from 'node:module'
 
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js')
-const { status, error } = spawnSync(process.execPath, [nodeGyp, 'rebuild', '-j', 'max'], { stdio: 'inherit' })
+const { status, error } = spawnSync(process.execPath, [nodeGyp, 'configure', 'build', '-j', 'max'], { stdio: 'inherit' })
 
 if (status !== 0) {
   const cause = error?.message ?? 'see the output of node-gyp above'

@@ -260,7 +260,7 @@ describe('in a process of its own', () => {
       closeSync(full)
       expect({ status, stderr }).toEqual({
         status: 1,
-        stderr: expect.stringMatching(/^thalweg predict: the output cannot be written: ENOSPC.*\n$/),
+        stderr: expect.stringMatching(/^thalweg predict: standard output cannot be written: ENOSPC.*\n$/),
       })
     },
     20_000,
