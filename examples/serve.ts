@@ -4,7 +4,7 @@
  *     npx tsx examples/serve.ts net.safetensors --port 3000
  *     curl localhost:3000/predict -H 'content-type: application/json' -d '[5.1, 3.5, 1.4, 0.2]'
  *
- * The body is the numbers of one sample, for a model of several inputs an object of them by name. Requests that come at once are predicted together.
+ * The body is the numbers of one sample, for a model of several inputs an object of them by name; for a model of rows (`thalweg train`) a row by column name. Requests that come at once are predicted together.
  * At SIGINT or SIGTERM it takes no new requests, answers those it has, and ends.
  */
 import { pathToFileURL } from 'node:url'
@@ -14,23 +14,26 @@ import {
   BusyError,
   DataError,
   loadModel,
-  type Model,
+  loadTabular,
+  Model,
   NdArray,
   OptionError,
   type PredictorOptions,
+  type Row,
   type RowFeatures,
+  readSafetensors,
   ShapeError,
+  type TabularModel,
 } from '../src/index.ts'
 
 /** POST /predict for a model. */
-export function createService(net: Model, options: PredictorOptions = {}): FastifyInstance {
-  const predictor = net.predictor<NdArray | Record<string, NdArray>>(options)
+export function createService(net: Model | TabularModel, options: PredictorOptions = {}): FastifyInstance {
+  const predictor = net instanceof Model ? net.predictor<NdArray | Record<string, NdArray>>(options) : net.predictor(options)
   const service = fastify()
-  service.post<{ Body: RowFeatures }>('/predict', async ({ body }) => {
-    const prediction = await predictor.predict(body)
-    return prediction instanceof NdArray
-      ? { prediction: prediction.toArray() }
-      : { predictions: Object.fromEntries(Object.entries(prediction).map(([name, values]) => [name, values.toArray()])) }
+  service.post<{ Body: RowFeatures & Row }>('/predict', async ({ body }) => {
+    const prediction: unknown = await predictor.predict(body)
+    // Numbers of outputs become arrays; the answer to a row is JSON already.
+    return { prediction: prediction instanceof NdArray ? prediction.toArray() : mapped(prediction as object) }
   })
   service.setErrorHandler((error: FastifyError, _request, reply) => {
     const isTheirs = error instanceof DataError || error instanceof OptionError || error instanceof ShapeError
@@ -44,10 +47,16 @@ export function createService(net: Model, options: PredictorOptions = {}): Fasti
   return service
 }
 
+function mapped(prediction: object): object {
+  return Object.fromEntries(Object.entries(prediction).map(([name, value]) => [name, value instanceof NdArray ? value.toArray() : value]))
+}
+
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { port: { type: 'string', default: '3000' } } })
   if (positionals.length !== 1) throw new OptionError('Expected one model file: npx tsx examples/serve.ts net.safetensors --port 3000')
-  const service = createService(await loadModel(positionals[0]))
+  const [path] = positionals
+  const { metadata } = await readSafetensors(path)
+  const service = createService('thalweg.schema' in metadata ? await loadTabular(path) : await loadModel(path))
   for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => service.close())
   console.log(`${await service.listen({ port: Number(values.port) })}/predict`)
 }

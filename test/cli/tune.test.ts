@@ -90,8 +90,12 @@ describe('tune', () => {
   test('a signal ends it with 130, and the journal keeps what was done', async () => {
     const journal = join(folder, 'stopped.jsonl')
     const { child, outcome } = start([...common, '--trials', '500', '--epochs', '2', '--journal', journal])
+    let told = false
     child.stderr.on('data', (text) => {
-      if (/^\d of 500/m.test(String(text))) child.kill('SIGINT')
+      // A second signal would end it at once.
+      if (told || !/^\d of 500/m.test(String(text))) return
+      told = true
+      child.kill('SIGINT')
     })
     const { code, stderr } = await outcome
     expect(code).toBe(130)

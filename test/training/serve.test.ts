@@ -41,7 +41,7 @@ describe('the service', () => {
     const both = concatenate([a, b])
     const service = createService(model([a, b], [dense(both, 1, { name: 'price' }), dense(both, 2, { name: 'kind' })]))
     const { status, body } = await ask(service, { a: 1, b: [2] })
-    expect([status, body]).toEqual([200, { predictions: { price: [expect.any(Number)], kind: [expect.any(Number), expect.any(Number)] } }])
+    expect([status, body]).toEqual([200, { prediction: { price: [expect.any(Number)], kind: [expect.any(Number), expect.any(Number)] } }])
     await service.close()
   })
 

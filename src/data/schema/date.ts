@@ -142,6 +142,6 @@ export function date(options: DateColumnOptions = {}): FeatureColumn<DateField> 
 export const inferDate: Infer<FeatureColumn> = (profile) => {
   const { numbers, markers } = profile.markedDates
   if (numbers.length === 0) return null
-  const { options, warning } = markedOptions(markers)
+  const { options, warning } = markedOptions({ markers, strays: [] })
   return { column: date(options), reason: 'dates of ISO 8601', ...warning }
 }

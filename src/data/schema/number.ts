@@ -153,11 +153,11 @@ function badMissing(where: string, missing: unknown): OptionError {
 
 /** All values are numbers, but for markers of missing ones; none is written with a leading zero, as codes are. */
 export const inferNumber: Infer<FeatureColumn> = (profile) => {
-  const { numbers, markers } = profile.markedNumbers
+  const { numbers, markers, strays } = profile.markedNumbers
   if (numbers.length === 0 || profile.hasLeadingZeros) return null
   const integers = numbers.every(Number.isInteger)
   const few = integers && profile.distinct.size <= inference.mostIntegerClasses
-  const { options, warning } = markedOptions(markers)
+  const { options, warning } = markedOptions({ markers, strays })
   return {
     column: number({ ...(profile.distinct.size > 2 && { bins: inference.bins }), ...options }),
     reason: few

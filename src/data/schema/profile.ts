@@ -1,6 +1,9 @@
 import { missingMarkers, missingValues } from './defaults.ts'
 import { dateOf, numberOf, textOf } from './values.ts'
 
+/** A column is one of numbers if so small a part of it is not: better to stop at that value than to read all others as names. */
+const MOST_STRAYS = 0.02
+
 /** Words for nothing that every kind of column takes as missing. */
 const nothing = new Set(['', 'NA', 'N/A', 'null'])
 
@@ -8,20 +11,32 @@ const nothing = new Set(['', 'NA', 'N/A', 'null'])
 export interface Marked {
   readonly numbers: readonly number[]
   readonly markers: readonly string[]
+  /** Of a column of numbers: the few texts that are none. */
+  readonly strays: readonly string[]
 }
 
 /** What a column must be told, and its user, if markers stand for missing values. */
 export function markedOptions(
-  markers: readonly string[],
+  { markers, strays }: Pick<Marked, 'markers' | 'strays'>,
   others = missingValues,
 ): {
   options: { missingValues?: readonly (string | number)[] }
   warning: { warning?: string }
 } {
-  if (markers.length === 0) return { options: {}, warning: {} }
+  const quoted = (texts: readonly string[]) => texts.map((text) => JSON.stringify(text)).join(', ')
+  const sentences = [
+    ...(markers.length === 0
+      ? []
+      : [`${quoted(markers)} ${markers.length === 1 ? 'counts as a missing value' : 'count as missing values'}`]),
+    ...(strays.length === 0
+      ? []
+      : [
+          `nearly all values are numbers, but ${quoted(strays.slice(0, 3))} ${strays.length === 1 ? 'is' : 'are'} not; correct that, or make it a category`,
+        ]),
+  ]
   return {
-    options: { missingValues: [...others, ...markers] },
-    warning: { warning: `${markers.map((marker) => `"${marker}"`).join(', ')} count as missing values` },
+    options: markers.length === 0 ? {} : { missingValues: [...others, ...markers] },
+    warning: sentences.length === 0 ? {} : { warning: sentences.join('; ') },
   }
 }
 
@@ -63,27 +78,30 @@ export class Profile {
     return this.values.length > 0 && numbers.every(Number.isFinite) ? numbers : null
   }
 
-  /** The numbers, if all other values are markers of missing ones, and most are numbers; otherwise none. */
+  /** The numbers, if all other values are markers of missing ones or very few, and most are numbers; otherwise none. */
   get markedNumbers(): Marked {
-    return this.marked(numberOf)
+    return this.marked(numberOf, Math.floor(this.values.length * MOST_STRAYS))
   }
 
   /** The same of dates, in milliseconds. */
   get markedDates(): Marked {
-    return this.marked(dateOf)
+    return this.marked(dateOf, 0)
   }
 
-  private marked(read: (value: unknown) => number): Marked {
+  private marked(read: (value: unknown) => number, mostStrays: number): Marked {
+    const none = { numbers: [], markers: [], strays: [] }
     const numbers: number[] = []
     const markers = new Set<string>()
+    const strays: string[] = []
     for (const value of this.values) {
       const x = read(value)
       const marker = textOf(value)?.trim() ?? ''
       if (Number.isFinite(x)) numbers.push(x)
       else if (missingMarkers.includes(marker)) markers.add(marker)
-      else return { numbers: [], markers: [] }
+      else if (strays.length < mostStrays) strays.push(marker)
+      else return none
     }
-    return numbers.length * 2 > this.values.length ? { numbers, markers: [...markers].sort() } : { numbers: [], markers: [] }
+    return numbers.length * 2 > this.values.length ? { numbers, markers: [...markers].sort(), strays } : none
   }
 
   /** Whether a number is written as codes are: 02134. */

@@ -303,13 +303,13 @@ export const inferTarget: Infer<TargetColumn> = (profile) => {
   const { distinct, values } = profile
   if (profile.isWritten && values.every((value) => typeof value === 'boolean')) return { column: targetBoolean(), reason: 'true or false' }
   const few = distinct.size <= inference.mostIntegerClasses
-  const { numbers, markers } = profile.markedNumbers
+  const { numbers, markers, strays } = profile.markedNumbers
   if (numbers.length > 0 && !(few && numbers.every(Number.isInteger))) {
-    const { options, warning } = markedOptions(markers)
+    const { options, warning } = markedOptions({ markers, strays })
     return { column: targetNumber(options), reason: 'numbers', ...warning }
   }
   if (profile.isWritten) {
-    const { options, warning } = markedOptions(profile.absent, [])
+    const { options, warning } = markedOptions({ markers: profile.absent, strays: [] }, [])
     return { column: targetCategory(options), reason: `${distinct.size} classes`, ...warning }
   }
   const lengths = new Set(values.map((value) => (Array.isArray(value) || ArrayBuffer.isView(value) ? (value as unknown[]).length : null)))

@@ -37,7 +37,7 @@ export function beforeTermination(finish: (signal: TerminationSignal) => void): 
     if (!finishing.delete(finish) || finishing.size > 0) return
     stopListening()
     const signal = received
-    // Those who wait for the run hear first that it has ended.
-    if (signal !== null && process.listenerCount(signal) === 0) setImmediate(() => process.kill(process.pid, signal))
+    // Those who wait for the run hear first that it has ended; before Node takes a rejection that nobody has waited for as a fault.
+    if (signal !== null && process.listenerCount(signal) === 0) process.nextTick(() => process.kill(process.pid, signal))
   }
 }

@@ -17,30 +17,42 @@ async function kindOf(value: (i: number) => unknown): Promise<[string, ...string
 
 const words = ['red', 'green', 'blue']
 
+it('takes a column of numbers with very few texts for numbers, says so, and stops at the text when it is fitted', async () => {
+  const rows = Array.from({ length: 200 }, (_, i) => ({
+    area: i === 77 ? '1656 sqft' : String(500 + 7 * i),
+    price: i === 99 ? '$5' : String(i * 1.5),
+  }))
+  const guessed = await inferSchema(rows, { target: 'price' })
+  expect(guessed.describe()).toMatch(/area +column.number/)
+  expect(guessed.warnings.join('\n')).toMatch(/"area": nearly all values are numbers, but "1656 sqft" is not/)
+  expect(guessed.warnings.join('\n')).toMatch(/"price": nearly all values are numbers, but "\$5" is not/)
+  await expect(guessed.fit(rows)).rejects.toThrow(/77.*"area".*"1656 sqft"/)
+})
+
 describe('kinds', () => {
   it.each<[string, (i: number) => unknown, string, ...string[]]>([
     ['numbers', (i) => String((i * 13) % 29), 'number'],
     ['few integers', (i) => i % 3, 'number'],
     ['numbers and empty fields', (i) => (i % 5 === 0 ? '' : i % 7), 'number'],
-    ['numbers and "?"', (i) => (i % 5 === 0 ? '?' : `${i % 7}`), 'number', 'column "x": "?" count as missing values.'],
-    ['numbers and NaN', (i) => (i % 5 === 0 ? Number.NaN : i % 7), 'number', 'column "x": "NaN" count as missing values.'],
+    ['numbers and "?"', (i) => (i % 5 === 0 ? '?' : `${i % 7}`), 'number', 'column "x": "?" counts as a missing value.'],
+    ['numbers and NaN', (i) => (i % 5 === 0 ? Number.NaN : i % 7), 'number', 'column "x": "NaN" counts as a missing value.'],
     [
       'numbers, all different, and one "?"',
       (i) => (i === 7 ? '?' : String(Math.sqrt(i + 0.5))),
       'number',
-      'column "x": "?" count as missing values.',
+      'column "x": "?" counts as a missing value.',
     ],
     [
       'dates and "unknown"',
       (i) => (i % 5 === 0 ? 'unknown' : `2026-01-${String((i % 28) + 1).padStart(2, '0')}`),
       'date',
-      'column "x": "unknown" count as missing values.',
+      'column "x": "unknown" counts as a missing value.',
     ],
     [
       'dates, all different, and one "?"',
       (i) => (i === 3 ? '?' : new Date(1e12 + i * i * 1e9).toISOString()),
       'date',
-      'column "x": "?" count as missing values.',
+      'column "x": "?" counts as a missing value.',
     ],
     ['codes with leading zeros', (i) => `0${i % 4}`, 'category'],
     ['names', (i) => words[i % 3], 'category'],
@@ -112,8 +124,8 @@ describe('kinds', () => {
 
 describe('what stands for a missing target', () => {
   it.each<[string, (i: number) => unknown, string]>([
-    ['numbers and "?"', (i) => (i === 9 ? ' ?' : String(i * 1.5)), '"?" count as missing values'],
-    ['classes and "NA"', (i) => (i === 9 ? 'NA' : words[i % 2]), '"NA" count as missing values'],
+    ['numbers and "?"', (i) => (i === 9 ? ' ?' : String(i * 1.5)), '"?" counts as a missing value'],
+    ['classes and "NA"', (i) => (i === 9 ? 'NA' : words[i % 2]), '"NA" counts as a missing value'],
   ])('is told of %s, and such rows are refused or left out', async (_, value, warning) => {
     const rows = range(40).map((i) => ({ x: (i * 7) % 11, y: value(i) }))
     const found = await inferSchema(rows, { target: 'y' })
