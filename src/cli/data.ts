@@ -1,9 +1,8 @@
 /** Rows from the files that a command line names. */
 import { stat } from 'node:fs/promises'
-import { Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { Dataset } from '../data/dataset.ts'
-import { type DataFormat, readData } from '../data/readers/data.ts'
-import { ByteSource, peek } from '../data/readers/source.ts'
+import { type DataFormat, openData, type ReadDataOptions, readData } from '../data/readers/data.ts'
 import type { Row } from '../data/schema/types.ts'
 import { UsageError } from './errors.ts'
 import type { Streams } from './output.ts'
@@ -17,21 +16,16 @@ export const formats: readonly DataFormat[] = ['csv', 'tsv', 'jsonLines', 'parqu
 export function rowsOf(sources: readonly string[], streams: Streams, format?: DataFormat): Dataset<Row> {
   if (sources.filter((source) => source === STDIN).length > 1) throw new UsageError('standard input (-) can be read once only.')
   const options = format === undefined ? {} : { format }
-  const [first, ...others] = sources.map((source): Dataset<Row> => {
-    if (source !== STDIN) return readData(source, options)
-    return format === undefined ? detected(streams.stdin) : readData(named(streams.stdin), options)
-  })
+  const [first, ...others] = sources.map((source) => (source === STDIN ? fromStream(streams.stdin, options) : readData(source, options)))
   return others.length === 0 ? first : (first.concatenate(...others) as Dataset<Row>)
 }
 
-/** A stream of rows whose first byte tells the format: a brace begins JSON lines, everything else is CSV. */
-function detected(stream: Readable): Dataset<Row> {
-  const bytes = new ByteSource('readData', named(stream))
+/** Rows of a stream, in the format that it turns out to have. */
+function fromStream(stream: Readable, options: ReadDataOptions): Dataset<Row> {
   return new Dataset<Row>(
     async function* (pass) {
-      const { first, all } = await peek(bytes.read(pass.signal), 64)
-      const format = /^(\xef\xbb\xbf)?\s*\{/.test(first.toString('latin1', 0, 64)) ? 'jsonLines' : 'csv'
-      yield* readData(named(Readable.from(all, { objectMode: false })), { format }).pass(pass)
+      const { rows } = await openData(named(stream), options, {}, pass.signal)
+      yield* rows.pass(pass)
     },
     { seeks: true },
   )
