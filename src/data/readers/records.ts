@@ -1,4 +1,5 @@
-import { type CsvError, Parser } from 'csv-parse'
+import { createRequire } from 'node:module'
+import type { CsvError } from 'csv-parse'
 import { DataError } from '../../errors.ts'
 import type { ByteSource } from './source.ts'
 import { countLines, hasLoneReturn, linesOf, NEWLINE, nextLine, RETURN, readLineBlocks, type TextEncoding } from './text.ts'
@@ -98,6 +99,13 @@ function split(bytes: Buffer, line: number, { delimiter }: Dialect): Parsed {
   return { records, lines, end: bytes.length, unclosed: null, failure: null }
 }
 
+const require = createRequire(import.meta.url)
+
+/** When it is first needed: who imports the library may never read such a file. */
+function loadParser(): typeof import('csv-parse') {
+  return require('csv-parse')
+}
+
 function parseQuoted(name: string, bytes: Buffer, firstLine: number, { delimiter, quote, comment }: Dialect): Parsed {
   const options = {
     delimiter: delimiter as string,
@@ -112,6 +120,7 @@ function parseQuoted(name: string, bytes: Buffer, firstLine: number, { delimiter
     skip_empty_lines: true,
   }
   // NOTE: its streams only add a queue to this; what they are is public, what they stand on is not, hence the exact version in package-lock.json and the tests.
+  const { Parser } = loadParser()
   const { api } = new Parser(options) as unknown as { readonly api: Parsing }
   const records: string[][] = []
   const lines: number[] = []
