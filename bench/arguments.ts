@@ -1,7 +1,8 @@
 /** Command lines: numbers, names and files on them, help, and one line about what is wrong. */
 import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
-import { OptionError, ThalwegError, unknownName } from '../src/errors.ts'
+import { unknownName } from '../src/checks.ts'
+import { OptionError, ThalwegError } from '../src/errors.ts'
 
 export function positive(option: string, text: string): number {
   const value = Number(text)

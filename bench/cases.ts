@@ -2,7 +2,7 @@
  * The networks that are measured, as plain data: every contestant, in TypeScript or Python, builds its network from one of these objects,
  * so that a case is defined once.
  */
-import { unknownName } from '../src/errors.ts'
+import { unknownName } from '../src/checks.ts'
 
 export type OptimizerDefinition =
   | { readonly kind: 'sgd'; readonly learningRate: number; readonly momentum: number }

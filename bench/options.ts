@@ -1,7 +1,8 @@
 /** The command line of the benchmark. */
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { OptionError, unknownName } from '../src/errors.ts'
+import { unknownName } from '../src/checks.ts'
+import { OptionError } from '../src/errors.ts'
 import { checkWritable, positive, readArguments, threadCount, wholeNumber } from './arguments.ts'
 import { type Case, caseLines, caseNamed, cases } from './cases.ts'
 import { type Rival, rivalNamed, rivalNames, rivals } from './rivals.ts'

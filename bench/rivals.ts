@@ -1,7 +1,7 @@
 /** The npm packages that thalweg is measured against, from bench/package.json. Each has a module in bench/rivals/ that builds a case with it. */
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { unknownName } from '../src/errors.ts'
+import { unknownName } from '../src/checks.ts'
 import type { Case } from './cases.ts'
 import type { Rows } from './data.ts'
 

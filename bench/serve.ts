@@ -9,7 +9,8 @@
  */
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
-import { OptionError, unknownName } from '../src/errors.ts'
+import { unknownName } from '../src/checks.ts'
+import { OptionError } from '../src/errors.ts'
 import { executionInfo } from '../src/index.ts'
 import { checkInstructionSet, positive, readArguments, threadCount } from './arguments.ts'
 import { caseLines, caseNamed, flopsPerStep, parameterCount } from './cases.ts'

@@ -1,7 +1,8 @@
 /** The options that the benchmarks of this folder share. */
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { nearestName, OptionError } from '../../src/errors.ts'
+import { nearestName } from '../../src/checks.ts'
+import { OptionError } from '../../src/errors.ts'
 import { checkInstructionSet, checkWritable, readArguments, threadCount, wholeNumber } from '../arguments.ts'
 import { lastProcessors, pinThread } from '../processors.ts'
 import { requireAddon } from './instruction.ts'

@@ -1,7 +1,9 @@
 /** Columns as a command line says them: `zip=category`, `notes=text(most=500, encode=hashed)`. */
+
+import { unknownName } from '../checks.ts'
 import { column, target } from '../data/schema/columns.ts'
 import type { Columns } from '../data/schema/types.ts'
-import { describe, OptionError, unknownName } from '../errors.ts'
+import { describe, OptionError } from '../errors.ts'
 import { UsageError } from './errors.ts'
 
 type Kinds = Readonly<Record<string, (options: object) => Columns[string]>>

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Command, Option } from 'commander'
-import { DataError, describe, FileError, OptionError, unknownName } from '../errors.ts'
+import { unknownName } from '../checks.ts'
+import { DataError, describe, FileError, OptionError } from '../errors.ts'
 
 /**
  * Options from a file of JSON, under their names in camelCase: { "target": "price", "hidden": [128, 64] }. Those of the command line win.

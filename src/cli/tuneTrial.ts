@@ -1,7 +1,7 @@
 /** One trial of `thalweg tune`, in a worker thread: the rows are encoded once, in memory that all threads share. */
 import { getEnvironmentData } from 'node:worker_threads'
+import { definedOf } from '../checks.ts'
 import { type EncodedMemory, FittedSchema } from '../data/schema/fitted.ts'
-import { definedOf } from '../errors.ts'
 import type { MetricName } from '../nn/metrics/index.ts'
 import { defaultTraining } from '../tabular/defaults.ts'
 import { tableMetrics } from '../tabular/evaluation.ts'

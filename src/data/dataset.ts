@@ -1,4 +1,5 @@
-import { checkBoolean, checkCount, checkFunction, checkInteger, checkOptions, checkSeed, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkCount, checkFunction, checkInteger, checkOptions, checkSeed } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { type Chunk, dropFirst, type Open, type Pass, throwIfAborted } from './chunk.ts'
 import { NdArray } from './ndarray.ts'

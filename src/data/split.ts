@@ -1,5 +1,6 @@
 /** Parts of data: chosen rows, and a split into training and validation. */
-import { checkBoolean, checkCount, checkOptions, checkSeed, counted, DataError, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkCount, checkOptions, checkSeed } from '../checks.ts'
+import { counted, DataError, describe, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { classNumbersOf } from './classWeights.ts'
 import { flatten, isNumbers, NdArray, type NumbersLike } from './ndarray.ts'

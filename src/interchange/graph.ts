@@ -1,5 +1,6 @@
 /** Graphs as JSON, and back. Nothing of what is read is executed: a node names an op of the table, which infers its shape again. */
-import { counted, DataError, describe, nearestName, OptionError, ThalwegError } from '../errors.ts'
+import { nearestName } from '../checks.ts'
+import { counted, DataError, describe, OptionError, ThalwegError } from '../errors.ts'
 import { type Op, type Sample, uniform } from '../graph/op.ts'
 import { BatchDimension, batch, checkExtents, concrete, formatShape, type Shape, sameShape } from '../graph/shape.ts'
 import { ancestors, apply, type Dtype, expectTensor, type Phase, type Scope, type Tensor, within } from '../graph/tensor.ts'

@@ -2,8 +2,10 @@
  * The safetensors format (github.com/huggingface/safetensors): 8 bytes with the length of the header, little-endian; the header, JSON with the dtype, shape and
  * place of each tensor, and strings by name as `__metadata__`; then the numbers, one tensor behind the other.
  */
+
+import { checkOptions, checkPath, checkSignal } from '../checks.ts'
 import { NdArray } from '../data/ndarray.ts'
-import { checkOptions, checkPath, checkSignal, counted, DataError, describe, MemoryError, OptionError } from '../errors.ts'
+import { counted, DataError, describe, MemoryError, OptionError } from '../errors.ts'
 import { formatBytes } from '../memory.ts'
 import { writeAtomically } from './atomicFile.ts'
 import { type Bytes, FileBytes, MemoryBytes } from './bytes.ts'

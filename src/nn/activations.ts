@@ -2,7 +2,8 @@
  * Activations: functions of one symbolic tensor, element by element unless they say otherwise, composed of the ops. All of them carry NaN through,
  * and none lets an overflow of the side that is not taken into its gradient.
  */
-import { checkOptions, definedOf, describe, type Hints, OptionError, ShapeError, unknownName } from '../errors.ts'
+import { checkOptions, definedOf, type Hints, unknownName } from '../checks.ts'
+import { describe, OptionError, ShapeError } from '../errors.ts'
 import { formatShape, normaliseAxis } from '../graph/shape.ts'
 import { expectTensor, locate, type Tensor } from '../graph/tensor.ts'
 import {

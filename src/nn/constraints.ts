@@ -1,5 +1,6 @@
 /** Constraints: functions from a parameter to the nearest one that is allowed, applied after each update of the optimizer. */
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkOptions } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import { formatShape } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { divide, maximum, minimum, multiply, relu, sqrt, square } from '../ops/elementwise.ts'

@@ -1,5 +1,6 @@
 /** How parameters get their first values. Each is a function of the model's seed and the parameter's position alone. */
-import { checkOptions, describe, OptionError, ShapeError, unknownName } from '../errors.ts'
+import { checkOptions, unknownName } from '../checks.ts'
+import { describe, OptionError, ShapeError } from '../errors.ts'
 import { formatShape } from '../graph/shape.ts'
 import type { Initializer, InitializerDescription } from '../ops/source.ts'
 import type { RandomStream } from '../random.ts'

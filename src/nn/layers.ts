@@ -5,7 +5,8 @@
  *     dense(64, { activation: 'relu' })       a layer
  *     dense(x, 64, { activation: 'relu' })    a tensor
  */
-import { checkBoolean, checkCount, checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
+import { checkBoolean, checkCount, checkOptions } from '../checks.ts'
+import { describe, OptionError, ShapeError } from '../errors.ts'
 import { concrete, formatShape, normaliseAxis, product, sameShape } from '../graph/shape.ts'
 import { type Dtype, type Scope, Tensor, within } from '../graph/tensor.ts'
 import { add, greater, multiply, where } from '../ops/elementwise.ts'

@@ -1,5 +1,6 @@
 /** Mixup: training on weighted means of two samples (Zhang et al. 2018, arXiv:1710.09412). */
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkOptions } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import { substitute, type Tensor } from '../graph/tensor.ts'
 import { abs, add, exp, greater, less, log, maximum, multiply, sigmoid, square, subtract } from '../ops/elementwise.ts'
 import { oneHot } from '../ops/indexing.ts'

@@ -1,5 +1,6 @@
 /** Penalties: functions from a parameter, or from what a layer puts out, to a scalar that is added to the loss. */
-import { checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
+import { checkOptions } from '../checks.ts'
+import { describe, OptionError, ShapeError } from '../errors.ts'
 import { formatShape } from '../graph/shape.ts'
 import { ancestors, apply, expectTensor, type Tensor } from '../graph/tensor.ts'
 import { abs, add, divide, maximum, multiply, sqrt, square, subtract } from '../ops/elementwise.ts'

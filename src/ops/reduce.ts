@@ -1,5 +1,6 @@
 /** Reductions. The primitives reduce one run of neighbouring axes; the functions below compose them. */
-import { checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
+import { checkOptions } from '../checks.ts'
+import { describe, OptionError, ShapeError } from '../errors.ts'
 import { defineOp, type Reject, type RewriteCall, type Sample, type SampleInput, spec, uniform } from '../graph/op.ts'
 import { formatShape, normaliseAxis, type Shape, sameShape } from '../graph/shape.ts'
 import { apply, expectDtype, expectTensor, locate, type Spec, type Tensor } from '../graph/tensor.ts'

@@ -1,5 +1,6 @@
 /** Where values come from: variables, inputs and constants; and the switch between training and inference. None has a kernel. */
-import { AssertionError, checkOptions, describe, GraphError, OptionError, ShapeError } from '../errors.ts'
+import { checkOptions } from '../checks.ts'
+import { AssertionError, describe, GraphError, OptionError, ShapeError } from '../errors.ts'
 import { defineOp, spec, uniform } from '../graph/op.ts'
 import { batch, checkExtents, concrete, formatShape, product, type Shape, sameShape, sizeOf } from '../graph/shape.ts'
 import { apply, type Dtype, isArrayOfNumbers, locate, ofNumbers, Tensor } from '../graph/tensor.ts'

@@ -1,5 +1,5 @@
 /** Adam and its kin: means of gradients, divided by means of their size. */
-import { checkBoolean, checkOptions } from '../errors.ts'
+import { checkBoolean, checkOptions } from '../checks.ts'
 import { apply, type Tensor } from '../graph/tensor.ts'
 import { abs, add, divide, exp, greater, less, maximum, multiply, sqrt, square, subtract, where } from '../ops/elementwise.ts'
 import { assign, assignAll, updateOps } from '../ops/update.ts'

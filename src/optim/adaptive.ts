@@ -1,5 +1,6 @@
 /** Optimizers that divide each gradient by the root of a sum or mean of its squares: AdaGrad and what came of it. */
-import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkOptions } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import { add, divide, greater, maximum, minimum, multiply, power, sqrt, square, subtract, where } from '../ops/elementwise.ts'
 import { assignAll } from '../ops/update.ts'
 import { decayedGradient, decayNames, decayOf, hints, overRoot, runningMean, type WeightDecay, withoutRemnant } from './formulas.ts'

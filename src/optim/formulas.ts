@@ -1,5 +1,6 @@
 /** Formulas and options that optimizers share. */
-import { describe, type Hints, OptionError } from '../errors.ts'
+import type { Hints } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { abs, add, cast, divide, less, multiply, sqrt, subtract, tanh, where } from '../ops/elementwise.ts'
 import { constant, type Operand } from '../ops/source.ts'

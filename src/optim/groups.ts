@@ -1,5 +1,6 @@
 /** Groups of parameters, each with an optimizer of its own. */
-import { checkOptions, describe, OptionError } from '../errors.ts'
+import { checkOptions } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
 import { type Counter, checkFilter, chooses, keptByName, type Optimizer, type ParameterFilter, type ParameterInfo } from './optimizer.ts'

@@ -1,5 +1,5 @@
 /** Optimizers whose steps go by the size of each parameter as a whole. */
-import { checkBoolean, checkOptions } from '../errors.ts'
+import { checkBoolean, checkOptions } from '../checks.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { add, divide, greater, maximum, minimum, multiply, power, sqrt, square, subtract, where } from '../ops/elementwise.ts'
 import { mean, sumOfSquares } from '../ops/reduce.ts'

@@ -1,4 +1,4 @@
-import { checkCount, checkOptions, type Hints, unknownName } from '../errors.ts'
+import { checkCount, checkOptions, type Hints, unknownName } from '../checks.ts'
 import { Pace } from '../pace.ts'
 import type { Evaluation, FullBatchOptimizer, Minimizer, Vector } from './fullBatch.ts'
 import { checkNumber, checkRate } from './optimizer.ts'

@@ -1,5 +1,6 @@
 /** What an optimizer is: what it keeps for each parameter, and how a step changes the parameters, as part of the graph. */
-import { describe, OptionError, unknownName } from '../errors.ts'
+import { unknownName } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { type LearningRate, scheduleFor } from './schedules.ts'
 

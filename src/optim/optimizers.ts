@@ -1,5 +1,6 @@
 /** The optimizers by name. */
-import { type Hints, OptionError, unknownName } from '../errors.ts'
+import { type Hints, unknownName } from '../checks.ts'
+import { OptionError } from '../errors.ts'
 import { adam, adamax, adamW, nadam, radam } from './adam.ts'
 import { adadelta, adagrad, ftrl, rmsprop } from './adaptive.ts'
 import type { FullBatchOptimizer } from './fullBatch.ts'

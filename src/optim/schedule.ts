@@ -1,5 +1,6 @@
 /** What schedules are made of: what one is, lengths of training, and checks of options. */
-import { describe, type Hints, OptionError } from '../errors.ts'
+import type { Hints } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 
 /** The run a schedule is asked about. */
 export interface ScheduleRun {

@@ -1,5 +1,6 @@
 /** Schedules: the learning rate of each step. Pure functions of the step, so that a run can know the rates of many steps ahead. */
-import { checkBoolean, checkOptions, describe, type Hints, OptionError, unknownName } from '../errors.ts'
+import { checkBoolean, checkOptions, type Hints, unknownName } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import {
   check,
   checkDuration,

@@ -1,4 +1,5 @@
-import { checkBoolean, checkOptions, OptionError } from '../errors.ts'
+import { checkBoolean, checkOptions } from '../checks.ts'
+import { OptionError } from '../errors.ts'
 import { apply } from '../graph/tensor.ts'
 import { updateOps } from '../ops/update.ts'
 import { decayNames, decayOf, hints, type WeightDecay } from './formulas.ts'

@@ -1,5 +1,6 @@
 /** Optimizers that go by the signs of gradients. */
-import { checkOptions, OptionError } from '../errors.ts'
+import { checkOptions } from '../checks.ts'
+import { OptionError } from '../errors.ts'
 import { add, greater, less, maximum, minimum, multiply, sign, subtract, where } from '../ops/elementwise.ts'
 import { assignAll } from '../ops/update.ts'
 import { decayNames, decayOf, hints, runningMean, shrunk, type WeightDecay } from './formulas.ts'

@@ -1,5 +1,6 @@
 /** Optimizers around optimizers: they change the gradients another one gets, when it steps, or what becomes of its steps. In any order. */
-import { checkBoolean, checkCount, checkOptions, describe, type Hints, OptionError } from '../errors.ts'
+import { checkBoolean, checkCount, checkOptions, type Hints } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { abs, add, divide, equal, greaterEqual, maximum, minimum, multiply, sqrt, subtract, where } from '../ops/elementwise.ts'
 import { sumOfSquares } from '../ops/reduce.ts'

@@ -1,4 +1,5 @@
-import { assert, checkCount, GraphError } from '../errors.ts'
+import { checkCount } from '../checks.ts'
+import { assert, GraphError } from '../errors.ts'
 import type { Mode } from '../graph/op.ts'
 import { concrete } from '../graph/shape.ts'
 import { ancestors, type Scope, type Tensor } from '../graph/tensor.ts'

@@ -1,4 +1,5 @@
-import { AbortError, BusyError, checkCount, checkOptions, checkSignal, describe, OptionError } from '../errors.ts'
+import { checkCount, checkOptions, checkSignal } from '../checks.ts'
+import { AbortError, BusyError, describe, OptionError } from '../errors.ts'
 import { Batcher } from './batcher.ts'
 import { type BatchPredictor, outcomes } from './batchPredictor.ts'
 import { checkLatency } from './transform.ts'

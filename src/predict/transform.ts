@@ -1,8 +1,9 @@
 /** Prediction where rows flow: a Node stream; a web stream and an async generator over it. */
 import { Duplex, pipeline } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
+import { checkCount, checkFunction, checkOptions, checkSignal, definedOf } from '../checks.ts'
 import type { AnyIterable } from '../data/sources.ts'
-import { AbortError, checkCount, checkFunction, checkOptions, checkSignal, definedOf, describe, OptionError } from '../errors.ts'
+import { AbortError, describe, OptionError } from '../errors.ts'
 import { Batcher } from './batcher.ts'
 import { type BatchPredictor, outcomes } from './batchPredictor.ts'
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { checkNames, DataError, describe, OptionError, unknownName } from '../errors.ts'
+import { checkNames, unknownName } from '../checks.ts'
+import { DataError, describe, OptionError } from '../errors.ts'
 import type { ReportData } from './data.ts'
 import { pageFiles } from './pageFiles.ts'
 

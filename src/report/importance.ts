@@ -1,4 +1,5 @@
-import { AbortError, checkCount, checkOptions, checkSeed, checkSignal, DataError, describe, OptionError, unknownName } from '../errors.ts'
+import { checkCount, checkOptions, checkSeed, checkSignal, unknownName } from '../checks.ts'
+import { AbortError, DataError, describe, OptionError } from '../errors.ts'
 import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { ReportImportance } from './data.ts'

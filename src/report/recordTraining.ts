@@ -1,4 +1,5 @@
-import { checkCount, checkOptions, describe, OptionError } from '../errors.ts'
+import { checkCount, checkOptions } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import { type Callback, forOneRun, type TrainingRun } from '../train/callbacks/callback.ts'
 import { Curve } from './curve.ts'
 import type { TrainingSummary } from './data.ts'

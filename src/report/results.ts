@@ -1,5 +1,6 @@
+import { checkOptions, unknownName } from '../checks.ts'
 import { flatten, NdArray, type NumbersLike } from '../data/ndarray.ts'
-import { checkOptions, counted, DataError, describe, OptionError, unknownName } from '../errors.ts'
+import { counted, DataError, describe, OptionError } from '../errors.ts'
 import { classificationReport, confusionMatrix } from '../nn/metrics/confusion.ts'
 import { calibrationCurve, finiteNumbers, pairs, precisionRecallCurve, rocCurve } from '../nn/metrics/curves.ts'
 import type { MetricName } from '../nn/metrics/index.ts'

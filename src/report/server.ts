@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { checkInteger, checkOptions, OptionError } from '../errors.ts'
+import { checkInteger, checkOptions } from '../checks.ts'
+import { OptionError } from '../errors.ts'
 import type { ReportData } from './data.ts'
 import { checkReport, checkWholeReport, renderReport, reportText } from './html.ts'
 

@@ -1,4 +1,5 @@
-import { AbortError, checkOptions, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { checkOptions, checkSignal } from '../checks.ts'
+import { AbortError, DataError, describe, OptionError } from '../errors.ts'
 import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { ColumnSummary, DataSummary } from './data.ts'

@@ -1,4 +1,4 @@
-import { checkPath } from '../errors.ts'
+import { checkPath } from '../checks.ts'
 import { writeAtomically } from '../interchange/atomicFile.ts'
 import type { ReportData } from './data.ts'
 import { checkWholeReport, renderReport } from './html.ts'

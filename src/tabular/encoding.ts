@@ -1,4 +1,6 @@
 /** Rows of a table as the numbers of a network, some at a time. */
+
+import { checkCount, checkSignal } from '../checks.ts'
 import type { Chunk } from '../data/chunk.ts'
 import { Dataset } from '../data/dataset.ts'
 import type { NdArray } from '../data/ndarray.ts'
@@ -6,7 +8,7 @@ import type { EncodedMemory, EncodeOptions, FittedSchema } from '../data/schema/
 import type { Numbers } from '../data/schema/kind.ts'
 import { checkChoice } from '../data/schema/options.ts'
 import type { Row } from '../data/schema/types.ts'
-import { AbortError, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { AbortError, DataError, describe, OptionError } from '../errors.ts'
 import { Pace } from '../pace.ts'
 import type { TrainingData } from '../train/model.ts'
 import { Streamed } from '../train/streamSupply.ts'

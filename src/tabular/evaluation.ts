@@ -1,6 +1,8 @@
 /** How good answers are, in the units of the data. */
+
+import { checkNames } from '../checks.ts'
 import { NdArray } from '../data/ndarray.ts'
-import { checkNames, DataError, describe, OptionError } from '../errors.ts'
+import { DataError, describe, OptionError } from '../errors.ts'
 import type { Loss } from '../nn/losses/index.ts'
 import { type Metric, type MetricName, metricFor } from '../nn/metrics/index.ts'
 import { score } from '../train/score.ts'

@@ -1,5 +1,6 @@
 /** The network that a table gets when nobody describes another, as functions of symbolic tensors. */
-import { checkCount, checkOptions, describe, OptionError, ShapeError } from '../errors.ts'
+import { checkCount, checkOptions } from '../checks.ts'
+import { describe, OptionError, ShapeError } from '../errors.ts'
 import { formatShape, product } from '../graph/shape.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import { normalOf } from '../nn/initializers.ts'

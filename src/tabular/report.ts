@@ -1,7 +1,7 @@
+import { checkBoolean, checkOptions, checkSignal, unknownName } from '../checks.ts'
 import { Dataset } from '../data/dataset.ts'
 import { NdArray } from '../data/ndarray.ts'
 import type { Row } from '../data/schema/types.ts'
-import { checkBoolean, checkOptions, checkSignal, unknownName } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { ReportData, ReportImportance, ReportResults, ReportTask, TrainingSummary } from '../report/data.ts'
 import { permutationImportance } from '../report/importance.ts'

@@ -1,6 +1,7 @@
+import { checkOptions, definedOf } from '../checks.ts'
 import { FittedSchema } from '../data/schema/fitted.ts'
 import type { Row } from '../data/schema/types.ts'
-import { checkOptions, definedOf, describe, OptionError } from '../errors.ts'
+import { describe, OptionError } from '../errors.ts'
 import type { ExecutionOptions } from '../executors/index.ts'
 import { Tensor } from '../graph/tensor.ts'
 import { input } from '../nn/layers.ts'

@@ -1,11 +1,12 @@
 /** A schema with a network: rows in, answers out. */
 import type { Duplex } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
+import { checkCount, checkOptions, checkSignal, definedOf } from '../checks.ts'
 import type { NdArray } from '../data/ndarray.ts'
 import type { EncodedMemory, FittedSchema } from '../data/schema/fitted.ts'
 import type { Numbers } from '../data/schema/kind.ts'
 import type { Row } from '../data/schema/types.ts'
-import { checkCount, checkOptions, checkSignal, definedOf, OptionError } from '../errors.ts'
+import { OptionError } from '../errors.ts'
 import { formatShape, sameShape } from '../graph/shape.ts'
 import { checkMetadata } from '../interchange/safetensors.ts'
 import type { LossChoice, LossName } from '../nn/losses/index.ts'

@@ -1,17 +1,7 @@
+import { checkBoolean, checkCount, checkInteger, checkOptions, checkSeed, type Hints } from '../checks.ts'
 import { classNumbersOf } from '../data/classWeights.ts'
 import { isNumbers, NdArray, type NumbersLike } from '../data/ndarray.ts'
-import {
-  checkBoolean,
-  checkCount,
-  checkInteger,
-  checkOptions,
-  checkSeed,
-  counted,
-  DataError,
-  describe,
-  type Hints,
-  OptionError,
-} from '../errors.ts'
+import { counted, DataError, describe, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { type Callback, checkCallbacks } from './callbacks/callback.ts'
 import { type FitOptions, fitRows, type History } from './fit.ts'

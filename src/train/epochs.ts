@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { AbortError, checkCount, describe, OptionError } from '../errors.ts'
+import { checkCount } from '../checks.ts'
+import { AbortError, describe, OptionError } from '../errors.ts'
 import type { Records, RunProfile } from '../executors/executor.ts'
 import { joinProfiles, Profile } from '../executors/profile.ts'
 import { concrete } from '../graph/shape.ts'

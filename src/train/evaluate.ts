@@ -1,5 +1,6 @@
+import { checkCount, checkOptions, checkSignal } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
-import { checkCount, checkOptions, checkSignal, OptionError } from '../errors.ts'
+import { OptionError } from '../errors.ts'
 import { EVALUATION_BATCH } from './batches.ts'
 import type { EpochValues } from './measures.ts'
 import type { Model, TrainingData } from './model.ts'

@@ -1,5 +1,6 @@
+import { checkBoolean, checkFunction, checkOptions, definedOf } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
-import { checkBoolean, checkFunction, checkOptions, definedOf, OptionError } from '../errors.ts'
+import { OptionError } from '../errors.ts'
 import type { Profile } from '../executors/profile.ts'
 import { type Callback, CallbackList, checkCallbacks, type StepGroup, type TrainingRun } from './callbacks/callback.ts'
 import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'

@@ -1,5 +1,6 @@
+import { checkCount, checkOptions } from '../checks.ts'
 import { flatten, NdArray, type NumbersLike } from '../data/ndarray.ts'
-import { checkCount, checkOptions, describe, OptionError } from '../errors.ts'
+import { describe, OptionError } from '../errors.ts'
 import { Arena, type Values } from '../executors/arena.ts'
 import type { Session } from '../executors/executor.ts'
 import { referenceExecutor } from '../executors/reference/index.ts'

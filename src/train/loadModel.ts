@@ -1,5 +1,6 @@
 /** Models made of their descriptions. */
-import { checkOptions, checkSignal, counted, DataError, describe, ThalwegError } from '../errors.ts'
+import { checkOptions, checkSignal } from '../checks.ts'
+import { counted, DataError, describe, ThalwegError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
 import { concrete, formatShape, sameShape } from '../graph/shape.ts'

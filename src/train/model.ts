@@ -1,22 +1,10 @@
 import type { Duplex } from 'node:stream'
 import type { ReadableWritablePair } from 'node:stream/web'
+import { checkCount, checkNames, checkOptions, checkSeed, checkSignal, type Hints, nearestName } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type RowMemory, type Rows, toRows } from '../data/rows.ts'
-import {
-  BusyError,
-  checkCount,
-  checkNames,
-  checkOptions,
-  checkSeed,
-  checkSignal,
-  counted,
-  describe,
-  type Hints,
-  nearestName,
-  OptionError,
-  ShapeError,
-} from '../errors.ts'
+import { BusyError, counted, describe, OptionError, ShapeError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Executor, Session } from '../executors/executor.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'

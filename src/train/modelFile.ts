@@ -1,5 +1,6 @@
 /** What a file says of a model: its description as JSON, beside its weights. */
-import { checkOptions, checkPath, checkSignal, OptionError } from '../errors.ts'
+import { checkOptions, checkPath, checkSignal } from '../checks.ts'
+import { OptionError } from '../errors.ts'
 import { concrete } from '../graph/shape.ts'
 import { type GraphDescription, graphToJson, isGlobal } from '../interchange/graph.ts'
 import { checkMetadata, writeTensors } from '../interchange/safetensors.ts'

@@ -1,6 +1,8 @@
 /** How layers, inputs and variables of a model get the names that summaries, messages and weights use. */
+
+import { checkNames } from '../checks.ts'
 import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
-import { checkNames, OptionError } from '../errors.ts'
+import { OptionError } from '../errors.ts'
 import type { Scope, Tensor } from '../graph/tensor.ts'
 import { seedVariable, stepVariable } from '../ops/random.ts'
 import { isVariable, type VariableAttributes } from '../ops/source.ts'

@@ -1,6 +1,7 @@
+import { checkNames, type Hints } from '../checks.ts'
 import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
 import { type RangeAdvice, type Rows, toRows } from '../data/rows.ts'
-import { checkNames, counted, DataError, describe, type Hints, OptionError } from '../errors.ts'
+import { counted, DataError, describe, OptionError } from '../errors.ts'
 import type { Feed } from '../executors/executor.ts'
 import { batch, concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { type Spec, Tensor, within } from '../graph/tensor.ts'

@@ -1,6 +1,7 @@
 /** Options of runs, for fit, train, cross-validation and custom training: what they are, their names, and hints at those that belong elsewhere. */
+
+import type { Hints } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
-import type { Hints } from '../errors.ts'
 import type { MixupOptions } from '../nn/mixup.ts'
 import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
 import type { Optimizer } from '../optim/optimizer.ts'

@@ -1,6 +1,7 @@
+import { checkBoolean, checkOptions, unknownName } from '../checks.ts'
 import { flatten, NdArray, type NumbersLike } from '../data/ndarray.ts'
 import { type Range, toRows } from '../data/rows.ts'
-import { checkBoolean, checkOptions, counted, DataError, OptionError, unknownName } from '../errors.ts'
+import { counted, DataError, OptionError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import { chooseExecutor } from '../executors/index.ts'
 import { concrete } from '../graph/shape.ts'

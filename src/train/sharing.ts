@@ -1,4 +1,5 @@
-import { checkOptions, DataError, describe } from '../errors.ts'
+import { checkOptions } from '../checks.ts'
+import { DataError, describe } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { ExecutionOptions } from '../executors/index.ts'
 import { modelFromDescription } from './loadModel.ts'

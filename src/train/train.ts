@@ -1,5 +1,6 @@
+import { checkOptions, checkSignal, type Hints } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
-import { checkOptions, checkSignal, type Hints, OptionError } from '../errors.ts'
+import { OptionError } from '../errors.ts'
 import type { StepGroup } from './callbacks/callback.ts'
 import { Epochs } from './epochs.ts'
 import type { EpochValues } from './measures.ts'

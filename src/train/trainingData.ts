@@ -1,7 +1,9 @@
 /** From what users hand over to what steps are fed with. */
+
+import { checkBoolean, checkCount, checkSignal } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { Rows } from '../data/rows.ts'
-import { checkBoolean, checkCount, checkSignal, DataError, describe, OptionError } from '../errors.ts'
+import { DataError, describe, OptionError } from '../errors.ts'
 import { allocateShared, formatBytes } from '../memory.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { EVALUATION_BATCH } from './batches.ts'

@@ -3,19 +3,8 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import {
-  checkCount,
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  checkSeed,
-  checkSignal,
-  counted,
-  definedOf,
-  describe,
-  OptionError,
-  unknownName,
-} from '../errors.ts'
+import { checkCount, checkFunction, checkInteger, checkOptions, checkSeed, checkSignal, definedOf, unknownName } from '../checks.ts'
+import { counted, describe, OptionError } from '../errors.ts'
 import { loadAddon } from '../executors/native/addon.ts'
 import { type Job, rungsOf } from './halving.ts'
 import type { Search } from './journal.ts'

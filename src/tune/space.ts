@@ -1,5 +1,6 @@
 /** Search spaces: which parameters there are, and which values each may take. */
-import { checkBoolean, checkOptions, describe, OptionError } from '../errors.ts'
+import { checkBoolean, checkOptions } from '../checks.ts'
+import { describe, OptionError } from '../errors.ts'
 import type { RandomStream } from '../random.ts'
 
 /** A value that JSON can hold, so that a journal can. */

@@ -1,5 +1,6 @@
 /** What a trial is, on whichever thread it runs. */
-import { describe, unknownName } from '../errors.ts'
+import { unknownName } from '../checks.ts'
+import { describe } from '../errors.ts'
 import type { Callback } from '../train/callbacks/callback.ts'
 import type { ParametersOf } from './space.ts'
 import type { Parameters } from './suggest.ts'

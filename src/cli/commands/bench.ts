@@ -1,6 +1,7 @@
 /** `thalweg bench`: how fast networks train and predict on this machine. */
 import { Option } from 'commander'
-import { DataError, definedOf } from '../../errors.ts'
+import { definedOf } from '../../checks.ts'
+import { DataError } from '../../errors.ts'
 import { type ExecutionOptions, executionInfo } from '../../executors/index.ts'
 import { dense, input } from '../../nn/layers.ts'
 import { type LossName, losses } from '../../nn/losses/index.ts'

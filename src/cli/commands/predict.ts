@@ -1,11 +1,12 @@
 /** `thalweg predict`: rows in, answers out. */
 import { resolve } from 'node:path'
 import { Option } from 'commander'
+import { definedOf } from '../../checks.ts'
 import { type Chunk, sliceChunk } from '../../data/chunk.ts'
 import { type DataFormat, openData } from '../../data/readers/data.ts'
 import { unknownColumn } from '../../data/schema/checks.ts'
 import type { Row } from '../../data/schema/types.ts'
-import { counted, type DataError, definedOf, OptionError } from '../../errors.ts'
+import { counted, type DataError, OptionError } from '../../errors.ts'
 import { writeAtomically } from '../../interchange/atomicFile.ts'
 import { type BatchPredictor, outcomes } from '../../predict/batchPredictor.ts'
 import { loadTabular } from '../../tabular/loadTabular.ts'

@@ -1,4 +1,5 @@
-import { checkBoolean, checkOptions, counted, DataError, describe, OptionError } from '../../errors.ts'
+import { checkBoolean, checkOptions } from '../../checks.ts'
+import { counted, DataError, describe, OptionError } from '../../errors.ts'
 import { Dataset } from '../dataset.ts'
 import { readRecords } from './records.ts'
 import { ByteSource, type ByteSourceLike } from './source.ts'

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
-import { checkOptions, DataError, OptionError, unknownName } from '../../errors.ts'
+import { checkOptions, unknownName } from '../../checks.ts'
+import { DataError, OptionError } from '../../errors.ts'
 import { Dataset } from '../dataset.ts'
 import { arrow } from './arrow.ts'
 import { type CsvOptions, csv, type RowHooks, readCsv } from './csv.ts'

@@ -1,4 +1,5 @@
-import { checkOptions, DataError, describe } from '../../errors.ts'
+import { checkOptions } from '../../checks.ts'
+import { DataError, describe } from '../../errors.ts'
 import { Dataset } from '../dataset.ts'
 import type { RowHooks } from './csv.ts'
 import { ByteSource, type ByteSourceLike } from './source.ts'

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { DuckDBConnection, DuckDBPreparedStatement, DuckDBResult, DuckDBValue } from '@duckdb/node-api'
-import { checkOptions, DataError, describe, FileError, OptionError, ThalwegError } from '../../errors.ts'
+import { checkOptions } from '../../checks.ts'
+import { DataError, describe, FileError, OptionError, ThalwegError } from '../../errors.ts'
 import { type Open, throwIfAborted } from '../chunk.ts'
 import { Dataset } from '../dataset.ts'
 import { checkColumnNames, columnChunks, plainValue } from './columns.ts'

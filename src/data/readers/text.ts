@@ -1,5 +1,6 @@
 import { isAscii, isUtf8 } from 'node:buffer'
-import { checkCount, DataError, unknownName } from '../../errors.ts'
+import { checkCount, unknownName } from '../../checks.ts'
+import { DataError } from '../../errors.ts'
 import { type ByteSource, peek } from './source.ts'
 
 const encodings = ['utf8', 'utf16le', 'utf16be', 'latin1'] as const

@@ -1,4 +1,5 @@
-import { checkOptions, OptionError } from '../../errors.ts'
+import { checkOptions } from '../../checks.ts'
+import { OptionError } from '../../errors.ts'
 import type { Fields } from './fields.ts'
 import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
 import { checkMissingValues, checkTexts } from './options.ts'

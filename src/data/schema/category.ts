@@ -1,4 +1,5 @@
-import { checkCount, checkOptions, DataError } from '../../errors.ts'
+import { checkCount, checkOptions } from '../../checks.ts'
+import { DataError } from '../../errors.ts'
 import { categoryDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'

@@ -1,5 +1,6 @@
 /** Errors about columns. */
-import { counted, DataError, describe, nearestName, OptionError } from '../../errors.ts'
+import { nearestName } from '../../checks.ts'
+import { counted, DataError, describe, OptionError } from '../../errors.ts'
 import type { FeatureColumn, TargetColumn } from './kind.ts'
 import { show } from './rows.ts'
 import type { Row } from './types.ts'

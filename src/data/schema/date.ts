@@ -1,4 +1,5 @@
-import { checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkOptions } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { dateDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'

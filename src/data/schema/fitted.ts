@@ -1,4 +1,5 @@
-import { checkOptions, counted, DataError, describe, OptionError } from '../../errors.ts'
+import { checkOptions } from '../../checks.ts'
+import { counted, DataError, describe, OptionError } from '../../errors.ts'
 import { sizeOf } from '../../graph/shape.ts'
 import type { Dtype } from '../../graph/tensor.ts'
 import { allocateShared, formatBytes } from '../../memory.ts'

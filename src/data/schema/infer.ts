@@ -1,4 +1,5 @@
-import { checkCount, checkOptions, checkSignal, DataError, describe, nearestName, OptionError } from '../../errors.ts'
+import { checkCount, checkOptions, checkSignal, nearestName } from '../../checks.ts'
+import { DataError, describe, OptionError } from '../../errors.ts'
 import { inferences } from './columns.ts'
 import { inference } from './defaults.ts'
 import type { FeatureColumn, TargetColumn } from './kind.ts'

@@ -1,5 +1,6 @@
 /** Which numbers of which input a column writes. */
-import { DataError, nearestName, OptionError } from '../../errors.ts'
+import { nearestName } from '../../checks.ts'
+import { DataError, OptionError } from '../../errors.ts'
 import { sizeOf } from '../../graph/shape.ts'
 import type { Dtype } from '../../graph/tensor.ts'
 import type { Encoder, Numbers } from './kind.ts'

@@ -1,4 +1,5 @@
-import { checkBoolean, checkInteger, checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
+import { checkBoolean, checkInteger, checkOptions, unknownName } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { inference, numberDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Collector, Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'

@@ -1,5 +1,6 @@
 /** Checks of options that several kinds of columns share. */
-import { checkCount, describe, OptionError, unknownName } from '../../errors.ts'
+import { checkCount, unknownName } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { numberOf } from './values.ts'
 
 /** Throws unless the value is one of those known. */

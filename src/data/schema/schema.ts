@@ -1,4 +1,5 @@
-import { checkOptions, checkSignal, DataError, describe, OptionError } from '../../errors.ts'
+import { checkOptions, checkSignal } from '../../checks.ts'
+import { DataError, describe, OptionError } from '../../errors.ts'
 import type { Dataset } from '../dataset.ts'
 import { checkColumns, missingTargetError, unknownColumn } from './checks.ts'
 import { FittedSchema } from './fitted.ts'

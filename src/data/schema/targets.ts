@@ -1,5 +1,6 @@
 /** What the network predicts: how targets become numbers, and its outputs answers. */
-import { checkOptions, DataError, describe } from '../../errors.ts'
+import { checkOptions } from '../../checks.ts'
+import { DataError, describe } from '../../errors.ts'
 import { type BooleanField, type BooleanOptions, booleanReader } from './boolean.ts'
 import type { CategoryField } from './category.ts'
 import { inference } from './defaults.ts'

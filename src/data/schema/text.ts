@@ -1,4 +1,5 @@
-import { checkBoolean, checkCount, checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkBoolean, checkCount, checkOptions } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { inference, textDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
 import type { Collector, Encoder, FeatureColumn, Infer, Numbers, Refusal } from './kind.ts'

@@ -1,4 +1,5 @@
-import { checkCount, checkOptions, DataError, describe, OptionError } from '../../errors.ts'
+import { checkCount, checkOptions } from '../../checks.ts'
+import { DataError, describe, OptionError } from '../../errors.ts'
 import type { Fields } from './fields.ts'
 import type { Collector, Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
 import { checkChoice, checkWidth } from './options.ts'

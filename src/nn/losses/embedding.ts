@@ -1,5 +1,6 @@
 /** Distances between embeddings, and losses that ask for more or less of it. */
-import { checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkOptions } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { batch, formatShape } from '../../graph/shape.ts'
 import { expectTensor, type Tensor } from '../../graph/tensor.ts'
 import {

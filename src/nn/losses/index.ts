@@ -1,5 +1,6 @@
 /** Losses: what a prediction costs, sample by sample. Each is a factory: `losses.huber({ delta: 2 })`; a name means the factory's defaults. */
-import { definedOf, describe, type Hints, OptionError, unknownName } from '../../errors.ts'
+import { definedOf, type Hints, unknownName } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { Tensor } from '../../graph/tensor.ts'
 import {
   binaryCrossentropy,

@@ -1,6 +1,8 @@
 /** What a loss is, and what all losses share: options, masks, and how elements become one number a sample. */
+
+import { checkOptions, type Hints } from '../../checks.ts'
 import type { Range } from '../../data/rows.ts'
-import { checkOptions, describe, type Hints, OptionError } from '../../errors.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { formatShape } from '../../graph/shape.ts'
 import type { Spec, Tensor } from '../../graph/tensor.ts'
 import { equal, subtract, where } from '../../ops/elementwise.ts'

@@ -1,5 +1,6 @@
 /** Losses for predictions of numbers, and of distributions of numbers. */
-import { checkBoolean, describe, OptionError } from '../../errors.ts'
+import { checkBoolean } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { formatShape } from '../../graph/shape.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import {

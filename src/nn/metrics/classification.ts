@@ -1,5 +1,6 @@
 /** Metrics of decisions: which class, yes or no. Nearly all follow from counts of each class, and those are exact. */
-import { checkCount, checkOptions, describe, OptionError, unknownName } from '../../errors.ts'
+import { checkCount, checkOptions, unknownName } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import {
   abs,

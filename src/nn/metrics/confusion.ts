@@ -1,7 +1,8 @@
 /** Which class was taken for which: what is no single number, from class numbers in arrays. */
 import { inspect } from 'node:util'
+import { checkCount, checkOptions } from '../../checks.ts'
 import { flatten, NdArray, type NumbersLike } from '../../data/ndarray.ts'
-import { checkCount, checkOptions, DataError, describe, OptionError } from '../../errors.ts'
+import { DataError, describe, OptionError } from '../../errors.ts'
 import { fBetaOf, ratio } from './classification.ts'
 import { finiteNumbers, pairs } from './curves.ts'
 

@@ -1,6 +1,8 @@
 /** What a threshold on scores trades for what: the curves, and the areas under them, exactly and with ties. */
+
+import { checkCount, checkOptions } from '../../checks.ts'
 import { flatten, type NumbersLike } from '../../data/ndarray.ts'
-import { checkCount, checkOptions, counted, DataError } from '../../errors.ts'
+import { counted, DataError } from '../../errors.ts'
 
 /** Scores of what is true and of what is not, both descending. */
 export interface Ranking {

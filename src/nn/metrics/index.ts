@@ -1,7 +1,8 @@
 /**
  * The metrics, exact over batches of any size: a plan computes statistics of each batch, and the metric joins them in double precision.
  */
-import { describe, type Hints, OptionError, unknownName } from '../../errors.ts'
+import { type Hints, unknownName } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { Tensor } from '../../graph/tensor.ts'
 import type { Loss } from '../losses/index.ts'
 import {

@@ -1,5 +1,6 @@
 /** What metrics are, and what their families share. */
-import { checkOptions, describe, OptionError } from '../../errors.ts'
+import { checkOptions } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { formatShape, product } from '../../graph/shape.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import { cast, equal, greater, where } from '../../ops/elementwise.ts'

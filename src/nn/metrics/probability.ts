@@ -1,5 +1,5 @@
 /** Metrics of scores and probabilities: how well they rank, and how far they can be believed. */
-import { checkCount, unknownName } from '../../errors.ts'
+import { checkCount, unknownName } from '../../checks.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import { add, cast, maximum, multiply, negate, softplus, square, subtract, where } from '../../ops/elementwise.ts'
 import { oneHot } from '../../ops/indexing.ts'

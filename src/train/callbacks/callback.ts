@@ -1,5 +1,6 @@
 /** Callbacks: what happens beside training. One mechanism; the options `earlyStopping`, `onProgress` and `onEpochEnd` of fit are made from it too. */
-import { BusyError, describe, OptionError, unknownName } from '../../errors.ts'
+import { unknownName } from '../../checks.ts'
+import { BusyError, describe, OptionError } from '../../errors.ts'
 import type { EpochValues } from '../measures.ts'
 import type { Model } from '../model.ts'
 

@@ -1,4 +1,4 @@
-import { checkBoolean, checkInteger } from '../../errors.ts'
+import { checkBoolean, checkInteger } from '../../checks.ts'
 import { type Callback, forOneRun, type TrainingRun } from './callback.ts'
 import { Monitor, type MonitorOptions } from './monitor.ts'
 

@@ -1,4 +1,5 @@
-import { checkBoolean, checkOptions, checkPath, describe, OptionError } from '../../errors.ts'
+import { checkBoolean, checkOptions, checkPath } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { LogFile } from '../../interchange/logFile.ts'
 import { type Callback, forOneRun } from './callback.ts'
 

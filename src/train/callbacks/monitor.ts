@@ -1,4 +1,5 @@
-import { checkOptions, DataError, describe, OptionError, unknownName } from '../../errors.ts'
+import { checkOptions, unknownName } from '../../checks.ts'
+import { DataError, describe, OptionError } from '../../errors.ts'
 import { metricNames } from '../../nn/metrics/index.ts'
 import type { EpochValues } from '../measures.ts'
 import { validationName } from '../names.ts'

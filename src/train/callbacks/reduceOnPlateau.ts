@@ -1,4 +1,5 @@
-import { checkInteger, describe, OptionError } from '../../errors.ts'
+import { checkInteger } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { type Callback, forOneRun } from './callback.ts'
 import { Monitor, type MonitorOptions } from './monitor.ts'
 

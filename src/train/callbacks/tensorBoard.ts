@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { checkOptions, checkPath, describe, OptionError } from '../../errors.ts'
+import { checkOptions, checkPath } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import { validationName } from '../names.ts'
 import { type Callback, forOneRun, type TrainingRun } from './callback.ts'
 import type { EventFile, SummaryValue } from './events.ts'

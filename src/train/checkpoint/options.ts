@@ -1,4 +1,5 @@
-import { checkBoolean, checkCount, checkOptions, checkPath, describe, OptionError } from '../../errors.ts'
+import { checkBoolean, checkCount, checkOptions, checkPath } from '../../checks.ts'
+import { describe, OptionError } from '../../errors.ts'
 import type { MonitorOptions } from '../callbacks/monitor.ts'
 
 /** The option `checkpoint` of fit: a run that can be ended at any moment and goes on as if it never had been. */
