@@ -337,27 +337,20 @@ export type { EvaluateOptions } from './train/evaluate.ts'
 export type { FitOptions, History, Listeners, Progress } from './train/fit.ts'
 export { type GradcheckOptions, type GradcheckReport, gradcheck } from './train/gradcheck.ts'
 export { type LoadOptions, loadModel } from './train/loadModel.ts'
+export { model, sequential } from './train/makeModel.ts'
 export type { EpochValues } from './train/measures.ts'
-export {
-  type Features,
-  Model,
-  type ModelOptions,
-  model,
-  type PlanOptions,
-  type PredictOptions,
-  sequential,
-  type Targets,
-  type TrainingData,
-} from './train/model.ts'
+export { Model, type ModelOptions } from './train/model.ts'
 export type { SaveOptions } from './train/modelFile.ts'
 export type { RowFeatures } from './train/modelRows.ts'
 export type { ObjectiveOptions, PerOutput } from './train/objective.ts'
 export type { EpochOptions, RunOptions } from './train/options.ts'
+export type { PredictOptions } from './train/predictions.ts'
 export type { ClassWeights } from './train/sampleWeights.ts'
 export { type ScoreOptions, score } from './train/score.ts'
 export { openShared, type SharedModel } from './train/sharing.ts'
-export type { Sample, SampleNumbers } from './train/streamSupply.ts'
 export type { EpochEvent, StepEvent, TrainEvent, TrainOptions } from './train/train.ts'
+export type { PlanOptions } from './train/training.ts'
+export type { Features, Sample, SampleNumbers, Targets, TrainingData } from './train/trainingData.ts'
 export type { Strategy, TuneOptions, TuneProgress } from './tune/options.ts'
 export { type TrialResult, TuneResult } from './tune/result.ts'
 export { type Distribution, type ParametersOf, type ParameterValue, type RangeOptions, type SearchSpace, space } from './tune/space.ts'

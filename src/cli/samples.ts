@@ -7,7 +7,8 @@ import type { Tensor } from '../graph/tensor.ts'
 import { type LossName, lossFor } from '../nn/losses/index.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { TabularModel } from '../tabular/tabularModel.ts'
-import type { Model, TrainingData } from '../train/model.ts'
+import type { Model } from '../train/model.ts'
+import type { TrainingData } from '../train/trainingData.ts'
 
 /** What a model can be trained on, and for. */
 export interface Samples {

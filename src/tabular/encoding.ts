@@ -10,8 +10,8 @@ import { checkChoice } from '../data/schema/options.ts'
 import type { Row } from '../data/schema/types.ts'
 import { AbortError, DataError, describe, OptionError } from '../errors.ts'
 import { Pace } from '../pace.ts'
-import type { TrainingData } from '../train/model.ts'
 import { Streamed } from '../train/streamSupply.ts'
+import type { TrainingData } from '../train/trainingData.ts'
 
 /** Rows to train on or to measure. */
 export type TableRows<Training = Row> = readonly Training[] | Dataset<Training>

@@ -5,11 +5,12 @@ import { counted, DataError, describe, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { type Callback, checkCallbacks } from './callbacks/callback.ts'
 import { type FitOptions, fitRows, type History } from './fit.ts'
+import type { RowSplit } from './makeSupply.ts'
 import type { EpochValues, Samples } from './measures.ts'
-import { Model, type TrainingData } from './model.ts'
+import { Model } from './model.ts'
 import { Objective } from './objective.ts'
 import { epochHints, fitOptionNames, listenerHints } from './options.ts'
-import type { RowSplit } from './trainingData.ts'
+import type { TrainingData } from './trainingData.ts'
 
 /** Options of `kFold`. */
 export interface KFoldOptions {

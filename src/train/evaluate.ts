@@ -2,11 +2,12 @@ import { checkCount, checkOptions, checkSignal } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
 import { OptionError } from '../errors.ts'
 import { EVALUATION_BATCH } from './batches.ts'
+import { supplyInOrder } from './makeSupply.ts'
 import type { EpochValues } from './measures.ts'
-import type { Model, TrainingData } from './model.ts'
+import type { Model } from './model.ts'
 import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
-import { type Sample, sourceOf } from './streamSupply.ts'
-import { supplyInOrder } from './trainingData.ts'
+import { sourceOf } from './streamSupply.ts'
+import type { Sample, TrainingData } from './trainingData.ts'
 
 /** What `Model.evaluate` measures. */
 export interface EvaluateOptions extends ObjectiveOptions {

@@ -7,12 +7,13 @@ import { type EarlyStopping, earlyStopping } from './callbacks/earlyStopping.ts'
 import { Checkpointer } from './checkpoint/checkpointer.ts'
 import type { CheckpointOptions } from './checkpoint/options.ts'
 import { Epochs } from './epochs.ts'
+import { type RowSplit, suppliesOf } from './makeSupply.ts'
 import type { EpochValues } from './measures.ts'
-import type { Model, TrainingData } from './model.ts'
+import type { Model } from './model.ts'
 import { type EpochOptions, epochHints, fitOptionNames, listenerHints, type RunOptions } from './options.ts'
-import { type Sample, type Streamed, sourceOf } from './streamSupply.ts'
+import { type SourcedOptions, type Streamed, sourceOf, withSources } from './streamSupply.ts'
 import { trainingOf } from './training.ts'
-import { type RowSplit, type SourcedOptions, suppliesOf, withSources } from './trainingData.ts'
+import type { Sample, TrainingData } from './trainingData.ts'
 
 /** How far a run is. */
 export interface Progress {

@@ -14,8 +14,10 @@ import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { VariableLayout } from '../plan/variables.ts'
 import { Purpose, RandomStream } from '../random.ts'
-import { Model, type NamedVariable, type TrainingData } from './model.ts'
+import { Model } from './model.ts'
+import type { NamedVariable } from './names.ts'
 import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
+import type { TrainingData } from './trainingData.ts'
 
 /** What `gradcheck` checks, and how closely. */
 export interface GradcheckOptions {

@@ -3,9 +3,9 @@ import type { Rows } from '../data/rows.ts'
 import { AbortError } from '../errors.ts'
 import type { Feed, Records } from '../executors/executor.ts'
 import type { SessionCache } from './batches.ts'
+import { exclusively } from './joinedModels.ts'
 import type { Model } from './model.ts'
 import type { Supply } from './supply.ts'
-import { exclusively } from './trainer.ts'
 
 /**
  * What data measured: `loss` and each metric, after an epoch the validation's with `validation` in front; of several outputs `loss` is the total, and each

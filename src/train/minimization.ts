@@ -7,9 +7,9 @@ import { isVariable, stopGradient, type VariableAttributes, variable } from '../
 import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
 import { keptByName, type Optimizer, type ParameterInfo, type Slot, type TrainedParameter } from '../optim/optimizer.ts'
 import { Purpose, RandomStream } from '../random.ts'
-import type { Model, NamedVariable } from './model.ts'
+import type { Model } from './model.ts'
+import type { NamedVariable } from './names.ts'
 import type { Objective } from './objective.ts'
-import type { Step } from './trainer.ts'
 
 /** The variables training adds to a model's own. */
 interface TrainingVariables {
@@ -236,6 +236,19 @@ function trainingVariables(parameters: readonly NamedVariable[], optimizer: Opti
     steps: scalar('steps', 'int32'),
     counters: (optimizer.counters ?? []).map(({ name, initial }) => scalar(name, 'float32', initial)),
   }
+}
+
+/** A training step as part of the graph. */
+export interface Step {
+  /** By what stands in front of the names of their variables and layers. The first gives the seed, the count of steps, and the executor. */
+  readonly models: ReadonlyMap<string, Model>
+  readonly inputs: Readonly<Record<string, Tensor>>
+  /** What to record. */
+  readonly outputs: Readonly<Record<string, Tensor>>
+  readonly minimizations: readonly Minimization[]
+  readonly updates: readonly Tensor[]
+  /** What needs memory besides; default nothing. */
+  readonly variables?: readonly NamedVariable[]
 }
 
 /** The step of `fit`: one model, one objective, one optimizer. */

@@ -6,7 +6,8 @@ import { type GraphDescription, graphToJson, isGlobal } from '../interchange/gra
 import { checkMetadata, writeTensors } from '../interchange/safetensors.ts'
 import { stepVariable } from '../ops/random.ts'
 import { version } from '../version.ts'
-import type { Model, NamedVariable } from './model.ts'
+import type { Model } from './model.ts'
+import type { NamedVariable } from './names.ts'
 
 /** Of the description; a higher number is refused. */
 export const FORMAT = 1

@@ -6,7 +6,12 @@ import { OptionError } from '../errors.ts'
 import type { Scope, Tensor } from '../graph/tensor.ts'
 import { seedVariable, stepVariable } from '../ops/random.ts'
 import { isVariable, type VariableAttributes } from '../ops/source.ts'
-import type { NamedVariable } from './model.ts'
+
+/** A variable, and its name in weights and plans. */
+export interface NamedVariable {
+  readonly variable: Tensor
+  readonly name: string
+}
 
 /** `dense_1`, `dense_2`, … in order of use; a name of the user's own stays. */
 export function nameLayers(nodes: readonly Tensor[]): Map<Scope, string> {

@@ -16,11 +16,12 @@ import { placeholder } from '../ops/source.ts'
 import { buildPlan } from '../plan/build.ts'
 import { SessionCache } from './batches.ts'
 import { type EpochValues, type Measures, meanOf, measureOver, type Run, type Samples } from './measures.ts'
-import type { Model, TrainingData } from './model.ts'
+import type { Model } from './model.ts'
 import { numbersByName } from './names.ts'
 import { type ClassWeights, timesWeights, unitWeights, weightsOfClasses } from './sampleWeights.ts'
 import { Streamed } from './streamSupply.ts'
 import type { Supply } from './supply.ts'
+import type { TrainingData } from './trainingData.ts'
 
 /** One thing for the only output or for every one; or one for each, in order or by output name. */
 export type PerOutput<T> = T | readonly T[] | Readonly<Record<string, T>>

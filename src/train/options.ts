@@ -6,10 +6,9 @@ import type { MixupOptions } from '../nn/mixup.ts'
 import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import type { OptimizerName } from '../optim/optimizers.ts'
-import type { TrainingData } from './model.ts'
 import type { ObjectiveOptions, PerOutput } from './objective.ts'
 import type { ClassWeights } from './sampleWeights.ts'
-import type { Sample } from './streamSupply.ts'
+import type { Sample, TrainingData } from './trainingData.ts'
 
 /** How epochs go, whatever is trained. */
 export interface RunOptions<Data = TrainingData> {

@@ -1,9 +1,18 @@
+/** Predictions of a model: at once or on a thread, of rows as they are given or in batches of powers of two. */
+import { checkOptions, checkSignal } from '../checks.ts'
 import { NdArray } from '../data/ndarray.ts'
-import { AbortError } from '../errors.ts'
+import { AbortError, describe, OptionError } from '../errors.ts'
 import { concrete, sizeOf } from '../graph/shape.ts'
 import { Pace } from '../pace.ts'
 import { batches, EVALUATION_BATCH, powerOfTwo, SessionCache } from './batches.ts'
 import type { Model } from './model.ts'
+import type { Features } from './trainingData.ts'
+
+/** What `Model.predict` listens to. */
+export interface PredictOptions {
+  /** Stops it within a step; it rejects with an AbortError. */
+  readonly signal?: AbortSignal
+}
 
 /** Rows times parameters up to which a batch takes hardly more time than to wake a thread: tens of microseconds. */
 const QUICK_PRODUCTS = 1_000_000
@@ -27,6 +36,36 @@ export class Predictions {
   constructor(model: Model) {
     this.model = model
     this.sessions = new SessionCache((batchSize) => model.load(model.plan(batchSize)))
+  }
+
+  /** `Model.predictAll`: see there. */
+  async predict(x: Features, options: PredictOptions): Promise<NdArray[]> {
+    checkOptions('predict', options, ['signal'])
+    checkSignal('predict', options.signal)
+    const { rows, count } = this.model.toInputRows('predict', x)
+    return this.run(
+      rows.map(({ values }) => values),
+      count,
+      { signal: options.signal },
+    )
+  }
+
+  /** `Model.predictAllSync`: see there. */
+  predictAtOnce(where: string, x: Features, none: undefined): NdArray[] {
+    if (none !== undefined)
+      throw new OptionError(`${where}: expected x alone, got ${describe(none)} as second argument; there are no options.`)
+    const { rows, count } = this.model.toInputRows(where, x, 'any')
+    this.refuseWhileRunning(where)
+    return this.runAtOnce(
+      rows.map(({ values }) => values),
+      count,
+    )
+  }
+
+  /** As `run` with `padded`, on the calling thread. */
+  runPadded(where: string, inputs: readonly (Float32Array | Int32Array)[], count: number): NdArray[] {
+    this.refuseWhileRunning(where)
+    return this.runAtOnce(inputs, count, powerOfTwo)
   }
 
   /** The outputs for rows in shared memory, when nothing else runs that writes the weights. */
@@ -92,6 +131,10 @@ export class Predictions {
       }
     }
     return predictions
+  }
+
+  private refuseWhileRunning(where: string): void {
+    this.model.refuseWhileRunning(where, `use ${where.replace('Sync', '')}, which waits for it to end.`)
   }
 
   private isQuick(rows: number): boolean {

@@ -1,13 +1,12 @@
 /** Samples of a dataset: some steps' worth become rows in memory while the steps before run. */
 import type { Chunk } from '../data/chunk.ts'
 import { Dataset } from '../data/dataset.ts'
-import { NdArray, type NumbersLike } from '../data/ndarray.ts'
-import { counted, DataError, describe, ThalwegError } from '../errors.ts'
+import { counted, DataError, ThalwegError } from '../errors.ts'
 import type { Feed } from '../executors/executor.ts'
 import { batches } from './batches.ts'
 import type { Samples } from './measures.ts'
-import type { TrainingData } from './model.ts'
 import type { Stretch, SuppliedEpochs, Supply } from './supply.ts'
+import { collateSamples, type Sample, type TrainingData } from './trainingData.ts'
 
 /** Memory for rows that are made ready at a time; there are up to three such pieces. */
 const BYTES_AT_ONCE = 4 << 20
@@ -217,62 +216,17 @@ class Elements<T> {
   }
 }
 
-/** One element of a dataset that a model is trained on, as a row of `TrainingData`. */
-export interface Sample {
-  /** Numbers for the only input, or by input name. */
-  readonly x: SampleNumbers | Readonly<Record<string, SampleNumbers>>
-  /** Numbers for the only output, or by output name. */
-  readonly y: SampleNumbers | Readonly<Record<string, SampleNumbers>>
-  /** By what its loss is multiplied, ≥ 0; for all samples or for none. Default 1. */
-  readonly sampleWeight?: number
-}
-
-/** The numbers of one sample. */
-export type SampleNumbers = number | NumbersLike
-
-/** Samples as data of several rows. */
-export function collateSamples(samples: readonly Sample[]): TrainingData {
-  for (const sample of samples)
-    if (typeof sample !== 'object' || sample === null || !('x' in sample && 'y' in sample))
-      throw new DataError(`expected elements such as { x: [0.5, 1], y: 1 }, got ${describe(sample)}; map rows to that form.`)
-  const weighted = samples[0].sampleWeight !== undefined
-  if (samples.some(({ sampleWeight }) => (sampleWeight !== undefined) !== weighted))
-    throw new DataError('some elements of the dataset have a sampleWeight and some have none; give it to all.')
-  return {
-    x: collateNumbers(samples.map(({ x }) => x)),
-    y: collateNumbers(samples.map(({ y }) => y)),
-    ...(weighted && { sampleWeights: samples.map(({ sampleWeight = 1 }) => sampleWeight) }),
-  }
-}
-
-/** Rows of one or of several tensors. */
-export function collateNumbers(
-  rows: readonly (SampleNumbers | Readonly<Record<string, SampleNumbers>>)[],
-): NumbersLike | Record<string, NumbersLike> {
-  const [first] = rows
-  const names = isByName(first) ? Object.keys(first) : null
-  const alike = (row: unknown) =>
-    isByName(row)
-      ? names !== null && Object.keys(row).length === names.length && names.every((name) => Object.hasOwn(row, name))
-      : names === null
-  const odd = rows.findIndex((row) => !alike(row))
-  if (odd >= 0)
-    throw new DataError(`the elements of the dataset must have the same names, got ${describe(first)} and ${describe(rows[odd])}.`)
-  if (names === null) return rows.map((row) => rowOf(row as SampleNumbers))
-  return Object.fromEntries(names.map((name) => [name, rows.map((row) => rowOf((row as Readonly<Record<string, SampleNumbers>>)[name]))]))
-}
-
-/** Whether it is an object of numbers by name. */
-export function isByName(value: unknown): value is Readonly<Record<string, SampleNumbers>> {
-  return typeof value === 'object' && value !== null && !(Array.isArray(value) || ArrayBuffer.isView(value) || value instanceof NdArray)
-}
-
-function rowOf(row: SampleNumbers): unknown {
-  if (!(row instanceof NdArray)) return row
-  return row.shape.length === 1 ? row.data : row.toArray()
-}
-
 /** Data to train on or to measure: a dataset is read while that goes on. */
 export function sourceOf(data: TrainingData | Dataset<Sample>): TrainingData | Streamed<TrainingData> {
   return data instanceof Dataset ? new Streamed(data as Dataset<unknown>, (samples) => collateSamples(samples as Sample[]), true) : data
+}
+
+/** Options whose validation data are ready to be read. */
+export type SourcedOptions<Options> = Omit<Options, 'validationData'> & { readonly validationData?: TrainingData | Streamed<TrainingData> }
+
+export function withSources<Options extends { readonly validationData?: TrainingData | Dataset<Sample> }>(
+  options: Options,
+): SourcedOptions<Options> {
+  const { validationData } = options
+  return { ...options, validationData: validationData && sourceOf(validationData) }
 }

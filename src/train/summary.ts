@@ -1,6 +1,7 @@
 import { concrete, formatShape, sizeOf } from '../graph/shape.ts'
 import { ancestors, type Scope, type Tensor } from '../graph/tensor.ts'
-import type { Model, NamedVariable } from './model.ts'
+import type { Model } from './model.ts'
+import type { NamedVariable } from './names.ts'
 
 /** A table: layer, output shape, parameters, and how many of them are frozen, if any are; then the total and its size in memory. */
 export function summarize(model: Model): string {

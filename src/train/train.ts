@@ -3,12 +3,13 @@ import type { Dataset } from '../data/dataset.ts'
 import { OptionError } from '../errors.ts'
 import type { StepGroup } from './callbacks/callback.ts'
 import { Epochs } from './epochs.ts'
+import { suppliesOf } from './makeSupply.ts'
 import type { EpochValues } from './measures.ts'
-import type { Model, TrainingData } from './model.ts'
+import type { Model } from './model.ts'
 import { type EpochOptions, epochHints, epochOptionNames } from './options.ts'
-import { type Sample, sourceOf } from './streamSupply.ts'
+import { sourceOf, withSources } from './streamSupply.ts'
 import { trainingOf } from './training.ts'
-import { suppliesOf, withSources } from './trainingData.ts'
+import type { Sample, TrainingData } from './trainingData.ts'
 
 /** How `Model.train` trains. */
 export type TrainOptions = EpochOptions

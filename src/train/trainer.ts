@@ -1,30 +1,18 @@
 import { DataError, NonFiniteError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Feed, RunRequest, RunResult, Session } from '../executors/executor.ts'
-import type { Scope, Tensor } from '../graph/tensor.ts'
+import type { Tensor } from '../graph/tensor.ts'
 import type { VariableAttributes } from '../ops/source.ts'
 import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
 import { printPlan } from '../plan/print.ts'
-import { type Place, VariableLayout } from '../plan/variables.ts'
+import type { Place, VariableLayout } from '../plan/variables.ts'
 import { SessionCache } from './batches.ts'
 import { findNonFinite } from './diagnosis.ts'
-import type { Minimization } from './minimization.ts'
-import type { Model, NamedVariable } from './model.ts'
-
-/** A training step as part of the graph. */
-export interface Step {
-  /** By what stands in front of the names of their variables and layers. The first gives the seed, the count of steps, and the executor. */
-  readonly models: ReadonlyMap<string, Model>
-  readonly inputs: Readonly<Record<string, Tensor>>
-  /** What to record. */
-  readonly outputs: Readonly<Record<string, Tensor>>
-  readonly minimizations: readonly Minimization[]
-  readonly updates: readonly Tensor[]
-  /** What needs memory besides; default nothing. */
-  readonly variables?: readonly NamedVariable[]
-}
+import { exclusively, joinedLayout, joinedMemory, namesOfLayers } from './joinedModels.ts'
+import type { Minimization, Step } from './minimization.ts'
+import type { NamedVariable } from './names.ts'
 
 /** What a trainer goes on from: values by name. */
 export interface SavedTrainer {
@@ -241,32 +229,9 @@ export function setAll(kept: Kept, saved: Readonly<Record<string, Float32Array |
   for (const [name, values] of kept) values.set(saved[name])
 }
 
-/** Runs work when nothing else reads or writes the variables of the models. */
-export function exclusively<T>(models: readonly Model[], work: () => Promise<T>): Promise<T> {
-  return models.reduceRight((inner, model) => () => model.exclusive(inner), work)()
-}
-
 function sameBits(a: Float32Array, b: Float32Array): boolean {
   const bytes = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength)
   return Buffer.compare(bytes(a), bytes(b)) === 0
-}
-
-/** Where the variables of several models are, in their joined memory, and those that need memory beside it. */
-export function joinedLayout(models: ReadonlyMap<string, Model>, own: readonly NamedVariable[] = []): VariableLayout {
-  return new VariableLayout(
-    own,
-    [...models].map(([prefix, { layout }]) => [prefix, layout]),
-  )
-}
-
-/** The memory of several models under one name each. */
-export function joinedMemory(models: ReadonlyMap<string, Model>): Arena {
-  return Arena.join([...models].map(([prefix, { memory }]) => [prefix, memory]))
-}
-
-/** The names of the layers of several models. */
-export function namesOfLayers(models: ReadonlyMap<string, Model>): ReadonlyMap<Scope, string> {
-  return new Map([...models].flatMap(([prefix, { layerNames }]) => [...layerNames].map(([scope, name]) => [scope, prefix + name] as const)))
 }
 
 /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */

@@ -1,15 +1,18 @@
+import { checkCount, checkOptions } from '../checks.ts'
+import { OptionError } from '../errors.ts'
 import type { FullBatchOptimizer } from '../optim/fullBatch.ts'
 import type { Optimizer } from '../optim/optimizer.ts'
 import { fullBatchFor, type OptimizerName, optimizerFor } from '../optim/optimizers.ts'
+import type { Plan } from '../plan/plan.ts'
 import { FullBatchTrainer } from './fullBatchTrainer.ts'
 import type { Measures, Samples } from './measures.ts'
 import { checkGradient, stepOf } from './minimization.ts'
-import type { Model, TrainingData } from './model.ts'
-import { hasWeights, Objective } from './objective.ts'
+import type { Model } from './model.ts'
+import { hasWeights, Objective, type ObjectiveOptions } from './objective.ts'
 import type { EpochOptions } from './options.ts'
-import type { Streamed } from './streamSupply.ts'
+import type { SourcedOptions, Streamed } from './streamSupply.ts'
 import { Trainer } from './trainer.ts'
-import type { SourcedOptions } from './trainingData.ts'
+import type { TrainingData } from './trainingData.ts'
 
 /** What epochs are made of: data that become samples, steps over them, and what these measure. */
 export interface Training<Data = TrainingData> {
@@ -60,4 +63,20 @@ export function trainingOf(
     // A call that is refused does not cost the optimizer of the run before its moments.
     begin: () => trainers.set(model, { trainer, generation }),
   }
+}
+
+/** What a training step is made for. */
+export interface PlanOptions extends ObjectiveOptions {
+  /** A name or one made with options; default "adam". */
+  readonly optimizer?: Optimizer | OptimizerName
+}
+
+/** `Model.trainingPlan`: see there. */
+export function trainingPlan(model: Model, batchSize: number, options: PlanOptions): Plan {
+  checkCount('trainingPlan', 'batchSize', batchSize, 'call trainingPlan(batchSize, { loss })')
+  if (options === undefined) throw new OptionError('trainingPlan: options are required, at least { loss }.')
+  checkOptions('trainingPlan', options, ['loss', 'lossWeights', 'metrics', 'optimizer'])
+  const objective = new Objective('trainingPlan', model, options)
+  checkGradient('trainingPlan', objective.loss, model.trainableParameters)
+  return new Trainer(stepOf(model, objective, optimizerFor('trainingPlan', options.optimizer ?? 'adam'))).plan(batchSize)
 }
