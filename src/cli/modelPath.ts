@@ -4,7 +4,7 @@ import { basename, dirname, resolve } from 'node:path'
 import { FileError, OptionError } from '../errors.ts'
 import { SafetensorsFile } from '../interchange/safetensors.ts'
 import { MODEL_ENTRY } from '../train/modelFile.ts'
-import { STDIN } from './data.ts'
+import { STDIN } from './rowFiles.ts'
 
 /** Where a model trained on some data goes when nobody says: `ames.csv.gz` becomes `ames.safetensors`, here. */
 export function defaultModelPath([first]: readonly string[]): string {

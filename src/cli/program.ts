@@ -2,34 +2,9 @@ import { styleText } from 'node:util'
 import { Command, CommanderError } from 'commander'
 import { FileError } from '../errors.ts'
 import { version } from '../version.ts'
+import type { CommandEntry } from './command.ts'
 import { EXIT, exitCodeOf, inWordsOfCommand, isAbort, isExpected } from './errors.ts'
 import { Output, type OutputOptions, type Streams, wantsColor, widthOf } from './output.ts'
-
-/** What a command runs in. */
-export interface Context {
-  readonly streams: Streams
-  readonly output: Output
-  /** Stops the command: a signal of the system, or a reader of its output who has left. */
-  readonly signal: AbortSignal
-  /** As it was typed, quoted where it must be. */
-  readonly commandLine: string
-}
-
-/**
- * A command: adds its arguments, options and examples.
- *
- * @param command Empty, but for its name and description.
- * @param context Of a run: to be called in the action, when options have been read.
- */
-export type DefineCommand = (command: Command, context: () => Context) => void
-
-interface CommandEntry {
-  readonly name: string
-  /** A line in the list of commands. */
-  readonly summary: string
-  /** Its module, with all that it needs of the library. */
-  readonly load: () => Promise<{ readonly define: DefineCommand }>
-}
 
 /** In the order of the help. */
 export const commands: readonly CommandEntry[] = [

@@ -5,11 +5,11 @@ import type { ReportResults } from '../report/data.ts'
 import type { ReportServer } from '../report/server.ts'
 import type { TableCrossValidation } from '../tabular/folds.ts'
 import type { TabularModel } from '../tabular/tabularModel.ts'
-import type { Measured } from './measured.ts'
-import type { Context } from './program.ts'
-import type { TableSource } from './table.ts'
-import { columnsText, foldsText, resultsText, scoresLine, scoresText } from './tables.ts'
-import type { Settings } from './training.ts'
+import type { Context } from './command.ts'
+import type { Measured } from './measure.ts'
+import type { TableSource } from './rows.ts'
+import { columnsText, foldsText, resultsText, scoresLine, scoresText } from './text.ts'
+import type { Settings } from './trainOptions.ts'
 
 export function tellAddress({ output }: Context, { url }: ReportServer): void {
   output.event({ type: 'watch', url })

@@ -11,7 +11,7 @@ const programWith = (name: string) => programFor([name], streams, new AbortContr
 test.each(commands.map(({ name }) => name))('%s: each option is described, and read by the code', async (name) => {
   const program = await programWith(name)
   const command = program.commands.find((one) => one.name() === name)
-  const sources = ['training', 'trainingText', `commands/${name}`, `${name}`].flatMap((file) => {
+  const sources = ['trainTable', 'trainOptions', 'trainingText', `commands/${name}`, `${name}`].flatMap((file) => {
     try {
       return [readFileSync(join(root, 'src/cli', `${file}.ts`), 'utf8')]
     } catch {

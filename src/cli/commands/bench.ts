@@ -13,12 +13,12 @@ import { readModelFile } from '../../train/loadModel.ts'
 import { sequential } from '../../train/makeModel.ts'
 import { Model } from '../../train/model.ts'
 import type { Features } from '../../train/trainingData.ts'
-import { contentsOf } from '../contents.ts'
+import type { Context, DefineCommand } from '../command.ts'
 import { UsageError } from '../errors.ts'
-import { integer, integers } from '../options.ts'
-import type { Context, DefineCommand } from '../program.ts'
-import { randomRows, randomSamples, type Samples } from '../samples.ts'
-import { textTable } from '../tables.ts'
+import { contentsOf } from '../fileContents.ts'
+import { integer, integers } from '../optionValues.ts'
+import { randomRows, randomSamples, type Samples } from '../randomSamples.ts'
+import { textTable } from '../text.ts'
 
 interface BenchOptions {
   readonly threads?: readonly number[]

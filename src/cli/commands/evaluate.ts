@@ -1,16 +1,16 @@
-import { Option } from 'commander'
 import type { DataFormat } from '../../data/readers/data.ts'
 import { counted } from '../../errors.ts'
 import { summarizeData } from '../../report/summarizeData.ts'
 import { writeReport } from '../../report/writeReport.ts'
 import { loadTabular } from '../../tabular/loadTabular.ts'
 import { kindsOf, tableResults } from '../../tabular/report.ts'
-import { formats, rowsOf, STDIN } from '../data.ts'
-import { measure, reportParts } from '../measured.ts'
-import { integer } from '../options.ts'
-import type { Context, DefineCommand } from '../program.ts'
-import { hasTargets, inMemory, streamed } from '../table.ts'
-import { confusionText, scoresText } from '../tables.ts'
+import type { Context, DefineCommand } from '../command.ts'
+import { executorOption, formatOption, missingTargetOption } from '../commonOptions.ts'
+import { measure, reportParts } from '../measure.ts'
+import { integer } from '../optionValues.ts'
+import { rowsOf, STDIN } from '../rowFiles.ts'
+import { hasTargets, inMemory, streamed } from '../rows.ts'
+import { confusionText, scoresText } from '../text.ts'
 
 interface EvaluateCommandOptions {
   readonly format?: DataFormat
@@ -27,13 +27,11 @@ export const define: DefineCommand = (command, context) => {
     )
     .argument('<model>', 'the file of the model')
     .argument('<data...>', 'files of rows, with the targets; - for standard input')
-    .addOption(new Option('--format <format>', 'of the data (default: found out)').choices([...formats]))
-    .addOption(
-      new Option('--missing-target <what>', 'rows without a target are an error, or left out').choices(['error', 'skip']).default('error'),
-    )
+    .addOption(formatOption())
+    .addOption(missingTargetOption())
     .option('--report <file>', 'write a page with scores, errors and what each column is worth: report.html')
     .option('--threads <count>', 'of the native executor (default: one for each core)', integer(1))
-    .addOption(new Option('--executor <name>', 'what computes (default: native, if it is there)').choices(['native', 'reference']))
+    .addOption(executorOption())
     .addHelpText(
       'after',
       `

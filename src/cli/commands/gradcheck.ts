@@ -8,12 +8,13 @@ import { type LossName, losses } from '../../nn/losses/index.ts'
 import { gradcheck as checkGradients } from '../../train/gradcheck.ts'
 import { sequential } from '../../train/makeModel.ts'
 import type { Model } from '../../train/model.ts'
-import { contentsOf } from '../contents.ts'
-import { formats, rowsOf } from '../data.ts'
+import type { Context, DefineCommand } from '../command.ts'
+import { formatOption } from '../commonOptions.ts'
 import { Failed, UsageError } from '../errors.ts'
-import { integer, number } from '../options.ts'
-import type { Context, DefineCommand } from '../program.ts'
-import { randomRows, randomSamples, type Samples } from '../samples.ts'
+import { contentsOf } from '../fileContents.ts'
+import { integer, number } from '../optionValues.ts'
+import { randomRows, randomSamples, type Samples } from '../randomSamples.ts'
+import { rowsOf } from '../rowFiles.ts'
 
 interface GradcheckCommandOptions {
   readonly demo?: boolean
@@ -39,7 +40,7 @@ export const define: DefineCommand = (command, context) => {
     .option('--tolerance <error>', 'the largest error allowed', number({ from: 0 }), 1e-5)
     .option('--step <size>', 'of the differences', number({ from: 0 }), 1e-5)
     .addOption(new Option('--loss <name>', 'what a model without a schema is trained for').choices(Object.keys(losses)))
-    .addOption(new Option('--format <format>', 'of the data (default: found out)').choices([...formats]))
+    .addOption(formatOption())
     .addHelpText(
       'after',
       `

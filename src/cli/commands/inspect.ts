@@ -3,9 +3,9 @@ import { counted } from '../../errors.ts'
 import { formatBytes } from '../../memory.ts'
 import { numberText } from '../../report/page/words.ts'
 import type { TableEvaluation } from '../../tabular/evaluation.ts'
-import { type Contents, contentsOf, type StoredColumn } from '../contents.ts'
-import type { Context, DefineCommand } from '../program.ts'
-import { printable, scoresText, textTable } from '../tables.ts'
+import type { Context, DefineCommand } from '../command.ts'
+import { type Contents, contentsOf, type StoredColumn } from '../fileContents.ts'
+import { printable, scoresText, textTable } from '../text.ts'
 
 interface InspectOptions {
   readonly tensors?: boolean

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander'
-import { formats } from '../data.ts'
-import { bytes, integer, integers, names, number, repeated } from '../options.ts'
-import type { DefineCommand } from '../program.ts'
-import { type TrainCommandOptions, trainTable } from '../training.ts'
+import type { DefineCommand } from '../command.ts'
+import { executorOption, formatOption, missingTargetOption } from '../commonOptions.ts'
+import { bytes, integer, integers, names, number, repeated } from '../optionValues.ts'
+import type { TrainCommandOptions } from '../trainOptions.ts'
+import { trainTable } from '../trainTable.ts'
 
 export const define: DefineCommand = (command, context) => {
   command
@@ -16,7 +17,7 @@ export const define: DefineCommand = (command, context) => {
     .optionsGroup('Data:')
     .option('-t, --target <column>', 'the column to predict; several with commas between them', names)
     .option('-o, --out <file>', 'the file of the model, overwritten at the end if it is one (default: the name of the data, .safetensors)')
-    .addOption(new Option('--format <format>', 'of the data (default: found out)').choices([...formats]))
+    .addOption(formatOption())
     .option(
       '--test <share>',
       'the share of the rows to hold out for the scores; 0 for none',
@@ -30,9 +31,7 @@ export const define: DefineCommand = (command, context) => {
       repeated,
     )
     .option('--ignore <columns>', 'columns to leave out, with commas between them', names)
-    .addOption(
-      new Option('--missing-target <what>', 'rows without a target are an error, or left out').choices(['error', 'skip']).default('error'),
-    )
+    .addOption(missingTargetOption())
     .option('--sample <rows>', 'how many rows to look at to find out what columns are', integer(1), 10_000)
     .addOption(
       new Option('--memory <size>', 'data that would take more are read anew for each epoch, and shuffled in a buffer')
@@ -56,7 +55,7 @@ export const define: DefineCommand = (command, context) => {
     )
     .option('--seed <number>', 'the same seed, data and options give the same model', integer(0), 0)
     .option('--threads <count>', 'of the native executor (default: one for each core)', integer(1))
-    .addOption(new Option('--executor <name>', 'what computes (default: native, if it is there)').choices(['native', 'reference']))
+    .addOption(executorOption())
 
   command
     .optionsGroup('Checkpoints, for runs that survive:')

@@ -4,7 +4,6 @@ import { dirname, extname, resolve } from 'node:path'
 import { setEnvironmentData } from 'node:worker_threads'
 import { Option } from 'commander'
 import { definedOf, unknownName } from '../../checks.ts'
-import type { DataFormat } from '../../data/readers/data.ts'
 import type { EncodedMemory, FittedSchema } from '../../data/schema/fitted.ts'
 import { inferSchema } from '../../data/schema/infer.ts'
 import type { Row } from '../../data/schema/types.ts'
@@ -18,23 +17,18 @@ import type { TrialResult, TuneResult } from '../../tune/result.ts'
 import { type SearchSpace, space, spaceFromJson } from '../../tune/space.ts'
 import { tune } from '../../tune/tune.ts'
 import { columnsOf } from '../columns.ts'
-import { formats, rowsOf } from '../data.ts'
+import type { Context, DefineCommand } from '../command.ts'
+import { formatOption, missingTargetOption, type RowOptions } from '../commonOptions.ts'
 import { UsageError } from '../errors.ts'
 import { checkModelPath, defaultModelPath } from '../modelPath.ts'
-import { integer, names, number, repeated } from '../options.ts'
-import type { Context, DefineCommand } from '../program.ts'
+import { integer, names, number, repeated } from '../optionValues.ts'
 import { progress } from '../progress.ts'
-import { checkRows, hasTargets, inMemory, type TableSource } from '../table.ts'
-import { printable, scoreLabel, textTable } from '../tables.ts'
+import { rowsOf } from '../rowFiles.ts'
+import { checkRows, hasTargets, inMemory, type TableSource } from '../rows.ts'
+import { printable, scoreLabel, textTable } from '../text.ts'
 import { TUNE_DATA, type TuneData, type TunedParameters, tunedNames } from '../tuneTrial.ts'
 
-interface TuneCommandOptions {
-  readonly target?: readonly string[]
-  readonly format?: DataFormat
-  readonly column?: readonly string[]
-  readonly ignore?: readonly string[]
-  readonly missingTarget: 'error' | 'skip'
-  readonly sample: number
+interface TuneCommandOptions extends RowOptions {
   readonly validation: number
   readonly metric?: string
   readonly space?: string
@@ -61,12 +55,10 @@ export const define: DefineCommand = (command, context) => {
   command
     .optionsGroup('Data:')
     .option('-t, --target <column>', 'the column to predict; several with commas between them', names)
-    .addOption(new Option('--format <format>', 'of the data (default: found out)').choices([...formats]))
+    .addOption(formatOption())
     .option('--column <name=kind>', 'what a column is: zip=category; may be given several times (default: found out)', repeated)
     .option('--ignore <columns>', 'columns to leave out, with commas between them', names)
-    .addOption(
-      new Option('--missing-target <what>', 'rows without a target are an error, or left out').choices(['error', 'skip']).default('error'),
-    )
+    .addOption(missingTargetOption())
     .option('--sample <rows>', 'how many rows to look at to find out what columns are', integer(1), 10_000)
     .option('--validation <share>', 'of the rows, which trials are scored on', number({ from: 0, to: 1 }), 0.2)
 

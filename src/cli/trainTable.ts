@@ -2,7 +2,6 @@
 import { basename } from 'node:path'
 import type { Command } from 'commander'
 import { definedOf } from '../checks.ts'
-import type { DataFormat } from '../data/readers/data.ts'
 import { target } from '../data/schema/columns.ts'
 import type { FittedSchema } from '../data/schema/fitted.ts'
 import { inferSchema } from '../data/schema/infer.ts'
@@ -11,7 +10,7 @@ import type { Schema } from '../data/schema/schema.ts'
 import { AbortError, counted } from '../errors.ts'
 import { numberText } from '../report/page/words.ts'
 import { liveReport, recordTraining } from '../report/recordTraining.ts'
-import { type ReportServer, serveReport } from '../report/server.ts'
+import { serveReport } from '../report/server.ts'
 import { summarizeData } from '../report/summarizeData.ts'
 import { writeReport } from '../report/writeReport.ts'
 import type { TableRows } from '../tabular/encoding.ts'
@@ -19,48 +18,16 @@ import { kindsOf, tableResults } from '../tabular/report.ts'
 import { tabular } from '../tabular/tabular.ts'
 import type { TabularFitOptions, TabularModel } from '../tabular/tabularModel.ts'
 import { columnsOf } from './columns.ts'
+import type { Context } from './command.ts'
 import { readConfig } from './config.ts'
-import { memoryOf, rowsOf } from './data.ts'
 import { isAbort, UsageError } from './errors.ts'
-import { crossValidate, measure, reportParts } from './measured.ts'
+import { crossValidate, measure, reportParts } from './measure.ts'
 import { checkModelPath, defaultModelPath } from './modelPath.ts'
-import type { Context } from './program.ts'
 import { progress } from './progress.ts'
-import { checkRows, hasTargets, inMemory, streamed, type TableSource } from './table.ts'
+import { memoryOf, rowsOf } from './rowFiles.ts'
+import { checkRows, hasTargets, inMemory, streamed, type TableSource } from './rows.ts'
 import { configurationOf, foldLines, tellAddress, tellResults, tellSchema } from './trainingText.ts'
-
-/** Those of `thalweg train`, as its help describes them. */
-export interface TrainCommandOptions {
-  readonly target?: readonly string[]
-  readonly out?: string
-  readonly format?: DataFormat
-  readonly test: number
-  readonly folds?: number
-  readonly column?: readonly string[]
-  readonly ignore?: readonly string[]
-  readonly missingTarget: 'error' | 'skip'
-  readonly sample: number
-  readonly memory: number
-  readonly stream?: boolean
-  readonly epochs?: number
-  readonly batchSize?: number
-  readonly learningRate?: number
-  readonly weightDecay?: number
-  readonly hidden?: readonly number[]
-  readonly members?: number
-  readonly dropout?: number
-  readonly seed: number
-  readonly threads?: number
-  readonly executor?: 'native' | 'reference'
-  readonly checkpoint?: string
-  readonly everySteps?: number
-  readonly everyMinutes?: number
-  readonly resume?: boolean
-  readonly report?: string
-  readonly watch?: boolean
-  readonly port?: number
-  readonly config?: string
-}
+import { checkTogether, type Settings, type TrainCommandOptions } from './trainOptions.ts'
 
 /** Trains on the rows of files and saves the model. */
 export async function trainTable(context: Context, command: Command, data: readonly string[], given: TrainCommandOptions): Promise<void> {
@@ -84,14 +51,6 @@ export async function trainTable(context: Context, command: Command, data: reado
   } finally {
     await server?.close()
   }
-}
-
-/** The options, and what follows from them. */
-export interface Settings extends TrainCommandOptions {
-  readonly out: string
-  readonly title: string
-  readonly command: string
-  readonly server: ReportServer | null
 }
 
 async function train(context: Context, data: readonly string[], settings: Settings): Promise<void> {
@@ -166,21 +125,6 @@ async function train(context: Context, data: readonly string[], settings: Settin
     epochs: history.epochs.length,
     seconds: record.training.seconds,
   })
-}
-
-/** Refuses options that mean nothing without each other, or not together. */
-function checkTogether(command: Command, { target: targets, checkpoint, watch, folds, stream }: TrainCommandOptions): void {
-  if (targets === undefined) throw new UsageError('say which column to predict: --target <column>.')
-  const isGiven = (name: string) => !['default', undefined].includes(command.getOptionValueSource(name))
-  const needs = (names: readonly string[], other: unknown, flag: string) => {
-    const name = names.find(isGiven)
-    if (name !== undefined && other === undefined)
-      throw new UsageError(`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} needs ${flag}.`)
-  }
-  needs(['everySteps', 'everyMinutes', 'resume'], checkpoint, '--checkpoint <folder>')
-  needs(['port'], watch, '--watch')
-  if (folds !== undefined && isGiven('test')) throw new UsageError('--folds and --test exclude each other: each fold is held out once.')
-  if (folds !== undefined && stream) throw new UsageError('--folds is for rows in memory; with --stream rows are held out once.')
 }
 
 async function read(

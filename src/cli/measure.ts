@@ -8,9 +8,9 @@ import { type TableEvaluation, type TargetNumbers, tableMetrics } from '../tabul
 import { type CrossValidateTableOptions, crossValidateTable, type TableCrossValidation } from '../tabular/folds.ts'
 import { columnImportance, tableResults } from '../tabular/report.ts'
 import type { TabularModel } from '../tabular/tabularModel.ts'
-import type { Context } from './program.ts'
+import type { Context } from './command.ts'
 import { progress } from './progress.ts'
-import { scoresLine } from './tables.ts'
+import { scoresLine } from './text.ts'
 
 /** What is known about how good the predictions are: of rows held out once, or of all rows by cross-validation. */
 export interface Measured {

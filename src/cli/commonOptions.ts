@@ -1,0 +1,28 @@
+/** Options that several commands have. */
+import { Option } from 'commander'
+import type { DataFormat } from '../data/readers/data.ts'
+import { formats } from './rowFiles.ts'
+
+/** What is said of the rows of which a schema is made. */
+export interface RowOptions {
+  readonly target?: readonly string[]
+  readonly format?: DataFormat
+  readonly column?: readonly string[]
+  readonly ignore?: readonly string[]
+  readonly missingTarget: 'error' | 'skip'
+  readonly sample: number
+}
+
+export function formatOption(): Option {
+  return new Option('--format <format>', 'of the data (default: found out)').choices([...formats])
+}
+
+export function missingTargetOption(): Option {
+  return new Option('--missing-target <what>', 'rows without a target are an error, or left out')
+    .choices(['error', 'skip'])
+    .default('error')
+}
+
+export function executorOption(): Option {
+  return new Option('--executor <name>', 'what computes (default: native, if it is there)').choices(['native', 'reference'])
+}
