@@ -12,13 +12,13 @@ export {
 } from './data/dataset.ts'
 export { NdArray, type NestedNumbers, type NumberArray, type NumbersLike } from './data/ndarray.ts'
 export { arrow } from './data/readers/arrow.ts'
+export type { ByteSourceLike } from './data/readers/byteSource.ts'
 export { type CsvOptions, type CsvRow, csv } from './data/readers/csv.ts'
-export { type DataFormat, type ReadDataOptions, readData } from './data/readers/data.ts'
 export { type IdxRow, idx, type LabelledIdxRow, readIdx } from './data/readers/idx.ts'
 export { decodeImage, type ImageFolderOptions, type ImageOptions, type ImageRow, imageFolder } from './data/readers/images.ts'
 export { jsonLines, textLines } from './data/readers/lines.ts'
 export { type ParquetOptions, parquet } from './data/readers/parquet.ts'
-export type { ByteSourceLike } from './data/readers/source.ts'
+export { type DataFormat, type ReadDataOptions, readData } from './data/readers/readData.ts'
 export { type SqlOptions, type SqlValue, sql } from './data/readers/sql.ts'
 export type { TextEncoding, TextFileOptions } from './data/readers/text.ts'
 export type { BooleanField, BooleanOptions } from './data/schema/boolean.ts'
@@ -274,6 +274,8 @@ export { printPlan } from './plan/print.ts'
 export type { BatchPredictor } from './predict/batchPredictor.ts'
 export { Predictor, type PredictorOptions, type RequestOptions } from './predict/predictor.ts'
 export type { TransformOptions } from './predict/transform.ts'
+export { type ImportanceOptions, permutationImportance } from './report/importance.ts'
+export { liveReport, type RecordTrainingOptions, recordTraining, type TrainingRecord } from './report/recordTraining.ts'
 export type {
   ColumnImportance,
   ColumnSummary,
@@ -286,9 +288,7 @@ export type {
   ReportScore,
   ReportTask,
   TrainingSummary,
-} from './report/data.ts'
-export { type ImportanceOptions, permutationImportance } from './report/importance.ts'
-export { liveReport, type RecordTrainingOptions, recordTraining, type TrainingRecord } from './report/recordTraining.ts'
+} from './report/reportData.ts'
 export { type ReportResultsOptions, reportResults } from './report/results.ts'
 export { type ReportServer, type ServeReportOptions, serveReport } from './report/server.ts'
 export { type SummarizeDataOptions, summarizeData } from './report/summarizeData.ts'
@@ -305,9 +305,9 @@ export {
 export { loadTabular } from './tabular/loadTabular.ts'
 export { type DefaultNetworkOptions, defaultNetwork, type NetworkInput, type NetworkOutput } from './tabular/network.ts'
 export { type TableReportOptions, tableReport } from './tabular/report.ts'
-export { openSharedTabular, type SharedTabularModel } from './tabular/sharing.ts'
+export { openSharedTabular } from './tabular/sharing.ts'
 export { type TabularOptions, tabular } from './tabular/tabular.ts'
-export { type TabularFitOptions, TabularModel } from './tabular/tabularModel.ts'
+export { type SharedTabularModel, type TabularFitOptions, TabularModel } from './tabular/tabularModel.ts'
 export type { Callback, StepGroup, TrainEnd, TrainingRun } from './train/callbacks/callback.ts'
 export type { BestWeightsOptions, EarlyStopping } from './train/callbacks/earlyStopping.ts'
 export { callbacks } from './train/callbacks/index.ts'

@@ -1,6 +1,6 @@
 /** Options that several commands have. */
 import { Option } from 'commander'
-import type { DataFormat } from '../data/readers/data.ts'
+import type { DataFormat } from '../data/readers/readData.ts'
 import { formats } from './rowFiles.ts'
 
 /** What is said of the rows of which a schema is made. */

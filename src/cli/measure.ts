@@ -1,8 +1,8 @@
 /** How good predictions are on rows that a model has not seen. */
 import type { Schema } from '../data/schema/schema.ts'
 import type { Row } from '../data/schema/types.ts'
-import type { ReportData } from '../report/data.ts'
 import { durationText } from '../report/page/words.ts'
+import type { ReportData } from '../report/reportData.ts'
 import { joined, type TableRows } from '../tabular/encoding.ts'
 import { type TableEvaluation, type TargetNumbers, tableMetrics } from '../tabular/evaluation.ts'
 import { type CrossValidateTableOptions, crossValidateTable, type TableCrossValidation } from '../tabular/folds.ts'

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { Dataset } from '../data/dataset.ts'
-import { type DataFormat, openData, type ReadDataOptions, readData } from '../data/readers/data.ts'
+import { type DataFormat, openData, type ReadDataOptions, readData } from '../data/readers/readData.ts'
 import type { Row } from '../data/schema/types.ts'
 import { UsageError } from './errors.ts'
 import type { Streams } from './output.ts'

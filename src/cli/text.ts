@@ -1,8 +1,8 @@
 /** Tables and blocks of text that people read. */
 import Table from 'cli-table3'
 import type { Schema } from '../data/schema/schema.ts'
-import type { ReportData } from '../report/data.ts'
 import { headline, metricText, numberText, percentText, scoreText } from '../report/page/words.ts'
+import type { ReportData } from '../report/reportData.ts'
 import type { TableEvaluation } from '../tabular/evaluation.ts'
 
 const noBorders = Object.fromEntries(

@@ -25,7 +25,7 @@ import { crossValidate, measure, reportParts } from './measure.ts'
 import { checkModelPath, defaultModelPath } from './modelPath.ts'
 import { progress } from './progress.ts'
 import { memoryOf, rowsOf } from './rowFiles.ts'
-import { checkRows, hasTargets, inMemory, streamed, type TableSource } from './rows.ts'
+import { checkRows, hasTargets, inMemory, streamed, type TableSource } from './tableSource.ts'
 import { configurationOf, foldLines, tellAddress, tellResults, tellSchema } from './trainingText.ts'
 import { checkTogether, type Settings, type TrainCommandOptions } from './trainOptions.ts'
 

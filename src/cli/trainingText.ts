@@ -1,13 +1,13 @@
 /** What `thalweg train` tells, and what it writes down about itself. */
 import type { Schema } from '../data/schema/schema.ts'
 import { counted } from '../errors.ts'
-import type { ReportResults } from '../report/data.ts'
+import type { ReportResults } from '../report/reportData.ts'
 import type { ReportServer } from '../report/server.ts'
 import type { TableCrossValidation } from '../tabular/folds.ts'
 import type { TabularModel } from '../tabular/tabularModel.ts'
 import type { Context } from './command.ts'
 import type { Measured } from './measure.ts'
-import type { TableSource } from './rows.ts'
+import type { TableSource } from './tableSource.ts'
 import { columnsText, foldsText, resultsText, scoresLine, scoresText } from './text.ts'
 import type { Settings } from './trainOptions.ts'
 

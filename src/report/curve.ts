@@ -1,4 +1,4 @@
-import type { Point } from './data.ts'
+import type { Point } from './reportData.ts'
 
 /**
  * A curve of any length in bounded memory: neighbouring points share a bucket, of which the lowest and the highest are kept; when there are too

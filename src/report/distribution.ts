@@ -1,6 +1,6 @@
 /** How numbers are distributed. */
 import { Purpose, RandomStream } from '../random.ts'
-import type { Histogram } from './data.ts'
+import type { Histogram } from './reportData.ts'
 
 /**
  * Counts in about `bins` bins whose bounds are round numbers, from the smallest to the largest; or over `range`, where what lies outside is counted in the outermost bins.

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { checkNames, unknownName } from '../checks.ts'
 import { DataError, describe, OptionError } from '../errors.ts'
-import type { ReportData } from './data.ts'
 import { pageFiles } from './pageFiles.ts'
+import type { ReportData } from './reportData.ts'
 
 const names = [
   'title',

@@ -2,7 +2,7 @@ import { checkCount, checkOptions, checkSeed, checkSignal, unknownName } from '.
 import { AbortError, DataError, describe, OptionError } from '../errors.ts'
 import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
-import type { ReportImportance } from './data.ts'
+import type { ReportImportance } from './reportData.ts'
 
 /** A row: values by the names of the columns. */
 type Row = Readonly<Record<string, unknown>>

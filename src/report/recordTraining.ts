@@ -2,7 +2,7 @@ import { checkCount, checkOptions } from '../checks.ts'
 import { describe, OptionError } from '../errors.ts'
 import { type Callback, forOneRun, type TrainingRun } from '../train/callbacks/callback.ts'
 import { Curve } from './curve.ts'
-import type { TrainingSummary } from './data.ts'
+import type { TrainingSummary } from './reportData.ts'
 import type { ReportServer } from './server.ts'
 
 /** Options of `recordTraining` and `liveReport`. @example recordTraining({ rows: 1000 } satisfies RecordTrainingOptions) */

@@ -5,8 +5,8 @@ import { classificationReport, confusionMatrix } from '../nn/metrics/confusion.t
 import { calibrationCurve, finiteNumbers, pairs, precisionRecallCurve, rocCurve } from '../nn/metrics/curves.ts'
 import type { MetricName } from '../nn/metrics/index.ts'
 import { score } from '../train/score.ts'
-import type { Point, ReportResults, ReportScore, ReportTask } from './data.ts'
 import { evenly, histogramOf, quantilesOf, sampleOf } from './distribution.ts'
+import type { Point, ReportResults, ReportScore, ReportTask } from './reportData.ts'
 
 /**
  * What `reportResults` makes results of.

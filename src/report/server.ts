@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { checkInteger, checkOptions } from '../checks.ts'
 import { OptionError } from '../errors.ts'
-import type { ReportData } from './data.ts'
 import { checkReport, checkWholeReport, renderReport, reportText } from './html.ts'
+import type { ReportData } from './reportData.ts'
 
 /** Options of `serveReport`. @example const server = await serveReport({ title: 'Lines' }, { port: 0 } satisfies ServeReportOptions); await server.close() */
 export interface ServeReportOptions {

@@ -2,8 +2,8 @@ import { checkOptions, checkSignal } from '../checks.ts'
 import { AbortError, DataError, describe, OptionError } from '../errors.ts'
 import { Pace } from '../pace.ts'
 import { Purpose, RandomStream } from '../random.ts'
-import type { ColumnSummary, DataSummary } from './data.ts'
 import { histogramOf } from './distribution.ts'
+import type { ColumnSummary, DataSummary } from './reportData.ts'
 
 /** Options of `summarizeData`. @example await summarizeData([{ zip: '50010' }], { kinds: { zip: 'category' } } satisfies SummarizeDataOptions) */
 export interface SummarizeDataOptions {

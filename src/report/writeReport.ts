@@ -1,7 +1,7 @@
 import { checkPath } from '../checks.ts'
 import { writeAtomically } from '../interchange/atomicFile.ts'
-import type { ReportData } from './data.ts'
 import { checkWholeReport, renderReport } from './html.ts'
+import type { ReportData } from './reportData.ts'
 
 /**
  * Writes a report: one HTML page with everything in it, which loads nothing from anywhere. All of it is on the disk, or what was there before.

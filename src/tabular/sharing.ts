@@ -1,15 +1,8 @@
 import { DataError, describe } from '../errors.ts'
 import type { ExecutionOptions } from '../executors/index.ts'
-import { openShared, type SharedModel } from '../train/sharing.ts'
+import { openShared } from '../train/sharing.ts'
 import { schemaFrom } from './schemaText.ts'
-import { TabularModel } from './tabularModel.ts'
-
-/** A model for rows on its way to another thread, without a copy of the weights. Made by `TabularModel.share`. */
-export interface SharedTabularModel {
-  /** As JSON. */
-  readonly schema: string
-  readonly network: SharedModel
-}
+import { type SharedTabularModel, TabularModel } from './tabularModel.ts'
 
 /**
  * The model for rows that another thread shared: it predicts with the same weights, in the same memory, as `openShared` says.

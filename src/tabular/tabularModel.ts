@@ -18,12 +18,12 @@ import type { Model } from '../train/model.ts'
 import { type SaveOptions, saveModel } from '../train/modelFile.ts'
 import { type EpochOptions, epochHints, fitOptionNames, listenerHints } from '../train/options.ts'
 import type { PredictOptions } from '../train/predictions.ts'
+import type { SharedModel } from '../train/sharing.ts'
 import type { TrainingData } from '../train/trainingData.ts'
 import { type DefaultTrainingOptions, defaultTraining } from './defaults.ts'
 import { type EncodedTargets, joined, rowsOf, TableEncoding, type TableRows } from './encoding.ts'
 import { chosenMetrics, type EvaluateTableOptions, type TableEvaluation, type TargetNumbers, tableMetrics } from './evaluation.ts'
 import { SCHEMA_ENTRY } from './schemaText.ts'
-import type { SharedTabularModel } from './sharing.ts'
 
 /** Options of `TabularModel.fit`: those of a model's `fit` that a table leaves open, with defaults that go by the number of rows. */
 export interface TabularFitOptions<Rows>
@@ -44,6 +44,13 @@ const ofTabular = 'it is an option of tabular.'
 
 /** Options of `fit` that belong elsewhere. */
 const fitHints = { ...epochHints, ...listenerHints, seed: ofTabular, executor: ofTabular, threads: ofTabular }
+
+/** A model for rows on its way to another thread, without a copy of the weights. Made by `TabularModel.share`. */
+export interface SharedTabularModel {
+  /** As JSON. */
+  readonly schema: string
+  readonly network: SharedModel
+}
 
 /**
  * A network for rows: a fitted schema, and a model whose inputs and outputs are the schema's. Made by `tabular`, or by `loadTabular` from a file.

@@ -1,4 +1,4 @@
-import type { DataFormat } from '../../data/readers/data.ts'
+import type { DataFormat } from '../../data/readers/readData.ts'
 import { counted } from '../../errors.ts'
 import { summarizeData } from '../../report/summarizeData.ts'
 import { writeReport } from '../../report/writeReport.ts'
@@ -9,7 +9,7 @@ import { executorOption, formatOption, missingTargetOption } from '../commonOpti
 import { measure, reportParts } from '../measure.ts'
 import { integer } from '../optionValues.ts'
 import { rowsOf, STDIN } from '../rowFiles.ts'
-import { hasTargets, inMemory, streamed } from '../rows.ts'
+import { hasTargets, inMemory, streamed } from '../tableSource.ts'
 import { confusionText, scoresText } from '../text.ts'
 
 interface EvaluateCommandOptions {

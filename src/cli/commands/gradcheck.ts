@@ -1,6 +1,6 @@
 /** `thalweg gradcheck`: whether the gradients that training uses are those of the loss. */
 import { type Command, Option } from 'commander'
-import type { DataFormat } from '../../data/readers/data.ts'
+import type { DataFormat } from '../../data/readers/readData.ts'
 import type { Row } from '../../data/schema/types.ts'
 import { counted, DataError } from '../../errors.ts'
 import { dense, dropout, gatedDense, input } from '../../nn/layers.ts'

@@ -24,7 +24,7 @@ import { checkModelPath, defaultModelPath } from '../modelPath.ts'
 import { integer, names, number, repeated } from '../optionValues.ts'
 import { progress } from '../progress.ts'
 import { rowsOf } from '../rowFiles.ts'
-import { checkRows, hasTargets, inMemory, type TableSource } from '../rows.ts'
+import { checkRows, hasTargets, inMemory, type TableSource } from '../tableSource.ts'
 import { printable, scoreLabel, textTable } from '../text.ts'
 import { TUNE_DATA, type TuneData, type TunedParameters, tunedNames } from '../tuneTrial.ts'
 

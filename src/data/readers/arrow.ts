@@ -6,7 +6,7 @@ import { Dataset } from '../dataset.ts'
 import { checkFooter, checkMessage } from './arrowMessages.ts'
 import { valuesOf } from './arrowValues.ts'
 import { checkColumnNames, columnChunks } from './columns.ts'
-import { DataFile, pathOf } from './file.ts'
+import { DataFile, pathOf } from './dataFile.ts'
 import { decodeLz4Frame } from './lz4.ts'
 import { optionalPeer } from './optional.ts'
 

@@ -1,8 +1,8 @@
 import { checkBoolean, checkOptions } from '../../checks.ts'
 import { counted, DataError, describe, OptionError } from '../../errors.ts'
 import { Dataset } from '../dataset.ts'
+import { ByteSource, type ByteSourceLike } from './byteSource.ts'
 import { readRecords } from './records.ts'
-import { ByteSource, type ByteSourceLike } from './source.ts'
 import { checkTextOptions, type TextFileOptions, textOptionNames } from './text.ts'
 
 /** Options of `csv`. */

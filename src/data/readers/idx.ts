@@ -2,7 +2,7 @@ import { counted, DataError } from '../../errors.ts'
 import { CHUNK, type Open } from '../chunk.ts'
 import { Dataset } from '../dataset.ts'
 import { NdArray, type NumberArray } from '../ndarray.ts'
-import { ByteSource } from './source.ts'
+import { ByteSource } from './byteSource.ts'
 
 /** A row of `idx`. */
 export interface IdxRow {

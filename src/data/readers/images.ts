@@ -5,7 +5,7 @@ import { checkBoolean, checkCount, checkOptions } from '../../checks.ts'
 import { counted, DataError, describe, FileError, OptionError } from '../../errors.ts'
 import { type Open, throwIfAborted } from '../chunk.ts'
 import { Dataset } from '../dataset.ts'
-import { pathOf, unreadable } from './file.ts'
+import { pathOf, unreadable } from './dataFile.ts'
 import { optionalPeer } from './optional.ts'
 
 /** How images become numbers. */

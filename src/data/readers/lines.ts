@@ -1,8 +1,8 @@
 import { checkOptions } from '../../checks.ts'
 import { DataError, describe } from '../../errors.ts'
 import { Dataset } from '../dataset.ts'
+import { ByteSource, type ByteSourceLike } from './byteSource.ts'
 import type { RowHooks } from './csv.ts'
-import { ByteSource, type ByteSourceLike } from './source.ts'
 import { checkTextOptions, linesOf, readLineBlocks, type TextFileOptions, textOptionNames } from './text.ts'
 
 /**

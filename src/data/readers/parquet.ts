@@ -6,7 +6,7 @@ import { counted, DataError, describe, OptionError, ThalwegError } from '../../e
 import { type Open, throwIfAborted } from '../chunk.ts'
 import { Dataset } from '../dataset.ts'
 import { checkColumnNames, columnChunks, plainValue } from './columns.ts'
-import { DataFile, pathOf } from './file.ts'
+import { DataFile, pathOf } from './dataFile.ts'
 import { decodeLz4Block } from './lz4.ts'
 import { optionalPeer } from './optional.ts'
 import { bytesOf, checkPages, type Decompress } from './parquetPages.ts'

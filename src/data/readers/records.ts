@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import type { CsvError } from 'csv-parse'
 import { DataError } from '../../errors.ts'
-import type { ByteSource } from './source.ts'
+import type { ByteSource } from './byteSource.ts'
 import { countLines, hasLoneReturn, linesOf, NEWLINE, nextLine, RETURN, readLineBlocks, type TextEncoding } from './text.ts'
 
 /** How records are written; the characters are one byte each. */

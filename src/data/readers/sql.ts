@@ -5,7 +5,7 @@ import { DataError, describe, FileError, OptionError, ThalwegError } from '../..
 import { type Open, throwIfAborted } from '../chunk.ts'
 import { Dataset } from '../dataset.ts'
 import { checkColumnNames, columnChunks, plainValue } from './columns.ts'
-import { pathOf } from './file.ts'
+import { pathOf } from './dataFile.ts'
 import { optionalPeer } from './optional.ts'
 
 /** A value in place of a parameter of a query. */

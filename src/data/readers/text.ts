@@ -1,7 +1,7 @@
 import { isAscii, isUtf8 } from 'node:buffer'
 import { checkCount, unknownName } from '../../checks.ts'
 import { DataError } from '../../errors.ts'
-import { type ByteSource, peek } from './source.ts'
+import { type ByteSource, peek } from './byteSource.ts'
 
 const encodings = ['utf8', 'utf16le', 'utf16be', 'latin1'] as const
 

@@ -1,9 +1,9 @@
 import { checkOptions } from '../../checks.ts'
 import { OptionError } from '../../errors.ts'
 import type { Fields } from './fields.ts'
-import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
-import { checkMissingValues, checkTexts } from './options.ts'
-import { Missing, noWords, textOf, yesWords } from './values.ts'
+import type { Encoder, FeatureColumn, Infer } from './kind.ts'
+import { checkMissingValues, checkTexts } from './optionChecks.ts'
+import { Missing, noWords, type Refusal, textOf, yesWords } from './values.ts'
 
 /** What fields of yes and no may hold; empty ones and null are missing. */
 export type BooleanField = boolean | string | number | null | undefined

@@ -2,10 +2,10 @@ import { checkCount, checkOptions } from '../../checks.ts'
 import { DataError } from '../../errors.ts'
 import { categoryDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
-import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
-import { checkChoice, checkMissingValues, checkTexts } from './options.ts'
+import type { Encoder, FeatureColumn, Infer } from './kind.ts'
+import { checkChoice, checkMissingValues, checkTexts } from './optionChecks.ts'
 import { Frequencies } from './statistics.ts'
-import { Missing, textOf } from './values.ts'
+import { Missing, type Refusal, textOf } from './values.ts'
 
 /** What fields of categories may hold; numbers and truth values stand for what they are written as, empty ones and null are missing. */
 export type CategoryField = string | number | bigint | boolean | null | undefined

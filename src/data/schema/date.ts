@@ -2,11 +2,11 @@ import { checkOptions } from '../../checks.ts'
 import { describe, OptionError } from '../../errors.ts'
 import { dateDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
-import type { Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
-import { checkChoice, checkMissingValues } from './options.ts'
+import type { Encoder, FeatureColumn, Infer } from './kind.ts'
+import { checkChoice, checkMissingValues } from './optionChecks.ts'
 import { markedOptions } from './profile.ts'
 import { NumberCollector, type NumberStatistics, readStatistics, scalerFor } from './scaling.ts'
-import { dateOf, Missing } from './values.ts'
+import { dateOf, Missing, type Refusal } from './values.ts'
 
 /** What fields of dates may hold; empty ones and null are missing. */
 export type DateField = Date | string | null | undefined

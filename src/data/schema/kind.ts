@@ -7,12 +7,7 @@ import type { LossName } from '../../nn/losses/index.ts'
 import type { MetricName } from '../../nn/metrics/index.ts'
 import type { Fields } from './fields.ts'
 import type { Profile } from './profile.ts'
-
-/** Why a value is none of its column's: what was expected, and what to try. */
-export interface Refusal {
-  readonly expected: string
-  readonly advice?: string
-}
+import type { Refusal } from './values.ts'
 
 /** Memory of a network's input or target. */
 export type Numbers = Float32Array | Int32Array

@@ -2,11 +2,11 @@ import { checkBoolean, checkInteger, checkOptions, unknownName } from '../../che
 import { describe, OptionError } from '../../errors.ts'
 import { inference, numberDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
-import type { Collector, Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
-import { checkChoice, checkLimit, checkMissingValues } from './options.ts'
+import type { Collector, Encoder, FeatureColumn, Infer } from './kind.ts'
+import { checkChoice, checkLimit, checkMissingValues } from './optionChecks.ts'
 import { markedOptions } from './profile.ts'
 import { chosenScale, NumberCollector, type NumberStatistics, readStatistics, type Scale, scalerFor, scales } from './scaling.ts'
-import { fits, LARGEST, Missing, numberOf, numberRefusal } from './values.ts'
+import { fits, LARGEST, Missing, numberOf, numberRefusal, type Refusal } from './values.ts'
 
 /** What fields of numbers may hold; empty ones and null are missing. */
 export type NumberField = number | bigint | string | boolean | null | undefined

@@ -5,13 +5,13 @@ import { type BooleanField, type BooleanOptions, booleanReader } from './boolean
 import type { CategoryField } from './category.ts'
 import { inference } from './defaults.ts'
 import type { Fields } from './fields.ts'
-import type { Answer, Infer, Numbers, Refusal, TargetColumn, TargetEncoder } from './kind.ts'
+import type { Answer, Infer, Numbers, TargetColumn, TargetEncoder } from './kind.ts'
 import type { NumberField } from './number.ts'
-import { checkChoice, checkMissingValues, checkTexts } from './options.ts'
+import { checkChoice, checkMissingValues, checkTexts } from './optionChecks.ts'
 import { markedOptions } from './profile.ts'
 import { NumberCollector, type NumberStatistics, readStatistics, type Scale, scalerFor } from './scaling.ts'
 import { Frequencies } from './statistics.ts'
-import { fits, Missing, noWords, numberOf, numberRefusal, textOf, yesWords } from './values.ts'
+import { fits, Missing, noWords, numberOf, numberRefusal, type Refusal, textOf, yesWords } from './values.ts'
 import { type NumbersField, type VectorOptions, type VectorWriter, vectorStatistics } from './vector.ts'
 
 /** Options of `target.number`. */

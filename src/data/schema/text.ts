@@ -2,10 +2,10 @@ import { checkBoolean, checkCount, checkOptions } from '../../checks.ts'
 import { describe, OptionError } from '../../errors.ts'
 import { inference, textDefaults } from './defaults.ts'
 import type { Fields } from './fields.ts'
-import type { Collector, Encoder, FeatureColumn, Infer, Numbers, Refusal } from './kind.ts'
-import { checkChoice, checkWidth } from './options.ts'
+import type { Collector, Encoder, FeatureColumn, Infer, Numbers } from './kind.ts'
+import { checkChoice, checkWidth } from './optionChecks.ts'
 import { Frequencies } from './statistics.ts'
-import { textOf } from './values.ts'
+import { type Refusal, textOf } from './values.ts'
 
 /** What fields of text may hold; null is as empty text. */
 export type TextField = string | number | boolean | null | undefined

@@ -1,7 +1,12 @@
 /** What a field of a row stands for: a number, a date, yes or no, or nothing. */
 import { DataError } from '../../errors.ts'
 import { missingValues } from './defaults.ts'
-import type { Refusal } from './kind.ts'
+
+/** Why a value is none of its column's: what was expected, and what to try. */
+export interface Refusal {
+  readonly expected: string
+  readonly advice?: string
+}
 
 /** The largest magnitude of a float32. */
 export const LARGEST = 3.4028234663852886e38

@@ -1,10 +1,10 @@
 import { checkCount, checkOptions } from '../../checks.ts'
 import { DataError, describe, OptionError } from '../../errors.ts'
 import type { Fields } from './fields.ts'
-import type { Collector, Encoder, FeatureColumn, Infer, Refusal } from './kind.ts'
-import { checkChoice, checkWidth } from './options.ts'
+import type { Collector, Encoder, FeatureColumn, Infer } from './kind.ts'
+import { checkChoice, checkWidth } from './optionChecks.ts'
 import { Moments } from './statistics.ts'
-import { fits, LARGEST, listOf } from './values.ts'
+import { fits, LARGEST, listOf, type Refusal } from './values.ts'
 
 /** What fields of several numbers may hold: nested arrays, typed arrays or an NdArray. */
 export type NumbersField = readonly unknown[] | ArrayBufferView | { readonly data: ArrayLike<number>; readonly shape: readonly number[] }

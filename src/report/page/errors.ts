@@ -1,5 +1,5 @@
 /** Where the network errs, and how far its probabilities can be trusted. */
-import type { Point, ReportData } from '../data.ts'
+import type { Point, ReportData } from '../reportData.ts'
 import { element, few, grid, paragraph, scroll, table } from './elements.ts'
 import type { FigureContent, Figures, Series } from './figure.ts'
 import { countText, numberText, percentText, roundText } from './words.ts'

@@ -14,7 +14,7 @@ import {
   ScatterController,
   Tooltip,
 } from 'chart.js'
-import type { Point } from '../data.ts'
+import type { Point } from '../reportData.ts'
 import { element, table } from './elements.ts'
 import { numberText, roundText } from './words.ts'
 

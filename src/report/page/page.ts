@@ -1,5 +1,5 @@
 /** The page of a report: draws its data, and in a live one what comes after them. */
-import type { ReportData } from '../data.ts'
+import type { ReportData } from '../reportData.ts'
 import { element, show } from './elements.ts'
 import { Figure, type FigureContent } from './figure.ts'
 import { sections } from './sections.ts'

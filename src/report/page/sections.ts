@@ -1,5 +1,5 @@
 /** What stands on the page, in the order in which one reads it. A section says nothing of data that are not there. */
-import type { ReportData } from '../data.ts'
+import type { ReportData } from '../reportData.ts'
 import { element, paragraph, scroll, table } from './elements.ts'
 import { makeCalibration, makeErrors } from './errors.ts'
 import type { Figures } from './figure.ts'

@@ -1,5 +1,5 @@
 /** How training went: curves, steps, learning rate. */
-import type { Point, ReportData, TrainingSummary } from '../data.ts'
+import type { Point, ReportData, TrainingSummary } from '../reportData.ts'
 import { element, few, grid, paragraph } from './elements.ts'
 import type { FigureContent, Figures, Series } from './figure.ts'
 import { durationText, metricText, numberText, roundText } from './words.ts'

@@ -1,5 +1,5 @@
 /** Numbers and names as a reader says them, and what the results mean in sentences. */
-import type { ReportData, ReportScore } from '../data.ts'
+import type { ReportData, ReportScore } from '../reportData.ts'
 
 const SPACE = '\u202f'
 

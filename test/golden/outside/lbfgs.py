@@ -1,4 +1,4 @@
-"""Trajectories of PyTorch's L-BFGS, for test/unit/lbfgs.test.ts: the loss after each iteration.
+"""Trajectories of PyTorch's L-BFGS, for test/unit/optim/lbfgs.test.ts: the loss after each iteration.
 
 Run with: /usr/bin/python3 test/golden/outside/lbfgs.py
 Written with PyTorch 1.13.0, in double precision.

@@ -1,4 +1,4 @@
-"""Writes metrics.json beside itself: what scikit-learn and SciPy give for the metrics of test/unit/metrics.test.ts.
+"""Writes metrics.json beside itself: what scikit-learn and SciPy give for the metrics of test/unit/nn/metrics.test.ts.
 
 Run: python3 test/golden/outside/metrics.py
 Made with Python 3.11, scikit-learn 1.2.1, SciPy 1.10.1, NumPy 1.24.2.

@@ -1,4 +1,4 @@
-"""Parameters after steps of PyTorch's optimizers in double precision, for test/unit/optim.test.ts.
+"""Parameters after steps of PyTorch's optimizers in double precision, for test/unit/optim/optimizers.test.ts.
 
     /usr/bin/python3 test/golden/outside/optimizers.py
 

@@ -1,4 +1,4 @@
-"""Learning rates of PyTorch's schedulers, for test/unit/schedules.test.ts.
+"""Learning rates of PyTorch's schedulers, for test/unit/optim/schedules.test.ts.
 
 Run: /usr/bin/python3 test/golden/outside/schedules.py   (writes schedules.json beside itself; made with PyTorch 1.13.0, Python 3.11)
 A scheduler takes one step for each step of training, so its periods are given in steps.
