@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import type { Command, Option } from 'commander'
 import { unknownName } from '../checks.ts'
 import { DataError, describe, FileError, OptionError } from '../errors.ts'
+import { optionHints } from './synonyms.ts'
 
 /**
  * Options from a file of JSON, under their names in camelCase: { "target": "price", "hidden": [128, 64] }. Those of the command line win.
@@ -12,9 +13,10 @@ export async function readConfig(command: Command, path: string): Promise<void> 
   const config = await parsed(path)
   const options = new Map(command.options.map((option) => [option.attributeName(), option]))
   options.delete('config')
+  const known = [...options.keys()]
   for (const [name, value] of Object.entries(config)) {
     const option = options.get(name)
-    if (option === undefined) throw unknownName('option', name, [...options.keys()], path)
+    if (option === undefined) throw unknownName('option', name, known, path, optionHints(known))
     const made = valueFor(option, value, path)
     if (command.getOptionValueSource(name) !== 'cli') command.setOptionValueWithSource(name, made, 'config')
   }

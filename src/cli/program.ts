@@ -5,6 +5,7 @@ import { version } from '../version.ts'
 import type { CommandEntry } from './command.ts'
 import { EXIT, exitCodeOf, inWordsOfCommand, isAbort, isExpected } from './errors.ts'
 import { Output, type OutputOptions, type Streams, wantsColor, widthOf } from './output.ts'
+import { withSynonym } from './synonyms.ts'
 
 /** In the order of the help. */
 export const commands: readonly CommandEntry[] = [
@@ -107,7 +108,7 @@ function configure(command: Command, { stdout, stderr, env }: Omit<Streams, 'std
     .configureOutput({
       writeOut: (text) => stdout.write(text),
       writeErr: (text) => stderr.write(text),
-      outputError: (text, write) => write(`${name}: ${oneLine(text.replace(/^error: /, ''))} See ${name} --help.\n`),
+      outputError: (text, write) => write(`${name}: ${oneLine(withSynonym(command, text.replace(/^error: /, '')))} See ${name} --help.\n`),
       getOutHelpWidth: () => Math.min(widthOf(stdout), 120),
       getErrHelpWidth: () => Math.min(widthOf(stderr), 120),
       getOutHasColors: () => wantsColor(stdout, env),

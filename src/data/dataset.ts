@@ -1,5 +1,5 @@
 import { checkBoolean, checkCount, checkFunction, checkInteger, checkOptions, checkSeed } from '../checks.ts'
-import { describe, OptionError } from '../errors.ts'
+import { counted, describe, OptionError } from '../errors.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import { type Chunk, dropFirst, type Open, type Pass, throwIfAborted } from './chunk.ts'
 import { NdArray } from './ndarray.ts'
@@ -70,6 +70,12 @@ export class Dataset<T> implements AsyncIterable<T> {
   /** How many elements a pass has, or null where that is not known before it ends. */
   get count(): number | null {
     return this.traits.count?.() ?? null
+  }
+
+  /** What `console.log` shows. @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const { count } = this
+    return `Dataset { ${count !== null ? counted(count, 'element') : this.traits.endless ? 'endless' : 'elements not counted yet'} }`
   }
 
   /**

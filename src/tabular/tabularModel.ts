@@ -6,7 +6,7 @@ import type { NdArray } from '../data/ndarray.ts'
 import type { EncodedMemory, FittedSchema } from '../data/schema/fitted.ts'
 import type { Numbers } from '../data/schema/kind.ts'
 import type { Row } from '../data/schema/types.ts'
-import { OptionError } from '../errors.ts'
+import { counted, OptionError } from '../errors.ts'
 import { formatShape, sameShape } from '../graph/shape.ts'
 import { checkMetadata } from '../interchange/safetensors.ts'
 import type { LossChoice, LossName } from '../nn/losses/index.ts'
@@ -248,6 +248,17 @@ export class TabularModel<Input extends Row = Row, Training extends Row = Row, P
    */
   predictor(options?: PredictorOptions): Predictor<Input, Prediction> {
     return new Predictor(this, options)
+  }
+
+  /** What `console.log` shows. @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const { outputs, schema } = this.schema
+    const columns = [...schema.columns]
+    const features = columns.filter(([, { role }]) => role === 'feature').map(([name]) => name)
+    const shown = features.length > 4 ? `${features.slice(0, 3).join(', ')} and ${features.length - 3} more columns` : features.join(', ')
+    const targets = outputs.map(({ name }) => name).join(', ')
+    const { parameterCount, executor } = this.network
+    return `TabularModel { ${shown} → ${targets}; ${counted(parameterCount, 'parameter')}, ${executor.name} executor }`
   }
 
   /**

@@ -4,12 +4,12 @@ import { checkOptions, checkSeed } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { NdArray, NumbersLike } from '../data/ndarray.ts'
 import type { RowMemory, Rows } from '../data/rows.ts'
-import { BusyError, OptionError } from '../errors.ts'
+import { BusyError, counted, OptionError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
 import type { Executor, Session } from '../executors/executor.ts'
 import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
 import type { Profile } from '../executors/profile.ts'
-import { concrete, sizeOf } from '../graph/shape.ts'
+import { concrete, formatShape, sizeOf } from '../graph/shape.ts'
 import { ancestors, type Scope, type Tensor } from '../graph/tensor.ts'
 import type { ParameterFilter } from '../optim/optimizer.ts'
 import { buildPlan } from '../plan/build.ts'
@@ -391,6 +391,14 @@ export class Model {
   /** A table of layers with output shapes and numbers of parameters, frozen ones apart. @example sequential([input(2), dense(1)]).summary() */
   summary(): string {
     return summarize(this)
+  }
+
+  /** What `console.log` shows. @internal */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const ends = (tensors: readonly Tensor[], names: readonly string[]) =>
+      tensors.map(({ shape }, i) => `${names[i]} ${formatShape(shape)}`).join(', ')
+    const { inputs, inputNames, outputs, outputNames, parameterCount, executor } = this
+    return `Model { ${ends(inputs, inputNames)} → ${ends(outputs, outputNames)}; ${counted(parameterCount, 'parameter')}, ${executor.name} executor }`
   }
 
   /**

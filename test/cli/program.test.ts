@@ -22,6 +22,23 @@ describe('the program', () => {
     })
   })
 
+  test('suggests the option that other programs call otherwise', async () => {
+    for (const [flag, meant] of [
+      ['--lr', '--learning-rate'],
+      ['--lr=0.01', '--learning-rate'],
+      ['--batch', '--batch-size'],
+      ['--test-split', '--test'],
+    ]) {
+      const { code, stderr } = await run(['train', 'x.csv', '--target', 'y', flag, '1'])
+      expect({ code, stderr }).toEqual({
+        code: 2,
+        stderr: `thalweg train: unknown option '${flag}' (Did you mean ${meant}?) See thalweg train --help.\n`,
+      })
+    }
+    const { stderr } = await run(['evaluate', '--lr'])
+    expect(stderr).not.toContain('learning-rate')
+  })
+
   test('an error is one line; --debug and THALWEG_DEBUG add the stack', async () => {
     const plain = await run(['evaluate', 'nowhere.safetensors', 'x.csv'])
     expect(plain).toMatchObject({ code: 1, stdout: '' })

@@ -350,6 +350,12 @@ describe('thalweg train refuses', () => {
       /odd\.json; did you mean "target"\?/,
     ],
     [
+      'a configuration with a name of other programs',
+      () => train(paints, '--config', file('foreign.json', '{"lr":0.01}')),
+      1,
+      /foreign\.json; did you mean "learningRate"\?/,
+    ],
+    [
       'a configuration that is no JSON',
       () => train(paints, '--config', file('broken.json', '{"target":')),
       1,
