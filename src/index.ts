@@ -236,25 +236,22 @@ export {
 } from './optim/optimizer.ts'
 export type { OptimizerName } from './optim/optimizers.ts'
 export type { Duration, RateOptions, Schedule, ScheduleRun } from './optim/schedule.ts'
-export {
-  type CosineOptions,
-  type CosineRestartsOptions,
-  type CyclicOptions,
-  type ExponentialOptions,
-  type InverseSquareRootOptions,
-  type InverseTimeOptions,
-  type LearningRate,
-  type LinearWarmupOptions,
-  type MultiStepOptions,
-  type NoamOptions,
-  type OneCycleOptions,
-  type PiecewiseConstantOptions,
-  type PolynomialOptions,
-  type ScheduleName,
-  type SequencePart,
-  type StepDecayOptions,
-  schedules,
-} from './optim/schedules.ts'
+export type {
+  CosineOptions,
+  CosineRestartsOptions,
+  CyclicOptions,
+  ExponentialOptions,
+  InverseSquareRootOptions,
+  InverseTimeOptions,
+  LinearWarmupOptions,
+  MultiStepOptions,
+  NoamOptions,
+  OneCycleOptions,
+  PiecewiseConstantOptions,
+  PolynomialOptions,
+  StepDecayOptions,
+} from './optim/scheduleFormulas.ts'
+export { type LearningRate, type ScheduleName, type SequencePart, schedules } from './optim/schedules.ts'
 export { type SgdOptions, sgd } from './optim/sgd.ts'
 export { type LionOptions, lion, type RpropOptions, rprop } from './optim/signs.ts'
 export {
