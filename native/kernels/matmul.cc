@@ -36,25 +36,31 @@ namespace {
 // kBlockElements is the size of a packed block of a, which should fill half of the L2 cache.
 // kBlockRows: so few rows make a block when all panels of b stay in the L2 cache, of which AVX-512 machines have 1 or
 // 2 MB: kMostColumns bounds them. Elsewhere the block stays, and the panels take turns.
+// kShallowDepth: a product no deeper waits for its result to be written, which goes faster in the order of memory: in blocks of kShallowBlockRows rows.
+// kFewColumnsOfA: with as many, reading rows of a in place costs less than packing them.
 // kFewRows: with as many, reading b in place costs less than packing it. kFewRowsOfLarge: for a b larger than the L2 cache.
 #if defined(THALWEG_ISA_AVX512)
 constexpr int kStripRows = 8;
 constexpr int64_t kBlockElements = 128 * 1024, kBlockRows = 64, kMostColumns = 1024;
-constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 32;
+constexpr int64_t kShallowDepth = 128, kShallowBlockRows = 32, kFewColumnsOfA = 256;
+constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.014;
 #elif defined(THALWEG_ISA_AVX2)
 constexpr int kStripRows = 4;
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.022;
 #elif defined(THALWEG_ISA_NEON)
 constexpr int kStripRows = 8;
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.05;
 #else
 constexpr int kStripRows = 4;
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 4;
 #endif
@@ -255,16 +261,19 @@ TilesFunction chooseTiles(bool aInPlace, Panel panel, int64_t rows, int64_t vect
 }
 
 // One strip, packing its panel.
-TilesFunction choosePackingTiles(bool masked, int64_t vectors) {
+template <bool aPacked, Panel panel>
+TilesFunction packingTilesFunction(int64_t vectors) {
+  return vectors == 1   ? computeTiles<kStripRows, 1, aPacked, panel>
+         : vectors == 2 ? computeTiles<kStripRows, 2, aPacked, panel>
+                        : computeTiles<kStripRows, 3, aPacked, panel>;
+}
+
+TilesFunction choosePackingTiles(bool aInPlace, bool masked, int64_t vectors) {
   if constexpr (kMaskedLoads) {
     if (masked)
-      return vectors == 1   ? computeTiles<kStripRows, 1, true, Panel::maskedPacking>
-             : vectors == 2 ? computeTiles<kStripRows, 2, true, Panel::maskedPacking>
-                            : computeTiles<kStripRows, 3, true, Panel::maskedPacking>;
+      return aInPlace ? packingTilesFunction<false, Panel::maskedPacking>(vectors) : packingTilesFunction<true, Panel::maskedPacking>(vectors);
   }
-  return vectors == 1   ? computeTiles<kStripRows, 1, true, Panel::packing>
-         : vectors == 2 ? computeTiles<kStripRows, 2, true, Panel::packing>
-                        : computeTiles<kStripRows, 3, true, Panel::packing>;
+  return aInPlace ? packingTilesFunction<false, Panel::packing>(vectors) : packingTilesFunction<true, Panel::packing>(vectors);
 }
 
 // --- One rectangle of one product ---
@@ -346,7 +355,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const Panel use = masked ? Panel::masked : inPlace ? Panel::inPlace : Panel::packed;
     float* panel = allPanels ? packed + column * tiles.depth : packed;
     const bool packs = !inPlace && (firstRows || m.bInPlace);
-    const bool fused = packs && m.bColumn == 1 && strips > 1 && !m.aInPlace && (full || kMaskedLoads);
+    const bool fused = packs && m.bColumn == 1 && strips > 1 && (full || kMaskedLoads);
     if (packs && !fused) packPanel(source, m.bStep, m.bColumn, count, tiles.depth, wide, panel);
     tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
     tiles.bias = last && bias != nullptr ? bias + (m.swapped ? 0 : column) : nullptr;
@@ -385,7 +394,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.b = inPlace || packing ? source : panel;
       tiles.bStep = inPlace || packing ? m.bStep : wide * kWidth;
       tiles.packed = panel;
-      (packing ? choosePackingTiles(!full, wide) : chooseTiles(m.aInPlace, use, kStripRows, wide))(tiles);
+      (packing ? choosePackingTiles(m.aInPlace, !full, wide) : chooseTiles(m.aInPlace, use, kStripRows, wide))(tiles);
     }
     if (rest > 0) {
       if (column == 0 && !m.aInPlace)
@@ -641,7 +650,7 @@ bool prepareMatmul(Preparation* preparation) {
     m->rows = 1;
   }
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
-  m->aInPlace = m->rows == 1 || products <= kTinyProduct;
+  m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->aStep == 1 && m->columns <= kFewColumnsOfA);
   const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, preparation->threads);
@@ -659,7 +668,9 @@ bool prepareMatmul(Preparation* preparation) {
   if (!m->aInPlace && m->rowsPerChunk * m->depthBlock > kBlockElements + kBlockElements / 3)
     rowBlocks = quotientUp(m->rowsPerChunk * m->depthBlock, kBlockElements);
   // NOTE: not where b is transposed: there a single block was 2 to 4 % faster.
-  if (!m->aInPlace && !m->bInPlace && m->bColumn == 1) rowBlocks = greaterOf(rowBlocks, quotientUp(m->rowsPerChunk, kBlockRows));
+  const bool shallow = m->depth <= kShallowDepth;
+  if (!m->aInPlace && m->bColumn == 1 && (shallow || !m->bInPlace))
+    rowBlocks = greaterOf(rowBlocks, quotientUp(m->rowsPerChunk, shallow ? kShallowBlockRows : kBlockRows));
   m->rowBlock = roundedUp(quotientUp(m->rowsPerChunk, rowBlocks), kStripRows);
 
   int64_t panelsTogether = m->rowBlock < m->rowsPerChunk && !m->bInPlace
