@@ -200,7 +200,8 @@ void computeTiles(const Tiles& t) {
         THALWEG_UNROLL for (int v = 0; v < vectors; v++)
           sum[i][v] = loadColumn<vectors>(y + i * t.yRow, v, t.lastLanes);
     }
-    if (s + 1 < t.strips) {
+    // What is only written is not fetched: a store of a whole line needs nothing of what it was.
+    if (!t.first && s + 1 < t.strips) {
       for (int i = 0; i < rows; i++)
         for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(y + (rows + i) * t.yRow + c, 1);
     }
