@@ -69,7 +69,8 @@ constexpr int kPanelVectors = 3;
 constexpr int kPanelColumns = kPanelVectors * kWidth;
 constexpr int kWideVectors = 12;               // of a tile of one row, which waits for b rather than for registers
 constexpr int64_t kFewColumns = kWidth >= 8 ? 32 : 4 * kWidth;  // with as many, an element of a is used too rarely to pack it
-constexpr int64_t kDepthBlock = 384;           // of a packed panel, which should about fit the L1 cache
+constexpr int64_t kDepthBlock = 384;           // of a packed panel
+constexpr int64_t kTransposedDepthBlock = kWidth == 16 ? 512 : kDepthBlock;  // where b is transposed
 constexpr int64_t kMostTransposed = 2304;      // columns of a chunk where b is transposed: bounds its packed copy
 constexpr int64_t kSmallMatrix = 16 * 1024;    // elements: it stays in the L1 and L2 caches, packing is no gain
 constexpr int64_t kLargeMatrix = 256 * 1024;   // elements: it does not fit the L2 cache
@@ -658,7 +659,7 @@ bool prepareMatmul(Preparation* preparation) {
 
   // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
   // A large matrix read in place is read in shallow blocks, which is nearly in the order of memory.
-  int64_t mostDepth = kDepthBlock;
+  int64_t mostDepth = m->bColumn == 1 ? kDepthBlock : kTransposedDepthBlock;
   if (m->bInPlace && m->depth * m->columns > kLargeMatrix) {
     mostDepth = kShallowBlock;
   } else if (m->bInPlace && m->aInPlace) {
