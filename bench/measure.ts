@@ -1,5 +1,4 @@
 /** Measures: for each case and number of threads it starts everyone who can take part, lets them take turns, and makes results of the windows. */
-import { fileURLToPath } from 'node:url'
 import { type Case, flopsPerStep } from './cases.ts'
 import { interleave, type Program, start, TooSlow } from './interleave.ts'
 import { lastProcessors } from './processors.ts'
@@ -11,6 +10,8 @@ import { threadsOf } from './tables.ts'
 import type { Window } from './window.ts'
 
 export interface MeasureOptions {
+  /** serve.ts, compiled. */
+  readonly serve: string
   readonly rounds: number
   /** Length of a window. */
   readonly seconds: number
@@ -35,11 +36,8 @@ const COMPARABLE = 500
 /** Cases that npm rivals are measured on when time is short: one where overhead decides, one where arithmetic does. */
 const QUICK_RIVAL_CASES = 'ac'
 
-const serve = fileURLToPath(new URL('./serve.ts', import.meta.url))
-const tsx = import.meta.resolve('tsx')
-
 function serving(name: string, definition: Case, threads: number, arguments_: readonly string[], options: MeasureOptions): Entrant {
-  const command = [process.execPath, '--import', tsx, serve, definition.name, '--threads', `${threads}`, '--seconds', `${options.seconds}`]
+  const command = [process.execPath, options.serve, definition.name, '--threads', `${threads}`, '--seconds', `${options.seconds}`]
   return { name, start: (cpus) => start({ name, command: [...command, ...arguments_], cpus, deadline: options.patience }) }
 }
 

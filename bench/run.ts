@@ -5,6 +5,7 @@ import { executionInfo } from '../src/index.ts'
 import { caseNamed, flopsPerStep, parameterCount } from './cases.ts'
 import { loadDrawing } from './charts.ts'
 import { coldStarts, compileLibrary } from './cold.ts'
+import { compileServe } from './compile.ts'
 import { measurePeak } from './kernels/limits.ts'
 import { Measurement } from './measure.ts'
 import { readOptions } from './options.ts'
@@ -78,7 +79,18 @@ function report(line: string): void {
 
 async function measure(results: Results): Promise<void> {
   const { patience } = options
-  const measurement = new Measurement(results, { rounds, seconds, patience, quick, native: info.native, torch, rivals: installed, report })
+  const serve = await compileServe()
+  const measurement = new Measurement(results, {
+    serve,
+    rounds,
+    seconds,
+    patience,
+    quick,
+    native: info.native,
+    torch,
+    rivals: installed,
+    report,
+  })
   for (const definition of options.cases) for (const threads of options.threads) await measurement.run(definition, threads)
   if (options.speedOnly) return
   compileLibrary()
