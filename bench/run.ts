@@ -64,6 +64,7 @@ async function emptyResults(): Promise<Results> {
     })),
     peak: await measurePeaks(),
     speed: [],
+    busy: [],
     // Small enough that starting is most of it, large enough that every rival takes part.
     coldCase: 'c',
     cold: [],
@@ -91,8 +92,10 @@ async function measure(results: Results): Promise<void> {
     rivals: installed,
     report,
   })
-  for (const definition of options.cases) for (const threads of options.threads) await measurement.run(definition, threads)
-  if (options.speedOnly) return
+  for (const definition of options.cases)
+    for (const threads of options.threads)
+      await (options.busy ? measurement.runBusy(definition, threads) : measurement.run(definition, threads))
+  if (options.speedOnly || options.busy) return
   compileLibrary()
   for (const cold of coldStarts(caseNamed(results.coldCase), installed, torch, quick ? 1 : 5)) {
     report(`cold start: ${cold.contestant}`)
