@@ -27,7 +27,8 @@ const HELP = `Training speed, memory, start and size of thalweg and of everythin
                      processors; default: cases ${BUSY_CASES.join(', ')}, all threads, windows of 1 s
   --json FILE        everything measured
   --html FILE        a page with charts
-  --markdown FILE    the tables; in a file that has <!-- results --> and <!-- /results -->, what is between them is replaced
+  --markdown FILE    the tables; in a file that has <!-- results --> and <!-- /results -->, what is between them is replaced;
+                     with --busy they are <!-- busy --> and <!-- /busy -->
 
 Cases:
 ${caseLines()

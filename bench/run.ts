@@ -106,7 +106,7 @@ async function measure(results: Results): Promise<void> {
 
 /** The text in place of what stands between the marks of a file, or as the whole file where it has none. */
 function betweenMarks(file: string, text: string): string {
-  const marks = /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/
+  const marks = options.busy ? /(<!-- busy -->\n)[\s\S]*?(<!-- \/busy -->)/ : /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/
   const before = existsSync(file) ? readFileSync(file, 'utf8') : ''
   return marks.test(before) ? before.replace(marks, (_, open, close) => `${open}\n${text}\n\n${close}`) : `${text}\n`
 }
