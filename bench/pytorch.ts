@@ -142,8 +142,13 @@ async function calibrate(found: Python, definition: Case, options: TorchOptions)
 /** The best two choices take turns; the faster one goes on, the other ends. */
 async function decide(found: Python, definition: Case, choices: readonly Choice[], options: TorchOptions) {
   const best: { setting: Setting; program: Program }[] = []
-  for (const { setting, foreach } of choices.slice(0, 2))
-    best.push({ setting, program: await serve(found, definition, setting, foreach, options) })
+  try {
+    for (const { setting, foreach } of choices.slice(0, 2))
+      best.push({ setting, program: await serve(found, definition, setting, foreach, options) })
+  } catch (error) {
+    await Promise.all(best.map(({ program }) => program.quit()))
+    throw error
+  }
   const [first, second = first] = best
   if (second === first) return first
   const players = best.map(({ program }, i) => ({ name: `${i}`, window: () => program.window() }))
@@ -152,7 +157,7 @@ async function decide(found: Python, definition: Case, choices: readonly Choice[
   const compared = await interleave(players, { reference: '0', rounds: ROUNDS, limit, slow: Math.max(1, 4 * seconds) })
   const pairs = compared.get(players[1])?.pairs ?? []
   const gain = ratio(
-    pairs.map(({ own, reference }) => ({ of: rateOf(own, threads), to: reference === null ? 0 : rateOf(reference, threads) })),
+    pairs.flatMap(({ own, reference }) => (reference === null ? [] : [{ of: rateOf(own, threads), to: rateOf(reference, threads) }])),
   )
   const [kept, left] = gain !== null && gain.median > 1 ? [second, first] : [first, second]
   await left.program.quit()
