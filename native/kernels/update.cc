@@ -89,7 +89,8 @@ struct SgdElement {
 
 // Moments below 2^-110 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
 // (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing.
-THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(0x1p-110f)), splat(0.0f), x); }
+constexpr float kLeastMoment = 0x1p-110f;
+THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(kLeastMoment)), splat(0.0f), x); }
 
 template <bool hasMomentum>
 THALWEG_INLINE SgdElement sgdElement(Float p, Float g, Float v, Float rate, const Sgd& s) {
@@ -179,7 +180,7 @@ double integerPower(double base, int64_t exponent) {
 
 struct AdamScalars {
   Float decay, oneMinusBeta1, oneMinusBeta2, rate, correction, epsilon;
-  Float largest;  // second moment that the quick pass takes: times the correction at most 2^100
+  Float largest;  // second moment of which the root is iterated: times the correction at most 2^100
 };
 struct AdamElement {
   Float p, m, v;
@@ -201,18 +202,17 @@ THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const
   return {adamParameter<hasDecay>(p, m, squareRoot(v * s.correction), s), m, v};
 }
 
-// Two vectors, where no moment is a remnant and iteration may take the roots; else false, and nothing is written. What an element costs
-// is a root and a quotient on the one unit for both; so one of the two roots is iterated, and one test stands for all the selecting.
+// Two vectors, where no moment is a remnant and the root of the first can be iterated; else false, and nothing is written. Roots and
+// quotients share one unit, which is what an element waits for; so every other root is iterated, and one test saves the selecting.
 template <bool hasDecay>
 THALWEG_INLINE bool updateAdamPair(float* p, const float* g, float* m, float* v, const AdamScalars& s) {
   const Float ga = load(g), gb = load(g + kWidth);
   const Float ma = firstMoment(ga, load(m), s), mb = firstMoment(gb, load(m + kWidth), s);
   const Float va = secondMoment(ga, load(v), s), vb = secondMoment(gb, load(v + kWidth), s);
-  const Float least = splat(0x1p-80f), leastFirst = splat(0x1p-110f);
-  Mask usual = andMask(greaterEqual(va, least), less(va, s.largest));
-  usual = andMask(usual, andMask(greaterEqual(vb, least), less(vb, s.largest)));
-  usual = andMask(usual, andMask(greaterEqual(absolute(ma), leastFirst), greaterEqual(absolute(mb), leastFirst)));
-  if (!all(usual)) return false;
+  const Float least = splat(kLeastMoment);
+  const Mask iterates = andMask(greaterEqual(va, splat(0x1p-80f)), less(va, s.largest));
+  const Mask stay = andMask(greaterEqual(vb, least), andMask(greaterEqual(absolute(ma), least), greaterEqual(absolute(mb), least)));
+  if (!all(andMask(iterates, stay))) return false;
   store(m, ma);
   store(m + kWidth, mb);
   store(v, va);
