@@ -1,10 +1,12 @@
 /**
- * Adam takes a quicker way where all moments of two vectors are of usual size. Whichever lane holds one that is not, the bits must be
- * those of the portable kernel, which knows one way only.
+ * Where all lanes of a few vectors are of usual size, AVX-512 iterates some of their square roots. Whichever lane holds a number that is
+ * not, the bits must be those of the other way.
  */
 import { describe, expect, it } from 'vitest'
 import { loadAddon } from '../../src/executors/native/addon.ts'
 import { nativeExecutor } from '../../src/executors/native/index.ts'
+import { uniform } from '../../src/graph/op.ts'
+import { elementwiseOps } from '../../src/ops/elementwise.ts'
 import { updateOps } from '../../src/ops/update.ts'
 import { type Case, filled, planOf, resultsOf } from '../battery/samples.ts'
 
@@ -70,6 +72,37 @@ describe.skipIf(addon === undefined)('adam with an unusual lane', () => {
       const sample = { inputs: inputs.map((input, i) => (i < 4 ? { ...input, shape: size } : input)), attributes: each }
       const expected = run('portable', sample, values)
       for (const isa of isas) expect({ isa, bits: run(isa, sample, values) }).toEqual({ isa, bits: expected })
+    }
+  })
+})
+
+describe.skipIf(addon === undefined)('sqrt with an unusual lane', () => {
+  const numbers = [
+    0,
+    -0,
+    1e-45,
+    2 ** -126,
+    0.999 * 2 ** -80,
+    2 ** -80,
+    3.4e38,
+    Number.POSITIVE_INFINITY,
+    -1,
+    Number.NEGATIVE_INFINITY,
+    Number.NaN,
+  ]
+
+  it.each(addon?.isas ?? [])('is correctly rounded on %s', (isa) => {
+    const made = planOf({ op: elementwiseOps.sqrt, name: 'sqrt', sample: { inputs: [uniform([LANES * LANES + EXTRA])], attributes: {} } })
+    const arena = filled(made)
+    const [{ inputs, outputs }] = made.plan.instructions
+    const x = arena.view(made.plan.tensors[inputs[0]])
+    for (const number of numbers) {
+      for (let i = 0; i < x.length; i++) x[i] = Math.floor(i / LANES) === i % LANES ? number : 1 + i
+      const expected = Array.from(x, (value) => Math.fround(Math.sqrt(value)))
+      nativeExecutor(addon as NonNullable<typeof addon>, { isa, threads: 1 })
+        .load(made.plan, arena)
+        .execute(0, 1)
+      expect({ number, roots: [...arena.view(made.plan.tensors[outputs[0]])] }).toEqual({ number, roots: expected })
     }
   })
 })
