@@ -384,8 +384,6 @@ inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
 
 }  // namespace
 
-constexpr int64_t kRowsAhead = 16;
-
 // Rows first … end-1 of a step's batch.
 void Session::State::feedRows(const RunRequest& request, const Feed& feed, int64_t step, int64_t first, int64_t end) const {
   uint8_t* target = static_cast<uint8_t*>(tensors[feed.tensor].data);
@@ -393,13 +391,7 @@ void Session::State::feedRows(const RunRequest& request, const Feed& feed, int64
   const int64_t bytes = feed.countBytes, batch = batchOf(feed.tensor);
   if (request.order) {
     const int32_t* rows = request.order + step * batch;
-    for (int64_t i = first; i < end; i++) {
-      if (i + kRowsAhead < end) {
-        const uint8_t* soon = source + rows[i + kRowsAhead] * bytes;
-        for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(soon + b, 0, 2);
-      }
-      copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
-    }
+    for (int64_t i = first; i < end; i++) copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
   } else {
     const int64_t from = request.firstRow + step * batch + first;
     memmove(target + first * bytes, source + from * bytes, static_cast<size_t>((end - first) * bytes));
