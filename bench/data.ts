@@ -1,6 +1,6 @@
 /** Synthetic data: speed does not depend on what the numbers mean, as long as they are not all zero. */
 import { Purpose, RandomStream } from '../src/random.ts'
-import type { Case } from './cases.ts'
+import { type Case, flopsPerStep } from './cases.ts'
 
 export interface Rows {
   readonly x: Float32Array
@@ -10,13 +10,16 @@ export interface Rows {
 
 const MOST_BATCHES = 256
 const MOST_BYTES = 8 * 2 ** 20
+const MOST_FLOPS = 5e10
 
 /**
- * How many batches the data set of a case has: at most 256 and at most 8 MiB, at least 2. XOR has one batch of four rows; here it is repeated,
+ * How many batches the data set of a case has: at most 256, 8 MiB and 50 GFLOP an epoch, at least 2. XOR has one batch of four rows; here it is repeated,
  * as a realistic data set has many batches, and a run over them is one crossing into the addon.
  */
-export function batchCount({ sizes, batchSize }: Case): number {
-  return Math.max(2, Math.min(MOST_BATCHES, Math.floor(MOST_BYTES / (batchSize * sizes[0] * 4))))
+export function batchCount(definition: Case): number {
+  const { sizes, batchSize } = definition
+  const most = Math.min(MOST_BATCHES, MOST_BYTES / (batchSize * sizes[0] * 4), MOST_FLOPS / flopsPerStep(definition))
+  return Math.max(2, Math.floor(most))
 }
 
 /** Rows in shared memory, so that `fit` uses them without a copy. */

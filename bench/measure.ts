@@ -1,5 +1,5 @@
 /** Measures: for each case and number of threads it starts everyone who can take part, lets them take turns, and makes results of the windows. */
-import { fileURLToPath } from 'node:url'
+import { besideBusyProcess } from './busy.ts'
 import { type Case, flopsPerStep } from './cases.ts'
 import { interleave, type Program, start, TooSlow } from './interleave.ts'
 import { lastProcessors } from './processors.ts'
@@ -11,6 +11,8 @@ import { threadsOf } from './tables.ts'
 import type { Window } from './window.ts'
 
 export interface MeasureOptions {
+  /** serve.ts, compiled. */
+  readonly serve: string
   readonly rounds: number
   /** Length of a window. */
   readonly seconds: number
@@ -35,11 +37,8 @@ const COMPARABLE = 500
 /** Cases that npm rivals are measured on when time is short: one where overhead decides, one where arithmetic does. */
 const QUICK_RIVAL_CASES = 'ac'
 
-const serve = fileURLToPath(new URL('./serve.ts', import.meta.url))
-const tsx = import.meta.resolve('tsx')
-
 function serving(name: string, definition: Case, threads: number, arguments_: readonly string[], options: MeasureOptions): Entrant {
-  const command = [process.execPath, '--import', tsx, serve, definition.name, '--threads', `${threads}`, '--seconds', `${options.seconds}`]
+  const command = [process.execPath, options.serve, definition.name, '--threads', `${threads}`, '--seconds', `${options.seconds}`]
   return { name, start: (cpus) => start({ name, command: [...command, ...arguments_], cpus, deadline: options.patience }) }
 }
 
@@ -83,6 +82,42 @@ export class Measurement {
     } finally {
       await Promise.all(programs.map((program) => program.quit()))
     }
+  }
+
+  /** Native and PyTorch, one after the other, each against itself beside a busy process. */
+  async runBusy(definition: Case, threads: number): Promise<void> {
+    const cpus = lastProcessors(threads)
+    for (const entrant of entrants(definition, threads, this.options)) {
+      if (!['native', 'pytorch'].includes(entrant.name)) continue
+      const program = await this.admit(entrant, definition, threads, cpus)
+      if (program === null) continue
+      try {
+        await this.compareBusy(program, definition, threads, cpus)
+      } finally {
+        await program.quit()
+      }
+    }
+  }
+
+  private async compareBusy(program: Program, definition: Case, threads: number, cpus: readonly number[]): Promise<void> {
+    const { rounds, seconds, patience, report } = this.options
+    report(`case ${definition.name}, ${threadsOf(threads)}: ${program.name} beside a busy process`)
+    const { pairs, quiet, failure } = await besideBusyProcess(program, { cpus, rounds, seconds, patience })
+    if (failure !== null) this.omit(program.name, definition, threads, `it stopped answering: ${failure}`)
+    const rates = pairs.flatMap(({ own, reference }) => (reference === null ? [] : [{ of: own.steps_per_s, to: reference.steps_per_s }]))
+    const kept = ratio(rates)
+    if (kept === null) return
+    this.results.busy.push({
+      case: definition.name,
+      threads,
+      contestant: program.name,
+      setting: program.setting,
+      quietStepsPerSecond: spread(rates.map(({ to }) => to)),
+      busyStepsPerSecond: spread(rates.map(({ of }) => of)),
+      kept,
+      rounds: rates.length,
+      quiet,
+    })
   }
 
   private async admit(entrant: Entrant, definition: Case, threads: number, cpus: readonly number[]): Promise<Program | null> {

@@ -7,11 +7,15 @@ import { checkWritable, positive, readArguments, threadCount, wholeNumber } from
 import { type Case, caseLines, caseNamed, cases } from './cases.ts'
 import { type Rival, rivalNamed, rivalNames, rivals } from './rivals.ts'
 
+/** Those in which more threads are worth having. */
+const BUSY_CASES = ['d', 'e', 'f']
+
 const HELP = `Training speed, memory, start and size of thalweg and of everything it is compared with that is on this machine.
 
   npm run bench                        all cases, on one thread and on all; a quarter of an hour
   npm run bench -- --quick             fewer rounds, rivals and settings; under two minutes
   npm run bench -- --case d --threads 2
+  npm run bench -- --busy              native and PyTorch while another process is busy; three minutes
 
   --case NAME        ${Object.keys(cases).join(', ')}; may be repeated
   --threads N        may be repeated; default: 1 and all; only native and PyTorch take part on more than 1
@@ -20,9 +24,12 @@ const HELP = `Training speed, memory, start and size of thalweg and of everythin
   --patience S       leaves out whoever needs longer to be warm, or for a window; default 60, quick 10
   --rivals LIST      pytorch, ${rivalNames.join(', ')}; or none; default: all that are installed
   --speed-only       no cold starts and sizes
+  --busy             instead: the part of their quiet speed that native and PyTorch keep while one other process is busy on the same
+                     processors; default: cases ${BUSY_CASES.join(', ')}, all threads, windows of 1 s
   --json FILE        everything measured
   --html FILE        a page with charts
-  --markdown FILE    the tables; in a file that has <!-- results --> and <!-- /results -->, what is between them is replaced
+  --markdown FILE    the tables; in a file that has <!-- results --> and <!-- /results -->, what is between them is replaced;
+                     with --busy they are <!-- busy --> and <!-- /busy -->
 
 Cases:
 ${caseLines()
@@ -42,6 +49,7 @@ export interface Options {
   readonly rivals: readonly Rival[]
   readonly pytorch: boolean
   readonly speedOnly: boolean
+  readonly busy: boolean
   readonly json?: string
   readonly html?: string
   readonly markdown?: string
@@ -71,6 +79,7 @@ function parse(): Options | null {
       rivals: { type: 'string' },
       quick: { type: 'boolean', default: false },
       'speed-only': { type: 'boolean', default: false },
+      busy: { type: 'boolean', default: false },
       json: { type: 'string' },
       html: { type: 'string' },
       markdown: { type: 'string' },
@@ -78,18 +87,19 @@ function parse(): Options | null {
     },
   })
   if (values.help) return null
-  const { quick, json, html, markdown } = values
+  const { quick, busy, json, html, markdown } = values
   for (const option of ['json', 'html', 'markdown'] as const) checkWritable(option, values[option])
-  const threads = values.threads?.map(threadCount) ?? [1, availableParallelism()]
+  const threads = values.threads?.map(threadCount) ?? [...(busy ? [] : [1]), availableParallelism()]
   return {
-    cases: (values.case ?? Object.keys(cases)).map(caseNamed),
+    cases: (values.case ?? (busy ? BUSY_CASES : Object.keys(cases))).map(caseNamed),
     threads: [...new Set(threads)],
     rounds: wholeNumber('rounds', values.rounds ?? (quick ? '3' : '7')),
-    seconds: positive('seconds', values.seconds ?? (quick ? '0.15' : '0.4')),
+    seconds: positive('seconds', values.seconds ?? (busy ? '1' : quick ? '0.15' : '0.4')),
     patience: positive('patience', values.patience ?? (quick ? '10' : '60')),
     quick,
     ...chooseRivals(values.rivals, quick),
     speedOnly: values['speed-only'],
+    busy,
     json,
     html,
     markdown,

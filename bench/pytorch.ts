@@ -4,7 +4,9 @@ import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type Case, parameterCount } from './cases.ts'
 import { batchCount } from './data.ts'
-import { type Program, start } from './interleave.ts'
+import { interleave, type Program, start } from './interleave.ts'
+import { ratio } from './statistics.ts'
+import type { Window } from './window.ts'
 
 export interface Python {
   readonly python: string
@@ -112,33 +114,64 @@ const serve = (found: Python, definition: Case, { environment }: Setting, foreac
 
 const usesForeach = (program: Program) => (program.ready as { foreach?: boolean }).foreach === true
 
-/** The setting that is fastest in a window, and whether with `foreach`. */
-async function calibrate(found: Python, definition: Case, options: TorchOptions): Promise<{ setting: Setting; foreach: Foreach }> {
-  let best: { setting: Setting; foreach: Foreach } = { setting: settings(true)[0], foreach: 'yes' }
-  let rate = 0
+interface Choice {
+  readonly setting: Setting
+  readonly foreach: Foreach
+}
+
+/** Short windows of each setting, and rounds between the best two. */
+const TRIALS = 3
+const ROUNDS = 5
+
+/** Of a window. On one thread the processor's own time says it, whoever else was running. */
+const rateOf = ({ steps_per_s, steps_per_cpu_s }: Window, threads: number) => (threads === 1 ? steps_per_cpu_s : steps_per_s)
+
+/** Settings by their best window, the fastest first, and whether with `foreach`. */
+async function calibrate(found: Python, definition: Case, options: TorchOptions): Promise<Choice[]> {
+  const tried: { choice: Choice; rate: number }[] = []
   for (const setting of settings(false)) {
-    const program = await serve(found, definition, setting, 'auto', { ...options, seconds: Math.min(options.seconds, 0.3) })
-    const { steps_per_s, steps_per_cpu_s } = await program.window()
-    // On one thread the processor's own time says it, whoever else was running.
-    const measured = options.threads === 1 ? steps_per_cpu_s : steps_per_s
-    if (measured > rate) {
-      best = { setting, foreach: usesForeach(program) ? 'yes' : 'no' }
-      rate = measured
-    }
+    const program = await serve(found, definition, setting, 'auto', { ...options, seconds: Math.min(options.seconds, 0.15) })
+    const rates: number[] = []
+    for (let i = 0; i < TRIALS; i++) rates.push(rateOf(await program.window(), options.threads))
+    tried.push({ choice: { setting, foreach: usesForeach(program) ? 'yes' : 'no' }, rate: Math.max(...rates) })
     await program.quit()
   }
-  return best
+  return tried.sort((a, b) => b.rate - a.rate).map(({ choice }) => choice)
+}
+
+/** The best two choices take turns; the faster one goes on, the other ends. */
+async function decide(found: Python, definition: Case, choices: readonly Choice[], options: TorchOptions) {
+  const best: { setting: Setting; program: Program }[] = []
+  try {
+    for (const { setting, foreach } of choices.slice(0, 2))
+      best.push({ setting, program: await serve(found, definition, setting, foreach, options) })
+  } catch (error) {
+    await Promise.all(best.map(({ program }) => program.quit()))
+    throw error
+  }
+  const [first, second = first] = best
+  if (second === first) return first
+  const players = best.map(({ program }, i) => ({ name: `${i}`, window: () => program.window() }))
+  const { seconds, threads } = options
+  const limit = ROUNDS * players.length * (seconds + 0.1) * 2
+  const compared = await interleave(players, { reference: '0', rounds: ROUNDS, limit, slow: Math.max(1, 4 * seconds) })
+  const pairs = compared.get(players[1])?.pairs ?? []
+  const gain = ratio(
+    pairs.flatMap(({ own, reference }) => (reference === null ? [] : [{ of: rateOf(own, threads), to: rateOf(reference, threads) }])),
+  )
+  const [kept, left] = gain !== null && gain.median > 1 ? [second, first] : [first, second]
+  await left.program.quit()
+  return kept
 }
 
 /**
- * A warm PyTorch with the best of the settings. The choice is made in processes of its own: two networks in one, to compare ways of
+ * A warm PyTorch with the best of the settings. All of them are tried in processes of their own: two networks in one, to compare ways of
  * updating, would count twice as its memory. When time is short, only small networks get that comparison.
  */
 export async function startTorch(found: Python, definition: Case, quick: boolean, options: TorchOptions): Promise<Program> {
-  const { setting, foreach } = quick
-    ? { setting: settings(true)[0], foreach: parameterCount(definition) < 1e6 ? ('auto' as const) : ('yes' as const) }
-    : await calibrate(found, definition, options)
-  const program = await serve(found, definition, setting, foreach, options)
+  const foreach = parameterCount(definition) < 1e6 ? 'auto' : 'yes'
+  const choices = quick ? [{ setting: settings(true)[0], foreach } as const] : await calibrate(found, definition, options)
+  const { setting, program } = await decide(found, definition, choices, options)
   program.setting = usesForeach(program) ? `${setting.name}, foreach` : setting.name
   return program
 }

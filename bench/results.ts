@@ -26,6 +26,22 @@ export interface Speed {
   readonly quiet: boolean
 }
 
+/** What is left of a contestant's speed while one other process is busy on the same processors. */
+export interface Busy {
+  readonly case: string
+  readonly threads: number
+  readonly contestant: string
+  /** What was chosen for it, if there was a choice. */
+  readonly setting: string
+  readonly quietStepsPerSecond: Spread
+  readonly busyStepsPerSecond: Spread
+  /** The part of its quiet speed. */
+  readonly kept: Spread
+  readonly rounds: number
+  /** False when the least disturbed windows stand in for quiet ones. */
+  readonly quiet: boolean
+}
+
 /** Something that was not measured, and why. */
 export interface Omission {
   readonly contestant: string
@@ -62,6 +78,7 @@ export interface Results {
   /** GFLOP/s by number of threads. */
   readonly peak: Readonly<Record<number, number | null>>
   readonly speed: Speed[]
+  readonly busy: Busy[]
   readonly coldCase: string
   readonly cold: Cold[]
   readonly sizes: Size[]

@@ -38,7 +38,9 @@ export const rivals: readonly Rival[] = [
 
 export const rivalNames = rivals.map(({ name }) => name)
 
-const modules = new URL('./node_modules/', import.meta.url)
+// Compiled, this file is part of build/bench/serve/serve.js.
+const bench = new URL(import.meta.url.endsWith('.ts') ? './' : '../../../bench/', import.meta.url)
+const modules = new URL('./node_modules/', bench)
 const manifest = (name: string) => new URL(`${name}/package.json`, modules)
 
 export const packageFolder = (name: string): string => fileURLToPath(new URL(name, modules))
@@ -64,6 +66,6 @@ export interface RivalNetwork {
 }
 
 export async function createRival({ module, variant }: Rival, definition: Case, batches: readonly Rows[]): Promise<RivalNetwork> {
-  const { create } = await import(new URL(`./rivals/${module}`, import.meta.url).href)
+  const { create } = await import(new URL(`./rivals/${module}`, bench).href)
   return create(definition, batches, variant)
 }

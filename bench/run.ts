@@ -5,6 +5,7 @@ import { executionInfo } from '../src/index.ts'
 import { caseNamed, flopsPerStep, parameterCount } from './cases.ts'
 import { loadDrawing } from './charts.ts'
 import { coldStarts, compileLibrary } from './cold.ts'
+import { compileServe } from './compile.ts'
 import { measurePeak } from './kernels/limits.ts'
 import { Measurement } from './measure.ts'
 import { readOptions } from './options.ts'
@@ -63,6 +64,7 @@ async function emptyResults(): Promise<Results> {
     })),
     peak: await measurePeaks(),
     speed: [],
+    busy: [],
     // Small enough that starting is most of it, large enough that every rival takes part.
     coldCase: 'c',
     cold: [],
@@ -78,9 +80,22 @@ function report(line: string): void {
 
 async function measure(results: Results): Promise<void> {
   const { patience } = options
-  const measurement = new Measurement(results, { rounds, seconds, patience, quick, native: info.native, torch, rivals: installed, report })
-  for (const definition of options.cases) for (const threads of options.threads) await measurement.run(definition, threads)
-  if (options.speedOnly) return
+  const serve = await compileServe()
+  const measurement = new Measurement(results, {
+    serve,
+    rounds,
+    seconds,
+    patience,
+    quick,
+    native: info.native,
+    torch,
+    rivals: installed,
+    report,
+  })
+  for (const definition of options.cases)
+    for (const threads of options.threads)
+      await (options.busy ? measurement.runBusy(definition, threads) : measurement.run(definition, threads))
+  if (options.speedOnly || options.busy) return
   compileLibrary()
   for (const cold of coldStarts(caseNamed(results.coldCase), installed, torch, quick ? 1 : 5)) {
     report(`cold start: ${cold.contestant}`)
@@ -91,7 +106,7 @@ async function measure(results: Results): Promise<void> {
 
 /** The text in place of what stands between the marks of a file, or as the whole file where it has none. */
 function betweenMarks(file: string, text: string): string {
-  const marks = /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/
+  const marks = options.busy ? /(<!-- busy -->\n)[\s\S]*?(<!-- \/busy -->)/ : /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/
   const before = existsSync(file) ? readFileSync(file, 'utf8') : ''
   return marks.test(before) ? before.replace(marks, (_, open, close) => `${open}\n${text}\n\n${close}`) : `${text}\n`
 }

@@ -70,6 +70,23 @@ function coldTable({ cold, coldCase }: Results): ResultTable {
   }
 }
 
+function busyTable({ busy }: Results): ResultTable {
+  return {
+    title: 'Beside one busy process on the same processors',
+    head: ['', 'case', 'threads', 'quiet steps/s', 'steps/s beside it', 'kept', 'lowest … highest'],
+    words: 1,
+    rows: busy.map(({ contestant, case: name, threads, quietStepsPerSecond, busyStepsPerSecond, kept, quiet }) => [
+      contestant,
+      name,
+      `${threads}`,
+      `${quiet ? '' : '~ '}${formatNumber(quietStepsPerSecond.median)}`,
+      formatNumber(busyStepsPerSecond.median),
+      percent(kept.median),
+      `${percent(kept.lowest)} … ${percent(kept.highest)}`,
+    ]),
+  }
+}
+
 function sizeTable({ sizes }: Results): ResultTable {
   return {
     title: 'Size on disk',
@@ -87,9 +104,9 @@ export function losses({ speed }: Results): Speed[] {
 }
 
 /** What was chosen for whom: a sentence for each setting, with where it was the best. */
-function settingsOf({ speed }: Results): string[] {
+function settingsOf({ speed, busy }: Results): string[] {
   const places = new Map<string, string[]>()
-  for (const { contestant, setting, case: name, threads } of speed) {
+  for (const { contestant, setting, case: name, threads } of [...speed, ...busy]) {
     if (setting === '') continue
     const key = `${contestant} with ${setting}`
     places.set(key, [...(places.get(key) ?? []), `${name} on ${threadsOf(threads)}`])
@@ -101,6 +118,8 @@ function settingsOf({ speed }: Results): string[] {
 const OWN = ['plain', 'reference']
 
 function verdict(results: Results): string {
+  const kept = results.busy.flatMap(({ contestant, kept }) => (contestant === 'native' ? [kept.median] : []))
+  if (kept.length > 0) return `Beside one busy process native keeps at least ${percent(Math.min(...kept))} of its quiet speed.`
   const met = results.speed.flatMap(({ contestant, nativeIs }) => (contestant === 'native' || nativeIs === null ? [] : [contestant]))
   if (met.length === 0) return 'Native was not compared with anything.'
   const lost = losses(results).map(
@@ -129,7 +148,7 @@ export function remarks(results: Results): string[] {
         note === '' || ['native', 'reference'].includes(contestant) ? '' : `${implementation}: ${note}.`,
       ),
     ),
-    ...(results.speed.every(({ quiet }) => quiet)
+    ...([...results.speed, ...results.busy].every(({ quiet }) => quiet)
       ? []
       : ['~ others used the processors: the least disturbed windows stand in for quiet ones.']),
     ...results.omissions.map(
@@ -159,6 +178,7 @@ export function machineLine({ machine, date, rounds, quick, peak }: Results): st
 export function tables(results: Results): ResultTable[] {
   return [
     ...results.cases.filter(({ name }) => results.speed.some((entry) => entry.case === name)).map(({ name }) => speedTable(results, name)),
+    ...(results.busy.length === 0 ? [] : [busyTable(results)]),
     ...(results.cold.length === 0 ? [] : [coldTable(results)]),
     ...(results.sizes.length === 0 ? [] : [sizeTable(results)]),
   ]

@@ -36,25 +36,31 @@ namespace {
 // kBlockElements is the size of a packed block of a, which should fill half of the L2 cache.
 // kBlockRows: so few rows make a block when all panels of b stay in the L2 cache, of which AVX-512 machines have 1 or
 // 2 MB: kMostColumns bounds them. Elsewhere the block stays, and the panels take turns.
+// kShallowDepth: a product no deeper waits for its result to be written, which goes faster in the order of memory: in blocks of kShallowBlockRows rows.
+// kFewColumnsOfA: with as many, reading rows of a in place costs less than packing them.
 // kFewRows: with as many, reading b in place costs less than packing it. kFewRowsOfLarge: for a b larger than the L2 cache.
 #if defined(THALWEG_ISA_AVX512)
 constexpr int kStripRows = 8;
 constexpr int64_t kBlockElements = 128 * 1024, kBlockRows = 64, kMostColumns = 1024;
-constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 32;
+constexpr int64_t kShallowDepth = 128, kShallowBlockRows = 32, kFewColumnsOfA = 256;
+constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.014;
 #elif defined(THALWEG_ISA_AVX2)
 constexpr int kStripRows = 4;
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.022;
 #elif defined(THALWEG_ISA_NEON)
 constexpr int kStripRows = 8;
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.05;
 #else
 constexpr int kStripRows = 4;
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 4;
 #endif
@@ -63,7 +69,8 @@ constexpr int kPanelVectors = 3;
 constexpr int kPanelColumns = kPanelVectors * kWidth;
 constexpr int kWideVectors = 12;               // of a tile of one row, which waits for b rather than for registers
 constexpr int64_t kFewColumns = kWidth >= 8 ? 32 : 4 * kWidth;  // with as many, an element of a is used too rarely to pack it
-constexpr int64_t kDepthBlock = 384;           // of a packed panel, which should about fit the L1 cache
+constexpr int64_t kDepthBlock = 384;           // of a packed panel
+constexpr int64_t kTransposedDepthBlock = kWidth == 16 ? 512 : kDepthBlock;  // where b is transposed
 constexpr int64_t kMostTransposed = 2304;      // columns of a chunk where b is transposed: bounds its packed copy
 constexpr int64_t kSmallMatrix = 16 * 1024;    // elements: it stays in the L1 and L2 caches, packing is no gain
 constexpr int64_t kLargeMatrix = 256 * 1024;   // elements: it does not fit the L2 cache
@@ -194,7 +201,8 @@ void computeTiles(const Tiles& t) {
         THALWEG_UNROLL for (int v = 0; v < vectors; v++)
           sum[i][v] = loadColumn<vectors>(y + i * t.yRow, v, t.lastLanes);
     }
-    if (s + 1 < t.strips) {
+    // What is only written is not fetched: a store of a whole line needs nothing of what it was.
+    if (!t.first && s + 1 < t.strips) {
       for (int i = 0; i < rows; i++)
         for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(y + (rows + i) * t.yRow + c, 1);
     }
@@ -255,16 +263,19 @@ TilesFunction chooseTiles(bool aInPlace, Panel panel, int64_t rows, int64_t vect
 }
 
 // One strip, packing its panel.
-TilesFunction choosePackingTiles(bool masked, int64_t vectors) {
+template <bool aPacked, Panel panel>
+TilesFunction packingTilesFunction(int64_t vectors) {
+  return vectors == 1   ? computeTiles<kStripRows, 1, aPacked, panel>
+         : vectors == 2 ? computeTiles<kStripRows, 2, aPacked, panel>
+                        : computeTiles<kStripRows, 3, aPacked, panel>;
+}
+
+TilesFunction choosePackingTiles(bool aInPlace, bool masked, int64_t vectors) {
   if constexpr (kMaskedLoads) {
     if (masked)
-      return vectors == 1   ? computeTiles<kStripRows, 1, true, Panel::maskedPacking>
-             : vectors == 2 ? computeTiles<kStripRows, 2, true, Panel::maskedPacking>
-                            : computeTiles<kStripRows, 3, true, Panel::maskedPacking>;
+      return aInPlace ? packingTilesFunction<false, Panel::maskedPacking>(vectors) : packingTilesFunction<true, Panel::maskedPacking>(vectors);
   }
-  return vectors == 1   ? computeTiles<kStripRows, 1, true, Panel::packing>
-         : vectors == 2 ? computeTiles<kStripRows, 2, true, Panel::packing>
-                        : computeTiles<kStripRows, 3, true, Panel::packing>;
+  return aInPlace ? packingTilesFunction<false, Panel::packing>(vectors) : packingTilesFunction<true, Panel::packing>(vectors);
 }
 
 // --- One rectangle of one product ---
@@ -346,7 +357,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const Panel use = masked ? Panel::masked : inPlace ? Panel::inPlace : Panel::packed;
     float* panel = allPanels ? packed + column * tiles.depth : packed;
     const bool packs = !inPlace && (firstRows || m.bInPlace);
-    const bool fused = packs && m.bColumn == 1 && strips > 1 && !m.aInPlace && (full || kMaskedLoads);
+    const bool fused = packs && m.bColumn == 1 && strips > 1 && (full || kMaskedLoads);
     if (packs && !fused) packPanel(source, m.bStep, m.bColumn, count, tiles.depth, wide, panel);
     tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
     tiles.bias = last && bias != nullptr ? bias + (m.swapped ? 0 : column) : nullptr;
@@ -385,7 +396,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.b = inPlace || packing ? source : panel;
       tiles.bStep = inPlace || packing ? m.bStep : wide * kWidth;
       tiles.packed = panel;
-      (packing ? choosePackingTiles(!full, wide) : chooseTiles(m.aInPlace, use, kStripRows, wide))(tiles);
+      (packing ? choosePackingTiles(m.aInPlace, !full, wide) : chooseTiles(m.aInPlace, use, kStripRows, wide))(tiles);
     }
     if (rest > 0) {
       if (column == 0 && !m.aInPlace)
@@ -641,14 +652,14 @@ bool prepareMatmul(Preparation* preparation) {
     m->rows = 1;
   }
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
-  m->aInPlace = m->rows == 1 || products <= kTinyProduct;
+  m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->aStep == 1 && m->columns <= kFewColumnsOfA);
   const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, preparation->threads);
 
   // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
   // A large matrix read in place is read in shallow blocks, which is nearly in the order of memory.
-  int64_t mostDepth = kDepthBlock;
+  int64_t mostDepth = m->bColumn == 1 ? kDepthBlock : kTransposedDepthBlock;
   if (m->bInPlace && m->depth * m->columns > kLargeMatrix) {
     mostDepth = kShallowBlock;
   } else if (m->bInPlace && m->aInPlace) {
@@ -659,7 +670,9 @@ bool prepareMatmul(Preparation* preparation) {
   if (!m->aInPlace && m->rowsPerChunk * m->depthBlock > kBlockElements + kBlockElements / 3)
     rowBlocks = quotientUp(m->rowsPerChunk * m->depthBlock, kBlockElements);
   // NOTE: not where b is transposed: there a single block was 2 to 4 % faster.
-  if (!m->aInPlace && !m->bInPlace && m->bColumn == 1) rowBlocks = greaterOf(rowBlocks, quotientUp(m->rowsPerChunk, kBlockRows));
+  const bool shallow = m->depth <= kShallowDepth;
+  if (!m->aInPlace && m->bColumn == 1 && (shallow || !m->bInPlace))
+    rowBlocks = greaterOf(rowBlocks, quotientUp(m->rowsPerChunk, shallow ? kShallowBlockRows : kBlockRows));
   m->rowBlock = roundedUp(quotientUp(m->rowsPerChunk, rowBlocks), kStripRows);
 
   int64_t panelsTogether = m->rowBlock < m->rowsPerChunk && !m->bInPlace

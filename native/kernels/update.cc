@@ -26,7 +26,8 @@ int64_t chunkOf(int64_t size, int64_t threads) {
 }
 
 // How far ahead the parameters are fetched, in floats. Other threads have read them in their products, so that the first store to a
-// line would wait for the word of every other core; fetched for writing, they wait side by side.
+// line would wait for the word of every other core; fetched for writing, they wait side by side. Adam fetches all its arrays, twice as
+// far ahead: a step reads more than the second-level cache holds, and hardware is late for what part of them has left it.
 constexpr int64_t kAhead = 256;
 
 // The first `arrays` inputs are float32 arrays of one size, and the outputs are those inputs without the second, the
@@ -89,7 +90,8 @@ struct SgdElement {
 
 // Moments below 2^-110 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
 // (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing.
-THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(0x1p-110f)), splat(0.0f), x); }
+constexpr float kLeastMoment = 0x1p-110f;
+THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(kLeastMoment)), splat(0.0f), x); }
 
 template <bool hasMomentum>
 THALWEG_INLINE SgdElement sgdElement(Float p, Float g, Float v, Float rate, const Sgd& s) {
@@ -179,29 +181,73 @@ double integerPower(double base, int64_t exponent) {
 
 struct AdamScalars {
   Float decay, oneMinusBeta1, oneMinusBeta2, rate, correction, epsilon;
+  Float largest;  // second moment of which the root is iterated: times the correction at most 2^100
 };
 struct AdamElement {
   Float p, m, v;
 };
 
+THALWEG_INLINE Float firstMoment(Float g, Float m, const AdamScalars& s) { return m + s.oneMinusBeta1 * (g - m); }
+THALWEG_INLINE Float secondMoment(Float g, Float v, const AdamScalars& s) { return v + s.oneMinusBeta2 * (g * g - v); }
+
 template <bool hasDecay>
-THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const AdamScalars& s) {
+THALWEG_INLINE Float adamParameter(Float p, Float m, Float root, const AdamScalars& s) {
   if (hasDecay) p = p - s.decay * p;
-  m = withoutRemnant(m + s.oneMinusBeta1 * (g - m));
-  v = withoutRemnant(v + s.oneMinusBeta2 * (g * g - v));
-  return {p - s.rate * m / (squareRoot(v * s.correction) + s.epsilon), m, v};
+  return p - s.rate * m / (root + s.epsilon);
 }
 
 template <bool hasDecay>
-void updateAdam(float* p, const float* g, float* m, float* v, const AdamScalars& s, int64_t n) {
+THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const AdamScalars& s) {
+  m = withoutRemnant(firstMoment(g, m, s));
+  v = withoutRemnant(secondMoment(g, v, s));
+  return {adamParameter<hasDecay>(p, m, squareRoot(v * s.correction), s), m, v};
+}
+
+// Two vectors, where no moment is a remnant and the root of the first can be iterated; else false, and nothing is written. Roots and
+// quotients share one unit, which is what an element waits for; so every other root is iterated, and one test saves the selecting.
+template <bool hasDecay>
+THALWEG_INLINE bool updateAdamPair(float* p, const float* g, float* m, float* v, const AdamScalars& s) {
+  const Float ga = load(g), gb = load(g + kWidth);
+  const Float ma = firstMoment(ga, load(m), s), mb = firstMoment(gb, load(m + kWidth), s);
+  const Float va = secondMoment(ga, load(v), s), vb = secondMoment(gb, load(v + kWidth), s);
+  const Float least = splat(kLeastMoment);
+  const Mask iterates = andMask(greaterEqual(va, splat(0x1p-80f)), less(va, s.largest));
+  const Mask stay = andMask(greaterEqual(vb, least), andMask(greaterEqual(absolute(ma), least), greaterEqual(absolute(mb), least)));
+  if (!all(andMask(iterates, stay))) return false;
+  store(m, ma);
+  store(m + kWidth, mb);
+  store(v, va);
+  store(v + kWidth, vb);
+  const Float xa = va * s.correction, xb = vb * s.correction;
+  const Float rootA = iterateSquareRoot(xa, reciprocalRootEstimate(xa)), rootB = squareRoot(xb);
+  store(p, adamParameter<hasDecay>(load(p), ma, rootA, s));
+  store(p + kWidth, adamParameter<hasDecay>(load(p + kWidth), mb, rootB, s));
+  return true;
+}
+
+template <bool hasDecay>
+THALWEG_INLINE void updateAdamVector(float* p, const float* g, float* m, float* v, const AdamScalars& s) {
+  AdamElement e = adamElement<hasDecay>(load(p), load(g), load(m), load(v), s);
+  store(p, e.p);
+  store(m, e.m);
+  store(v, e.v);
+}
+
+template <bool hasDecay>
+void updateAdam(float* p, const float* g, float* m, float* v, const AdamScalars& scalars, int64_t n) {
+  const AdamScalars s = scalars;  // a copy, which the compiler can see that no store changes
   int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) {
-    __builtin_prefetch(p + i + kAhead, 1);
-    AdamElement e = adamElement<hasDecay>(load(p + i), load(g + i), load(m + i), load(v + i), s);
-    store(p + i, e.p);
-    store(m + i, e.m);
-    store(v + i, e.v);
+  for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
+    for (int64_t ahead = i + 2 * kAhead; ahead < i + 2 * kAhead + 2 * kWidth; ahead += 16) {  // a line of each array
+      __builtin_prefetch(p + ahead, 1);
+      __builtin_prefetch(g + ahead);
+      __builtin_prefetch(m + ahead, 1);
+      __builtin_prefetch(v + ahead, 1);
+    }
+    if (kIteratesRoots && updateAdamPair<hasDecay>(p + i, g + i, m + i, v + i, s)) continue;
+    for (int64_t j = i; j < i + 2 * kWidth; j += kWidth) updateAdamVector<hasDecay>(p + j, g + j, m + j, v + j, s);
   }
+  for (; i + kWidth <= n; i += kWidth) updateAdamVector<hasDecay>(p + i, g + i, m + i, v + i, s);
   if (i < n) {
     int rest = (int)(n - i);
     AdamElement e = adamElement<hasDecay>(loadPartial(p + i, rest), loadPartial(g + i, rest), loadPartial(m + i, rest),
@@ -228,7 +274,8 @@ void runAdam(const Instruction* instruction, int64_t chunk, void*) {
                    splat((float)(1 - a.beta2)),
                    splat((float)(learningRate / correction1 * (a.epsilonHat ? __builtin_sqrt(correction2) : 1))),
                    splat(a.epsilonHat ? 1.0f : (float)(1 / correction2)),
-                   splat(a.epsilon)};
+                   splat(a.epsilon),
+                   splat(0x1p100f * (float)correction2)};
   if (a.weightDecay != 0.0f)
     updateAdam<true>(p, g, m, v, s, n);
   else

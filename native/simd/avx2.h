@@ -41,6 +41,8 @@ THALWEG_INLINE Float operator/(Float a, Float b) { return {_mm256_div_ps(a.v, b.
 THALWEG_INLINE Float fma(Float a, Float b, Float c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 THALWEG_INLINE Float fnma(Float a, Float b, Float c) { return {_mm256_fnmadd_ps(a.v, b.v, c.v)}; }
 THALWEG_INLINE Float squareRoot(Float x) { return {_mm256_sqrt_ps(x.v)}; }
+constexpr bool kIteratesRoots = false;
+THALWEG_INLINE Float reciprocalRootEstimate(Float x) { return splat(1.0f) / squareRoot(x); }
 THALWEG_INLINE Float absolute(Float x) { return {_mm256_andnot_ps(_mm256_set1_ps(-0.0f), x.v)}; }
 THALWEG_INLINE Float negate(Float x) { return {_mm256_xor_ps(_mm256_set1_ps(-0.0f), x.v)}; }
 THALWEG_INLINE Float copySign(Float magnitude, Float sign) {
@@ -81,6 +83,7 @@ THALWEG_INLINE Mask orMask(Mask a, Mask b) { return {_mm256_or_ps(a.v, b.v)}; }
 THALWEG_INLINE Mask notMask(Mask a) {
   return {_mm256_xor_ps(a.v, _mm256_castsi256_ps(_mm256_set1_epi32(-1)))};
 }
+THALWEG_INLINE bool all(Mask a) { return _mm256_movemask_ps(a.v) == 0xff; }
 THALWEG_INLINE Float select(Mask m, Float whenTrue, Float whenFalse) {
   return {_mm256_blendv_ps(whenFalse.v, whenTrue.v, m.v)};
 }

@@ -39,6 +39,8 @@ THALWEG_INLINE Float fma(Float a, Float b, Float c) { return {_mm512_fmadd_ps(a.
 THALWEG_INLINE Float fnma(Float a, Float b, Float c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
 // NOTE: the zero-masked forms with a full mask: g++ 12 warns about its own unmasked ones.
 THALWEG_INLINE Float squareRoot(Float x) { return {_mm512_maskz_sqrt_ps(0xffff, x.v)}; }
+constexpr bool kIteratesRoots = true;
+THALWEG_INLINE Float reciprocalRootEstimate(Float x) { return {_mm512_maskz_rsqrt14_ps(0xffff, x.v)}; }
 THALWEG_INLINE Float absolute(Float x) {
   return {_mm512_maskz_andnot_ps(0xffff, _mm512_set1_ps(-0.0f), x.v)};
 }
@@ -80,6 +82,7 @@ THALWEG_INLINE Mask equalInt(Int a, Int b) { return {_mm512_cmpeq_epi32_mask(a.v
 THALWEG_INLINE Mask andMask(Mask a, Mask b) { return {(__mmask16)(a.v & b.v)}; }
 THALWEG_INLINE Mask orMask(Mask a, Mask b) { return {(__mmask16)(a.v | b.v)}; }
 THALWEG_INLINE Mask notMask(Mask a) { return {(__mmask16)~a.v}; }
+THALWEG_INLINE bool all(Mask a) { return _mm512_kortestc(a.v, a.v); }
 THALWEG_INLINE Float select(Mask m, Float whenTrue, Float whenFalse) {
   return {_mm512_mask_blend_ps(m.v, whenFalse.v, whenTrue.v)};
 }

@@ -48,6 +48,8 @@ THALWEG_INLINE Float operator/(Float a, Float b) { return {vdivq_f32(a.v, b.v)};
 THALWEG_INLINE Float fma(Float a, Float b, Float c) { return {vfmaq_f32(c.v, a.v, b.v)}; }
 THALWEG_INLINE Float fnma(Float a, Float b, Float c) { return {vfmsq_f32(c.v, a.v, b.v)}; }
 THALWEG_INLINE Float squareRoot(Float x) { return {vsqrtq_f32(x.v)}; }
+constexpr bool kIteratesRoots = false;
+THALWEG_INLINE Float reciprocalRootEstimate(Float x) { return splat(1.0f) / squareRoot(x); }
 THALWEG_INLINE Float absolute(Float x) { return {vabsq_f32(x.v)}; }
 THALWEG_INLINE Float negate(Float x) { return {vnegq_f32(x.v)}; }
 THALWEG_INLINE Float copySign(Float magnitude, Float sign) {
@@ -86,6 +88,7 @@ THALWEG_INLINE Mask lessInt(Int a, Int b) { return {vcltq_s32(a.v, b.v)}; }
 THALWEG_INLINE Mask equalInt(Int a, Int b) { return {vceqq_s32(a.v, b.v)}; }
 THALWEG_INLINE Mask andMask(Mask a, Mask b) { return {vandq_u32(a.v, b.v)}; }
 THALWEG_INLINE Mask orMask(Mask a, Mask b) { return {vorrq_u32(a.v, b.v)}; }
+THALWEG_INLINE bool all(Mask a) { return vminvq_u32(a.v) != 0; }
 THALWEG_INLINE Float select(Mask m, Float whenTrue, Float whenFalse) {
   return {vbslq_f32(m.v, whenTrue.v, whenFalse.v)};
 }

@@ -33,6 +33,8 @@ THALWEG_INLINE Float operator/(Float a, Float b) { return {a.v / b.v}; }
 THALWEG_INLINE Float fma(Float a, Float b, Float c) { return {fmaf(a.v, b.v, c.v)}; }
 THALWEG_INLINE Float fnma(Float a, Float b, Float c) { return {fmaf(-a.v, b.v, c.v)}; }
 THALWEG_INLINE Float squareRoot(Float x) { return {sqrtf(x.v)}; }
+constexpr bool kIteratesRoots = false;
+THALWEG_INLINE Float reciprocalRootEstimate(Float x) { return splat(1.0f) / squareRoot(x); }
 
 // Signed overflow is undefined in C, so these go through unsigned.
 THALWEG_INLINE Int operator+(Int a, Int b) { return {(int32_t)((uint32_t)a.v + (uint32_t)b.v)}; }
@@ -67,6 +69,7 @@ THALWEG_INLINE Mask equalInt(Int a, Int b) { return {a.v == b.v}; }
 THALWEG_INLINE Mask andMask(Mask a, Mask b) { return {a.v && b.v}; }
 THALWEG_INLINE Mask orMask(Mask a, Mask b) { return {a.v || b.v}; }
 THALWEG_INLINE Mask notMask(Mask a) { return {!a.v}; }
+THALWEG_INLINE bool all(Mask a) { return a.v; }
 THALWEG_INLINE Float select(Mask m, Float whenTrue, Float whenFalse) { return m.v ? whenTrue : whenFalse; }
 THALWEG_INLINE Int selectInt(Mask m, Int whenTrue, Int whenFalse) { return m.v ? whenTrue : whenFalse; }
 

@@ -26,9 +26,11 @@
 //   splat splatInt, operators + - * / on Float, operators + - & | ^ on Int
 //   fma(a, b, c) = a * b + c and fnma(a, b, c) = c - a * b, each with a single rounding
 //   squareRoot absolute negate copySign
+//   reciprocalRootEstimate: 1 / sqrt(x) for 2^-80 <= x < infinity, with a relative error of at most 2^-14
+//   kIteratesRoots: whether iterateSquareRoot beside the instruction is faster than the instruction alone
 //   atMost(x, limit), atLeast(x, limit): x clamped to a constant that is neither NaN nor 0; NaN stays NaN
 //   less lessEqual greater greaterEqual equal notEqual isNan (IEEE: false for NaN, except notEqual and isNan)
-//   lessInt (signed) equalInt, select selectInt, andMask orMask notMask
+//   lessInt (signed) equalInt, select selectInt, andMask orMask notMask, all (every lane)
 //   bits fromBits (the same 32 bits), toFloat (int32 to the nearest float, ties to even)
 //   shiftLeft<n> shiftRightLogical<n> shiftRightArithmetic<n>
 //   multiplyLow multiplyHigh (the two halves of the unsigned 64-bit product)
@@ -54,6 +56,19 @@ namespace THALWEG_ISA {
 // NOTE: not the instructions of that name: x86 and NEON disagree about NaN.
 THALWEG_INLINE Float maximum(Float a, Float b) { return select(orMask(greater(a, b), isNan(a)), a, b); }
 THALWEG_INLINE Float minimum(Float a, Float b) { return select(orMask(less(a, b), isNan(a)), a, b); }
+
+// squareRoot(x) for 2^-80 <= x < infinity, the same bits, from an estimate of 1 / sqrt(x) with a relative error of at most 2^-14: it needs
+// only the units that multiply, while another root or a quotient keeps the one that divides. A step of Goldschmidt's iteration leaves a
+// root g and h = 1 / (2 sqrt(x)), each with a relative error below 1.6 * 2^-24; then g + h (x - g g) misses a root between 1 and 2 by less
+// than 2^-44 before it is rounded. How roots are rounded that lie closer than that to the middle of two floats does not follow from
+// this: native/tests/ulp.cc tries each of them with every estimate. Markstein, "IA-64 and Elementary Functions", 2000, has the method.
+THALWEG_INLINE Float iterateSquareRoot(Float x, Float estimate) {
+  Float g = x * estimate, h = splat(0.5f) * estimate;
+  Float error = fnma(g, h, splat(0.5f));
+  g = fma(g, error, g);
+  h = fma(h, error, h);
+  return fma(fnma(g, g, x), h, g);
+}
 
 // 2^n for -126 <= n <= 127; n = -127 gives 0 and n = 128 infinity.
 THALWEG_INLINE Float powerOfTwo(Int n) { return fromBits(shiftLeft<23>(n + splatInt(127))); }

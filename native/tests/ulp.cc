@@ -1,4 +1,5 @@
-// Measures the elementary functions of one instruction set against double libm, over all 2^32 floats.
+// Measures the elementary functions of one instruction set against double libm, over all 2^32 floats, and proves that its square
+// roots by iteration are correctly rounded.
 //
 //   ulp [--every N] [--function NAME] [--threads N]
 //
@@ -9,7 +10,7 @@
 //   FLAGS="-O3 -std=c++17 -ffp-contract=off"
 //   ISA="-DTHALWEG_ISA=avx2 -DTHALWEG_ISA_AVX2=1"
 //   g++ $FLAGS $ISA -mavx2 -mfma -c native/kernels/elementwise.cc native/kernels/chain.cc
-//   g++ $FLAGS $ISA native/tests/ulp.cc elementwise.o chain.o native/runtime/attributes.cc -o ulp -lpthread
+//   g++ $FLAGS $ISA -mavx2 -mfma native/tests/ulp.cc elementwise.o chain.o native/runtime/attributes.cc -o ulp -lpthread
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -20,6 +21,7 @@
 #include <vector>
 
 #include "../kernels/steps.h"
+#include "../simd/simd.h"
 
 #define THALWEG_TEXT2(name) #name
 #define THALWEG_TEXT(name) THALWEG_TEXT2(name)
@@ -54,6 +56,8 @@ const Function kFunctions[] = {
      {{0, 1}, {-0.0f, 1}, {kInfinity, kInfinity}, {-kInfinity, 0}, {kNan, kNan}, {89, kInfinity}, {-104, 0}, {-1e30f, 0}}},
     {"log", [](double x) { return std::log(x); }, 1.5,
      {{0, -kInfinity}, {-0.0f, -kInfinity}, {1, 0}, {-1, kNan}, {-1e-45f, kNan}, {kInfinity, kInfinity}, {-kInfinity, kNan}, {kNan, kNan}}},
+    {"sqrt", [](double x) { return std::sqrt(x); }, 0.5,
+     {{0, 0}, {-0.0f, -0.0f}, {-1, kNan}, {-1e-45f, kNan}, {kInfinity, kInfinity}, {-kInfinity, kNan}, {kNan, kNan}}},
     {"tanh", [](double x) { return std::tanh(x); }, 3,
      {{0, 0}, {-0.0f, -0.0f}, {kInfinity, 1}, {-kInfinity, -1}, {kNan, kNan}, {-1e-45f, -1e-45f}}},
     {"erf", [](double x) { return std::erf(x); }, 1.5,
@@ -214,6 +218,69 @@ int wrongPowerSpecials(const StepOp* step) {
   return wrong;
 }
 
+// ---- Square roots by iteration ----
+
+using namespace thalweg::THALWEG_ISA;
+
+// How many of `count` floats get another root than `sqrt` says, from estimates of 1 / sqrt(x) or, without, from those of the instruction
+// set, which must be as near as promised.
+uint64_t wrongRoots(const float* x, const float* estimates, int count) {
+  uint64_t wrong = 0;
+  for (int i = 0; i < count; i += kWidth) {
+    int n = count - i < kWidth ? count - i : kWidth;
+    float padded[kWidth], estimate[kWidth], root[kWidth];
+    for (int l = 0; l < kWidth; l++) padded[l] = x[l < n ? i + l : i], estimate[l] = estimates ? estimates[l < n ? i + l : i] : 0;
+    if (!estimates) store(estimate, reciprocalRootEstimate(load(padded)));
+    store(root, iterateSquareRoot(load(padded), load(estimate)));
+    for (int l = 0; l < n; l++) {
+      const double exact = std::sqrt((double)padded[l]);
+      // To round to double first changes no square root of a float.
+      if (bitsOf(root[l]) == bitsOf((float)exact) && std::fabs(estimate[l] * exact - 1) <= 0x1p-14) continue;
+      if (wrong++ == 0) std::printf("sqrt(%a) from %a: got %a\n", padded[l], estimate[l], root[l]);
+    }
+  }
+  return wrong;
+}
+
+// All floats from 2^-80 on, with the estimates of this processor.
+Worst sweepRoots(uint64_t every, int threads) {
+  const uint64_t first = bitsOf(0x1p-80f), samples = (bitsOf(kInfinity) - first) / every;
+  std::atomic<uint64_t> wrong{0};
+  Worst result = sweep((samples + kBlock - 1) / kBlock, threads, [&](uint64_t b, Worst* worst) {
+    float x[kBlock];
+    int n = 0;
+    for (uint64_t i = b * kBlock; n < kBlock && i < samples; i++, n++)
+      x[n] = floatOf((uint32_t)(first + i * every + (every > 1 ? mix(i) % every : 0)));
+    wrong += wrongRoots(x, nullptr, n);
+    worst->count += n;
+  });
+  result.error = (double)wrong;
+  return result;
+}
+
+// All floats from 1 to 4, of which all others are multiples by powers of 4, whose roots lie within 2^-41 of the middle of two floats, with
+// all estimates that are near enough. In units of 2^-24 such a middle is an odd number, and the square of a root is a multiple of 2^25, or
+// from 2 on of 2^26.
+Worst tryHardRoots() {
+  Worst result;
+  std::vector<float> x, estimates;
+  for (int64_t middle = (1 << 24) + 1; middle < 1 << 25; middle += 2) {
+    const int64_t square = middle * middle, unit = square < int64_t(1) << 49 ? 1 << 25 : 1 << 26;
+    const int64_t nearest = (square + unit / 2) / unit * unit;
+    if (std::llabs(nearest - square) > 1 << 9) continue;
+    const float hard = (float)std::ldexp((double)nearest, -48);
+    const double reciprocal = 1 / std::sqrt((double)hard);
+    for (float y = (float)(reciprocal * (1 - 0x1p-14)); y <= reciprocal * (1 + 0x1p-14); y = std::nextafter(y, 2.0f)) {
+      if (std::fabs(y * std::sqrt((double)hard) - 1) > 0x1p-14) continue;
+      x.push_back(hard);
+      estimates.push_back(y);
+    }
+  }
+  result.error = (double)wrongRoots(x.data(), estimates.data(), (int)x.size());
+  result.count = x.size();
+  return result;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -264,6 +331,13 @@ int main(int argc, char** argv) {
     std::printf("%-10s %10.3g %8.1f %16.9g %12s %12llu  %s%s  (with exponent %.9g)\n", "power", worst.error, kPowerBound,
                 worst.x, "-", (unsigned long long)worst.count, wrong ? "WRONG" : "right", exceeded ? "  EXCEEDED" : "", worst.y);
     failures += wrong + exceeded;
+  }
+  if (!only || !std::strcmp(only, "sqrt")) {
+    found = true;
+    const Worst swept = sweepRoots(every, threads), hard = tryHardRoots();
+    std::printf("sqrt by iteration: wrong %.0f of %llu floats, and %.0f of %llu hard ones with their estimates\n", swept.error,
+                (unsigned long long)swept.count, hard.error, (unsigned long long)hard.count);
+    failures += swept.error > 0 || hard.error > 0 || hard.count == 0;
   }
   if (!found) {
     std::fprintf(stderr, "no function is called %s\n", only);

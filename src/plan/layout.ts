@@ -3,16 +3,24 @@ import { concrete, sizeOf } from '../graph/shape.ts'
 import { ancestors, type Tensor } from '../graph/tensor.ts'
 import { isVariable } from '../ops/source.ts'
 import { updateOps } from '../ops/update.ts'
-import { align, WORKSPACE } from './plan.ts'
+import { ALIGNMENT, align, GRADIENTS, WORKSPACE } from './plan.ts'
 import type { VariableLayout } from './variables.ts'
 
 /** Memory that one or more tensors (views, in-place results) use from instruction `first` to `last`. */
 export interface Storage {
-  readonly block: string
+  block: string
   readonly bytes: number
   first: number
   last: number
   offset: number
+}
+
+/** Memory in which storages may be placed that nobody uses from instruction `end` on. */
+interface Room {
+  readonly block: string
+  readonly offset: number
+  readonly bytes: number
+  readonly end: number
 }
 
 export interface Layout {
@@ -29,7 +37,8 @@ const ALWAYS = Number.MAX_SAFE_INTEGER
 
 /**
  * Decides where every tensor lies: views share, results overwrite operands that nobody needs any more where the op
- * allows it, values assigned to a variable are computed in its memory, and the rest is packed by lifetime.
+ * allows it, values assigned to a variable are computed in its memory, and the rest is packed by lifetime, in the memory of
+ * gradients that are yet to be made as far as there is room.
  */
 export function layOut(roots: readonly Tensor[], outputs: readonly Tensor[], variables: VariableLayout): Layout {
   const nodes = ancestors(roots)
@@ -45,7 +54,9 @@ export function layOut(roots: readonly Tensor[], outputs: readonly Tensor[], var
     storages.set(node, find(node))
   }
   checkUpdates(nodes, elided, storages, outputs)
-  return { order, storages, targets, workspaceBytes: pack(own) }
+  // Operands of flat ops are joined with what adjoins in the memory of variables (coalesce.ts), which these are not.
+  const apart = new Set(order.flatMap(({ op, inputs }) => (op.flat ? inputs.map((input) => storages.get(input)) : [])))
+  return { order, storages, targets, workspaceBytes: pack(own, rooms(), apart) }
 
   function find(node: Tensor): Storage {
     const at = position.get(node) ?? -1
@@ -62,6 +73,21 @@ export function layOut(roots: readonly Tensor[], outputs: readonly Tensor[], var
     const storage = { block: WORKSPACE, bytes, first: lasting ? -1 : at, last: lasting ? ALWAYS : last, offset: 0 }
     own.push(storage)
     return storage
+  }
+
+  /**
+   * The gradients that are made before the step may end: one that ended earlier would leave something else there. Without a last cache line that is not
+   * full, because what is behind a variable holds zeros (coalesce.ts).
+   */
+  function rooms(): Room[] {
+    const end = order.findIndex(({ op }) => op === updateOps.checkFinite || op === updateOps.continueIf)
+    return [...targets].flatMap(([value, assigned]): Room[] => {
+      const [variable] = assigned.inputs
+      const { block, offset } = variableStorage(variable, variables)
+      const made = position.get(value) as number
+      const bytes = Math.floor((sizeOf(concrete(variable.shape)) * 4) / ALIGNMENT) * ALIGNMENT
+      return block === GRADIENTS && made < end ? [{ block, offset, bytes, end: made }] : []
+    })
   }
 
   /** An operand whose memory the result may take: not read later, of the same size, and the op allows it. */
@@ -118,22 +144,39 @@ function lastUses(nodes: readonly Tensor[], position: ReadonlyMap<Tensor, number
   return result
 }
 
-/** First fit by decreasing size: each storage goes to the lowest offset free during its whole life. Returns the bytes needed. */
-function pack(storages: readonly Storage[]): number {
-  const placed: Storage[] = []
+/**
+ * First fit by decreasing size: each storage goes to the lowest offset free during its whole life, in the room of those large enough that ends first,
+ * else in the workspace. Returns the bytes needed there.
+ *
+ * @param apart Storages that must lie in the workspace.
+ */
+function pack(storages: readonly Storage[], rooms: readonly Room[], apart: ReadonlySet<Storage | undefined>): number {
+  const workspace = { block: WORKSPACE, offset: 0, bytes: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY }
+  const choice = [...rooms.toSorted((a, b) => a.end - b.end), workspace].map((room) => ({ ...room, placed: [] as Storage[] }))
   let total = 0
   for (const storage of [...storages].sort((a, b) => b.bytes - a.bytes || a.first - b.first)) {
-    const rivals = placed.filter((other) => other.first <= storage.last && storage.first <= other.last).sort((a, b) => a.offset - b.offset)
-    let offset = 0
-    for (const rival of rivals) {
-      if (offset + storage.bytes <= rival.offset) break
-      offset = Math.max(offset, rival.offset + rival.bytes)
+    for (const { block, offset: start, bytes, end, placed } of choice) {
+      if (storage.last >= end || (apart.has(storage) && block !== WORKSPACE)) continue
+      const offset = lowestOffset(storage, placed, start)
+      if (offset + storage.bytes > start + bytes) continue
+      storage.block = block
+      storage.offset = offset
+      placed.push(storage)
+      if (block === WORKSPACE) total = Math.max(total, offset + storage.bytes)
+      break
     }
-    storage.offset = offset
-    placed.push(storage)
-    total = Math.max(total, offset + storage.bytes)
   }
   return total
+}
+
+function lowestOffset(storage: Storage, placed: readonly Storage[], start: number): number {
+  const rivals = placed.filter((other) => other.first <= storage.last && storage.first <= other.last).sort((a, b) => a.offset - b.offset)
+  let offset = start
+  for (const rival of rivals) {
+    if (offset + storage.bytes <= rival.offset) break
+    offset = Math.max(offset, rival.offset + rival.bytes)
+  }
+  return offset
 }
 
 /**

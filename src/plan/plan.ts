@@ -44,6 +44,9 @@ export interface Plan {
 /** The one block that belongs to a plan alone. */
 export const WORKSPACE = 'workspace'
 
+/** What it holds is made anew in each step: until then, other values of the step may lie there. */
+export const GRADIENTS = 'gradients'
+
 /** Every tensor and every block starts on a cache line (64 bytes), which is also the widest vector register. */
 export const ALIGNMENT = 64
 

@@ -1,7 +1,7 @@
 import type { NonFiniteOrigin } from '../errors.ts'
 import type { Values } from '../executors/arena.ts'
 import type { Session } from '../executors/executor.ts'
-import { type PlanTensor, WORKSPACE } from '../plan/plan.ts'
+import { GRADIENTS, type PlanTensor, WORKSPACE } from '../plan/plan.ts'
 import { printInstruction } from '../plan/print.ts'
 
 /**
@@ -83,5 +83,5 @@ function firstNonFinite(values: Values): 'NaN' | 'Infinity' | null {
 
 /** Whether a tensor is made anew in each step: no parameter, nothing an optimizer remembers. */
 function isTemporary({ block }: PlanTensor): boolean {
-  return block === WORKSPACE || block === 'gradients'
+  return block === WORKSPACE || block === GRADIENTS
 }

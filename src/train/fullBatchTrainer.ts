@@ -11,6 +11,7 @@ import { assignAll, checkFinite } from '../ops/update.ts'
 import type { Evaluation, FullBatchOptimizer, Minimizer, Vector } from '../optim/fullBatch.ts'
 import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
+import { GRADIENTS } from '../plan/plan.ts'
 import { printPlan } from '../plan/print.ts'
 import { type Place, VariableLayout } from '../plan/variables.ts'
 import { batches, SessionCache } from './batches.ts'
@@ -228,7 +229,7 @@ function checkDeterministic(
 }
 
 function sumOf(name: string, { shape }: VariableAttributes): NamedVariable {
-  const sum = variable({ name, block: 'gradients', shape, dtype: 'float32', initialize: (values) => values.fill(0) })
+  const sum = variable({ name, block: GRADIENTS, shape, dtype: 'float32', initialize: (values) => values.fill(0) })
   return { name: `gradients/${name}`, variable: sum }
 }
 

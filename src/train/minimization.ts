@@ -6,6 +6,7 @@ import { stepVariable } from '../ops/random.ts'
 import { isVariable, stopGradient, type VariableAttributes, variable } from '../ops/source.ts'
 import { assign, assignAll, checkFinite, increment, variableBehind } from '../ops/update.ts'
 import { keptByName, type Optimizer, type ParameterInfo, type Slot, type TrainedParameter } from '../optim/optimizer.ts'
+import { GRADIENTS } from '../plan/plan.ts'
 import { Purpose, RandomStream } from '../random.ts'
 import type { Model } from './model.ts'
 import type { NamedVariable } from './names.ts'
@@ -226,7 +227,7 @@ function trainingVariables(parameters: readonly NamedVariable[], optimizer: Opti
     }),
   })
   return {
-    gradients: parameters.map(({ variable: { attributes }, name }) => beside('gradients', name, attributes.shape)),
+    gradients: parameters.map(({ variable: { attributes }, name }) => beside(GRADIENTS, name, attributes.shape)),
     slots: parameters.map(({ variable: { attributes }, name }) =>
       slotsOf(optimizer, { name, shape: attributes.shape }).map(({ name: slot, shape = attributes.shape, initial }) =>
         beside(`slots/${slot}`, name, shape, initial),

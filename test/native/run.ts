@@ -4,7 +4,7 @@
  *     address   the battery under AddressSanitizer and UndefinedBehaviorSanitizer
  *     thread    the battery under ThreadSanitizer, several sessions at once
  *     neon      the battery on a 64-bit ARM build under qemu-aarch64 (Debian: g++-aarch64-linux-gnu qemu-user)
- *     ulp       the error of exp, log, tanh, erf and sigmoid over all floats (--every N for a part of them)
+ *     ulp       the error of exp, log, tanh, erf, sigmoid and square roots over all floats (--every N for a part of them)
  *
  * Needs cmake and a C++ compiler. Expected bits come from the addon's portable kernels, so the addon must be built.
  */

@@ -1,10 +1,13 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkInstructionSet, checkWritable, threadCount } from '../../bench/arguments.ts'
+import { besideBusyProcess } from '../../bench/busy.ts'
 import { type Case, caseNamed, cases, flopsPerStep, parameterCount } from '../../bench/cases.ts'
-import { cut, makeData } from '../../bench/data.ts'
+import { compileServe } from '../../bench/compile.ts'
+import { batchCount, cut, makeData } from '../../bench/data.ts'
 import { interleave, type Player } from '../../bench/interleave.ts'
 import { PlainNetwork } from '../../bench/plain.ts'
 import { allowedProcessors, lastProcessors, parseProcessors } from '../../bench/processors.ts'
@@ -12,6 +15,7 @@ import type { Results, Speed } from '../../bench/results.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
 import { remarks } from '../../bench/tables.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
+import { executionInfo } from '../../src/index.ts'
 
 describe('statistics of the benchmark', () => {
   it('takes the middle, or the mean of the middle two', () => {
@@ -47,22 +51,22 @@ describe('processors of the benchmark', () => {
   })
 })
 
-describe('taking turns', () => {
-  const calls: string[] = []
-  /** Says how disturbed its windows were, one after the other; the last value stays. */
-  function player(name: string, disturbed: readonly number[], milliseconds = 0): Player {
-    let count = 0
-    return {
-      name,
-      async window() {
-        calls.push(name)
-        const value = disturbed[Math.min(count++, disturbed.length - 1)]
-        if (value < 0) throw new Error('gone')
-        if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds))
-        return { steps_per_s: count, steps_per_cpu_s: count, disturbed: value, steps: 1, peak_bytes: 0 }
-      },
-    }
+const calls: string[] = []
+/** Says how disturbed its windows were, one after the other; the last value stays. */
+function player(name: string, disturbed: readonly number[], milliseconds = 0): Player {
+  let count = 0
+  return {
+    name,
+    async window() {
+      calls.push(name)
+      const value = disturbed[Math.min(count++, disturbed.length - 1)]
+      if (value < 0) throw new Error('gone')
+      if (milliseconds > 0) await new Promise((resolve) => setTimeout(resolve, milliseconds))
+      return { steps_per_s: count, steps_per_cpu_s: count, disturbed: value, steps: 1, peak_bytes: 0 }
+    },
   }
+}
+describe('taking turns', () => {
   const options = { reference: 'us', rounds: 2, limit: 20, slow: 0.05 }
   const play = async (...players: Player[]) => {
     calls.length = 0
@@ -99,6 +103,45 @@ describe('taking turns', () => {
   })
 })
 
+describe('beside a busy process', () => {
+  const options = { cpus: [], rounds: 2, seconds: 0.1, patience: 5 }
+
+  it('a quiet window and a busy one take turns, and nothing that disturbs a busy one counts', async () => {
+    calls.length = 0
+    const { pairs, quiet, failure } = await besideBusyProcess(player('us', [0, 0.6, 0.6, 0]), options)
+    expect(pairs.map(({ own, reference }) => [own.steps_per_s, reference?.steps_per_s])).toEqual([
+      [2, 1],
+      [3, 4],
+    ])
+    expect({ quiet, failure }).toEqual({ quiet: true, failure: null })
+  })
+
+  it('says who stopped answering', async () => {
+    expect(await besideBusyProcess(player('us', [0, -1]), options)).toMatchObject({ pairs: [], failure: 'gone' })
+  })
+})
+
+describe('what is measured', () => {
+  it('runs compiled, as the package does', async () => {
+    const executor = executionInfo().native ? 'native' : 'reference'
+    const [file, ...given] = [process.execPath, await compileServe(), 'a', '--executor', executor, '--seconds', '0.02']
+    const { stdout, stderr } = spawnSync(file, given, { encoding: 'utf8', input: 'go\nquit\n' })
+    expect(stderr).toBe('')
+    const [ready, window] = stdout.split('\n').map((line) => (line === '' ? null : JSON.parse(line)))
+    expect(ready).toMatchObject({ ready: true, case: 'a', impl: expect.stringContaining(executor) })
+    expect(window).toMatchObject({ steps_per_s: expect.any(Number), peak_bytes: expect.any(Number) })
+  })
+
+  it.each([
+    ['a', 256],
+    ['c', 83],
+    ['e', 10],
+    ['f', 2],
+  ])('case %s has %i batches', (name, count) => {
+    expect(batchCount(caseNamed(name))).toBe(count)
+  })
+})
+
 describe('arguments of the benchmark', () => {
   it('finds out whether a file can be written, and leaves it as it was', () => {
     const folder = mkdtempSync(join(tmpdir(), 'thalweg-'))
@@ -126,7 +169,7 @@ describe('the verdict of the benchmark', () => {
       ...{ case: 'a', threads: 1, contestant, implementation: contestant, note: '', setting: '', quiet: true },
       nativeIs: { median: factor, lowest: factor, highest: factor },
     }))
-    return remarks({ speed: speed as unknown as Speed[], omissions: [] } as unknown as Results)[0]
+    return remarks({ speed: speed as unknown as Speed[], busy: [], omissions: [] } as unknown as Results)[0]
   }
 
   it('claims nothing where no rival ran', () => {

@@ -12,10 +12,14 @@ import type { Plan } from '../../src/plan/plan.ts'
 import { VariableLayout } from '../../src/plan/variables.ts'
 import { Purpose, RandomStream } from '../../src/random.ts'
 
-/** A tensor that holds these numbers. All such tensors live in one block, in the order in which `layoutOf` finds them. */
-export function holding(shape: readonly number[], values: readonly number[], options: { name?: string; dtype?: Dtype } = {}): Tensor {
-  const { name = 'x', dtype = 'float32' } = options
-  return variable({ name, block: 'parameters', shape, dtype, initialize: (memory) => memory.set(values) })
+/** A tensor that holds these numbers. All such tensors live in one block, if no other is named, in the order in which `layoutOf` finds them. */
+export function holding(
+  shape: readonly number[],
+  values: readonly number[],
+  options: { name?: string; dtype?: Dtype; block?: string } = {},
+): Tensor {
+  const { name = 'x', dtype = 'float32', block = 'parameters' } = options
+  return variable({ name, block, shape, dtype, initialize: (memory) => memory.set(values) })
 }
 
 /** Places for all variables that the tensors need. */

@@ -7,12 +7,14 @@ import {
   adam,
   adamW,
   add,
+  continueIf,
   dense,
   exp,
   gelu,
   gradients,
   input,
   l2,
+  matmul,
   mean,
   multiply,
   type Optimizer,
@@ -21,6 +23,8 @@ import {
   sgd,
   square,
   subtract,
+  sum,
+  sumOfSquares,
   tanh,
 } from '../../../src/index.ts'
 import { droppedOut } from '../../../src/ops/random.ts'
@@ -58,7 +62,8 @@ describe('random graphs', () => {
         const loss = outputs.map((output) => mean(square(tanh(output)))).reduce(add)
         const rate = holding([], [0.1], { name: 'rate' })
         const found = gradients(loss, variables)
-        const stored = found.map((gradient, i) => assign(holding(variables[i].shape as number[], [], { name: `d${i}` }), gradient))
+        const memory = variables.map(({ shape }, i) => holding(shape as number[], [], { name: `d${i}`, block: 'gradients' }))
+        const stored = found.map((gradient, i) => assign(memory[i], gradient))
         const check = checkFinite([loss, ...stored])
         const velocities = variables.map(({ shape }, i) => holding(shape as number[], [], { name: `v${i}` }))
         const updates = variables.map((parameter, i) =>
@@ -94,7 +99,7 @@ describe('training plans', () => {
     const plan = trainingPlan(dense3(), data, sgd(), 4)
     expect(plan.instructions.map(({ op }) => op)).not.toContain('assign')
     const targets = plan.instructions.flatMap(({ outputs }) => outputs.map((output) => plan.tensors[output]))
-    const gradientsMade = targets.filter(({ block }) => block === 'gradients').map(({ label, offset }) => [offset, label])
+    const gradientsMade = targets.filter(({ label }) => label.startsWith('gradients/')).map(({ label, offset }) => [offset, label])
     expect(gradientsMade.sort(([a], [b]) => (a as number) - (b as number)).map(([, label]) => label)).toEqual(
       ['dense_1.kernel', 'dense_1.bias', 'dense_2.kernel', 'dense_2.bias', 'dense_3.kernel', 'dense_3.bias'].map(
         (name) => `gradients/${name}`,
@@ -134,6 +139,32 @@ describe('training plans', () => {
     expect(ops.indexOf('checkFinite')).toBeLessThan(ops.indexOf('adam'))
     const check = plan.instructions[ops.indexOf('checkFinite')]
     expect(check.inputs.map((operand) => plan.tensors[operand].block)).toEqual(['workspace', 'gradients'])
+  })
+
+  it('keep what lives in the memory of gradients that are yet to be made', () => {
+    const wide = () => sequential([input(16), dense(64, { activation: 'gelu' }), dense(64, { activation: 'gelu' }), dense(16)])
+    const plan = trainingPlan(wide(), data, adam(), 8)
+    expect(overlaps(plan)).toEqual([])
+    // All activations; what the last gradient is made of must lie elsewhere.
+    const made = plan.instructions.map(({ outputs: [output] }) => plan.tensors[output])
+    expect(made.slice(0, 5).map(({ block }) => block)).toEqual(new Array(5).fill('gradients'))
+    expect(plan.blocks.workspace).toBeLessThan(4 * 8 * 64 * 4)
+    expect(plan.instructions.filter(({ op }) => op === 'adam').length).toBe(1)
+  })
+
+  const w = named('w', 4, 4)
+  const slope = holding([4, 4], [], { name: 'slope', block: 'gradients' })
+  const set = (a: Tensor) => assign(slope, matmul(matmul(a, w), w))
+  it.each<[string, string, (a: Tensor) => Tensor[]]>([
+    ['a value in the memory of a gradient', 'gradients', (a) => [checkFinite([set(a)])]],
+    ['none that is read later', 'workspace', (a) => [set(a), checkFinite([sum(a)])]],
+    ['none where the step may end before', 'workspace', (a) => [continueIf(sum(w)), set(a)]],
+    ['none that a flat op reads', 'workspace', (a) => [checkFinite([set(multiply(w, sumOfSquares([a])))])]],
+  ])('keep %s', (_, block, updates) => {
+    const plan = planOf([], { updates: updates(matmul(w, w)) })
+    expect(overlaps(plan)).toEqual([])
+    const made = plan.instructions.findIndex(({ inputs: [a, b] }) => a === b)
+    expect(plan.tensors[plan.instructions[made].outputs[0]].block).toBe(block)
   })
 
   it('do not join updates with other settings, or of parameters that are not neighbours', () => {
