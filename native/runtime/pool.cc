@@ -369,17 +369,18 @@ void noteStall(Pool& p) {
 // Waits for the workers' units. True if that took so long that a worker must have been descheduled: longer than the
 // limit and than any chunk should take, judged by the caller's own.
 bool waitForWorkers(Job& job, int64_t units, int64_t begun, int64_t ownUnits) {
-  if (job.finishedByWorkers.load(std::memory_order_acquire) == units) return false;
+  const auto finished = [&] { return job.finishedByWorkers.load(std::memory_order_acquire) == units; };
+  if (finished()) return false;
   const int64_t start = now();
   int64_t waited = 0;
   do {
     if (waited < kCallerSpinNanoseconds) {
-      for (int k = 0; k < 8; ++k) pauseBriefly();
+      for (int k = 0; k < 8 && !finished(); ++k) pauseBriefly();
     } else {
       std::this_thread::yield();  // the worker may be waiting for this very core
     }
     waited = now() - start;
-  } while (job.finishedByWorkers.load(std::memory_order_acquire) != units);
+  } while (!finished());
   if (ownUnits == 0) return false;
   return waited > kStallNanoseconds + 4 * ((start - begun) / ownUnits);
 }
