@@ -90,6 +90,12 @@ int64_t Session::threads() const { return state_->threads; }
 const PlanDescription& Session::plan() const { return state_->plan; }
 int64_t Session::ownedBytes() const { return state_->parameters.bytes() + state_->shared.bytes() + state_->scratch.bytes(); }
 
+double Session::nanoseconds() const {
+  double total = 0;
+  for (const PreparedInstruction& prepared : state_->instructions) total += prepared.nanoseconds;
+  return total;
+}
+
 // ---- Loading ----
 
 std::unique_ptr<Session> Session::load(PlanDescription plan, const std::vector<Region>& regions, const LoadOptions& options,

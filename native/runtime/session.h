@@ -100,6 +100,7 @@ class Session {
   const char* isa() const;
   int64_t threads() const;
   int64_t ownedBytes() const;  // memory besides the regions
+  double nanoseconds() const;  // what its kernels estimate for a step, on one thread
   const PlanDescription& plan() const;
 
  private:

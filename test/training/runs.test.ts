@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { activation, adam, constant, dense, executionInfo, input, model, sequential } from '../../src/index.ts'
 import { hasBegun } from './support.ts'
 
-const x = Array.from({ length: 4000 }, (_, i) => [i / 4000, 1 - i / 4000])
+const x = Array.from({ length: 40_000 }, (_, i) => [i / 40_000, 1 - i / 40_000])
 const y = x.map(([a, b]) => [a * b])
 
 it('weights cannot be set while a run uses them, but can between epochs', async () => {

@@ -1,6 +1,7 @@
 /** The native executor: hands plans to the C++ addon. */
 import { BusyError, MemoryError, NativeError } from '../../errors.ts'
 import { allocateShared, formatBytes } from '../../memory.ts'
+import { Pace } from '../../pace.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena } from '../arena.ts'
 import { fedTensor, fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
@@ -47,6 +48,7 @@ class NativeSession implements Session {
   readonly plan: Plan
   readonly arena: Arena
   private readonly session: AddonSession
+  private readonly pace = new Pace()
 
   constructor(plan: Plan, arena: Arena, session: AddonSession) {
     this.plan = plan
@@ -75,6 +77,8 @@ class NativeSession implements Session {
         control,
         onProgress: onProgress === undefined ? undefined : report,
       })
+      // A very short run happens on this thread, and many may follow each other.
+      if (this.pace.isTooLong()) await this.pace.giveWay()
       return {
         completed: result.completedSteps,
         stopped: result.stopped === 'none' ? null : result.stopped,
