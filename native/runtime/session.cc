@@ -76,7 +76,7 @@ struct Session::State {
   void feedRows(const RunRequest& request, const Feed& feed, int64_t step, int64_t first, int64_t end) const;
   void record(const RunRequest& request, int64_t step) const;
   StepEnd runInstructions(int64_t first, int64_t end);
-  bool isWorthSharing(int64_t units, double nanoseconds) const;
+  bool isWorthSharing(double nanoseconds) const;
   StepEnd runTogether(const Wave& wave);
   Outcome runAlone(int64_t index);
   StepEnd runStep(const RunRequest& request, int64_t step, int64_t end);
@@ -206,6 +206,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
   if (!parameters.allocate(parameterBytes)) throw std::bad_alloc();
   parameters.zero();
 
+  const double leastShared = serialBelow * kAwakePart;
   uint8_t* nextParameters = parameters.data();
   std::vector<int64_t> sharedOffsets;
   int64_t sharedBytes = 0, scratchBytes = 0;
@@ -224,7 +225,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
       return kernel.prepare(&preparation);
     };
     bool accepted = prepareFor(threads);
-    if (accepted && threads > 1 && prepared.instruction.chunks > 1 && preparation.nanoseconds < serialBelow * kAwakePart) {
+    if (accepted && threads > 1 && prepared.instruction.chunks > 1 && preparation.nanoseconds < leastShared) {
       // It stays on one thread, which should not have to work in pieces cut for several.
       memset(prepared.instruction.parameters, 0, kernel.parameterBytes);
       accepted = prepareFor(1);
@@ -250,6 +251,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
     prepared.run = kernel.run;
     prepared.finish = kernel.finish;
     prepared.nanoseconds = preparation.nanoseconds;
+    prepared.mayShare = threads > 1 && prepared.instruction.chunks > 1 && preparation.nanoseconds >= leastShared;
   }
 
   scratchStride = roundedUp(scratchBytes);
@@ -258,7 +260,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
   for (size_t index = 0; index < instructions.size(); index++) {
     instructions[index].instruction.shared = reinterpret_cast<float*>(shared.data() + sharedOffsets[index]);
   }
-  waves = findWaves(instructions, threads);
+  waves = findWaves(instructions, threads, leastShared);
   return "";
 }
 
@@ -468,12 +470,24 @@ inline Outcome finish(const PreparedInstruction& prepared) {
 
 }  // namespace
 
+inline Outcome Session::State::runAlone(int64_t index) {
+  const PreparedInstruction& prepared = instructions[index];
+  const int64_t chunks = prepared.instruction.chunks;
+  if (prepared.mayShare && isWorthSharing(prepared.nanoseconds)) {
+    SharedWork work = {instructions.data(), nullptr, index, scratch.data(), scratchStride};
+    parallelFor(chunks, static_cast<int>(threads), runUnit, &work);
+  } else {
+    for (int64_t chunk = 0; chunk < chunks; chunk++) prepared.run(&prepared.instruction, chunk, scratch.data());
+  }
+  return finish(prepared);
+}
+
 // Runs instructions [first, end), or up to the one that ends the step or stops the run.
 StepEnd Session::State::runInstructions(int64_t first, int64_t end) {
   for (const Wave& wave : waves.waves) {
     if (wave.end <= first) continue;
     if (wave.first >= end) break;
-    if (wave.first >= first && wave.end <= end && isWorthSharing(wave.endUnit - wave.firstUnit, wave.nanoseconds)) {
+    if (wave.mayShare && wave.first >= first && wave.end <= end && isWorthSharing(wave.nanoseconds)) {
       const StepEnd reached = runTogether(wave);
       if (reached.outcome != Outcome::proceed) return reached;
     } else {
@@ -487,8 +501,8 @@ StepEnd Session::State::runInstructions(int64_t first, int64_t end) {
   return {};
 }
 
-bool Session::State::isWorthSharing(int64_t units, double nanoseconds) const {
-  if (threads == 1 || units < 2 || nanoseconds < serialBelow * kAwakePart) return false;
+// Of work that may be shared at all.
+bool Session::State::isWorthSharing(double nanoseconds) const {
   return nanoseconds >= serialBelow || poolIsAwake(static_cast<int>(threads));
 }
 
@@ -500,18 +514,6 @@ StepEnd Session::State::runTogether(const Wave& wave) {
     if (outcome != Outcome::proceed) return {outcome, index};
   }
   return {};
-}
-
-Outcome Session::State::runAlone(int64_t index) {
-  const PreparedInstruction& prepared = instructions[index];
-  const int64_t chunks = prepared.instruction.chunks;
-  if (isWorthSharing(chunks, prepared.nanoseconds)) {
-    SharedWork work = {instructions.data(), nullptr, index, scratch.data(), scratchStride};
-    parallelFor(chunks, static_cast<int>(threads), runUnit, &work);
-  } else {
-    for (int64_t chunk = 0; chunk < chunks; chunk++) prepared.run(&prepared.instruction, chunk, scratch.data());
-  }
-  return finish(prepared);
 }
 
 // Returns what runInstructions returns.
