@@ -368,8 +368,8 @@ std::string Session::checkRecords(const RunRequest& request) const {
 
 namespace {
 
-// A row is often a few numbers, for which a call takes longer than the copy. Nothing keeps a caller from feeding memory that
-// overlaps the source: then the rows are undefined, but the behaviour is not.
+// Numbers of 16 bytes at a time; the last ones may be copied twice. Nothing keeps a caller from feeding memory that overlaps the
+// source: then the rows are undefined, but the behaviour is not.
 inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
   struct Piece {
     uint64_t words[2];
@@ -384,10 +384,16 @@ inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
       memcpy(&piece, source + i, sizeof piece);
       memcpy(target + i, &piece, sizeof piece);
     }
-    // The last piece overlaps the one before it.
     memcpy(&piece, source + bytes - sizeof piece, sizeof piece);
     memcpy(target + bytes - sizeof piece, &piece, sizeof piece);
   }
+}
+
+// A row is often a few numbers, for which a call, or a loop over them, takes longer than the copy.
+template <int64_t fixedBytes>
+inline void pickRows(uint8_t* target, const uint8_t* source, const int32_t* rows, int64_t count, int64_t bytes) {
+  if (fixedBytes > 0) bytes = fixedBytes;
+  for (int64_t i = 0; i < count; i++) copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
 }
 
 }  // namespace
@@ -398,8 +404,8 @@ void Session::State::feedRows(const RunRequest& request, const Feed& feed, int64
   const uint8_t* source = static_cast<const uint8_t*>(feed.source);
   const int64_t bytes = feed.countBytes, batch = batchOf(feed.tensor);
   if (request.order) {
-    const int32_t* rows = request.order + step * batch;
-    for (int64_t i = first; i < end; i++) copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
+    const int32_t* rows = request.order + step * batch + first;
+    (bytes == 4 ? pickRows<4> : bytes == 8 ? pickRows<8> : pickRows<0>)(target + first * bytes, source, rows, end - first, bytes);
   } else {
     const int64_t from = request.firstRow + step * batch + first;
     memmove(target + first * bytes, source + from * bytes, static_cast<size_t>((end - first) * bytes));
@@ -437,7 +443,7 @@ void Session::State::record(const RunRequest& request, int64_t step) const {
   uint8_t* target = static_cast<uint8_t*>(request.recordBuffer) + step * bytesPerStep;
   for (int64_t tensor : request.records) {
     const int64_t bytes = bytesOf(tensor);
-    if (bytes > 0) memmove(target, tensors[tensor].data, static_cast<size_t>(bytes));
+    copyRow(target, static_cast<const uint8_t*>(tensors[tensor].data), bytes);
     target += bytes;
   }
 }
