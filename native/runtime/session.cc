@@ -91,7 +91,7 @@ const PlanDescription& Session::plan() const { return state_->plan; }
 int64_t Session::ownedBytes() const { return state_->parameters.bytes() + state_->shared.bytes() + state_->scratch.bytes(); }
 
 double Session::nanoseconds() const {
-  double total = 0;
+  double total = 100;  // feeds, records, and the loop
   for (const PreparedInstruction& prepared : state_->instructions) total += prepared.nanoseconds;
   return total;
 }

@@ -109,7 +109,7 @@ export interface AddonSession {
   readonly isa: string
   readonly threads: number
   /**
-   * Runs on a thread of its own. The regions, `records.into`, `profile` and `control` must be over SharedArrayBuffers (an ArrayBuffer can
+   * Runs on a thread of its own, or at once if that takes less time than to begin one. The regions, `records.into`, `profile` and `control` must be over SharedArrayBuffers (an ArrayBuffer can
    * be detached while the run uses it). Everything wrong with the request rejects the promise, and so does a run in progress.
    */
   run(request: AddonRunRequest): Promise<AddonRunResult>
