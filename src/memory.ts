@@ -23,13 +23,16 @@ export function bytesToAlignment(memory: Uint8Array): number {
   return native?.bytesToAlignment(memory) ?? 0
 }
 
+/** What there may be at most: of the machine, or of its container. Files of the system say so, which take longer to read than memory to allocate. */
+let limit: number | null = null
+
 /**
  * Shared memory, zeroed. It is freed like any object, once nothing refers to it.
  *
  * @param what The beginning of the message if there is less.
  */
 export function allocateShared(bytes: number, what: string, advice: string): SharedArrayBuffer {
-  const limit = Math.min(totalmem(), constrainedMemory() || Number.POSITIVE_INFINITY)
+  limit ??= Math.min(totalmem(), constrainedMemory() || Number.POSITIVE_INFINITY)
   if (bytes > limit) throw new MemoryError(`${what}, the machine has ${formatBytes(limit)}. ${advice}`)
   try {
     const buffer = new SharedArrayBuffer(bytes)

@@ -9,15 +9,15 @@ const MULTIPLIER_1 = 0xcd9e8d57
 const WEYL_0 = 0x9e3779b9
 const WEYL_1 = 0xbb67ae85
 
-/** High 32 bits of the product of two unsigned 32-bit numbers. */
+/** High 32 bits of the product of two unsigned 32-bit numbers. In integers throughout: no partial sum reaches 2^32. */
 function multiplyHigh(a: number, b: number): number {
   const aLow = a & 0xffff
   const aHigh = a >>> 16
   const bLow = b & 0xffff
   const bHigh = b >>> 16
-  const middle = aHigh * bLow + ((aLow * bLow) >>> 16)
-  const cross = aLow * bHigh + (middle & 0xffff)
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000)) >>> 0
+  const middle = Math.imul(aHigh, bLow) + (Math.imul(aLow, bLow) >>> 16)
+  const cross = Math.imul(aLow, bHigh) + (middle & 0xffff)
+  return (Math.imul(aHigh, bHigh) + (middle >>> 16) + (cross >>> 16)) | 0
 }
 
 /** Ten rounds of Philox4x32: four words of counter and two of key in, four random words in `out`. */
@@ -30,20 +30,19 @@ export function philox(
   key1: number,
   out: Uint32Array,
 ): void {
-  let [c0, c1, c2, c3] = [counter0 >>> 0, counter1 >>> 0, counter2 >>> 0, counter3 >>> 0]
-  let k0 = key0 >>> 0
-  let k1 = key1 >>> 0
+  let [c0, c1, c2, c3] = [counter0 | 0, counter1 | 0, counter2 | 0, counter3 | 0]
+  let k0 = key0 | 0
+  let k1 = key1 | 0
   for (let round = 0; round < 10; round++) {
     const high0 = multiplyHigh(MULTIPLIER_0, c0)
-    const low0 = Math.imul(MULTIPLIER_0, c0) >>> 0
     const high1 = multiplyHigh(MULTIPLIER_1, c2)
-    const low1 = Math.imul(MULTIPLIER_1, c2) >>> 0
-    c0 = (high1 ^ c1 ^ k0) >>> 0
-    c1 = low1
-    c2 = (high0 ^ c3 ^ k1) >>> 0
+    const low0 = Math.imul(MULTIPLIER_0, c0)
+    c0 = high1 ^ c1 ^ k0
+    c1 = Math.imul(MULTIPLIER_1, c2)
+    c2 = high0 ^ c3 ^ k1
     c3 = low0
-    k0 = (k0 + WEYL_0) >>> 0
-    k1 = (k1 + WEYL_1) >>> 0
+    k0 = (k0 + WEYL_0) | 0
+    k1 = (k1 + WEYL_1) | 0
   }
   out[0] = c0
   out[1] = c1
@@ -66,6 +65,24 @@ export const Purpose = {
   tune: 0x80000010,
   trial: 0x80000011,
 } as const
+
+type Shuffle = (
+  values: Int32Array,
+  from: number,
+  downTo: number,
+  key0: number,
+  key1: number,
+  index: number,
+  purpose: number,
+  word: number,
+) => number
+
+let nativeShuffle: Shuffle | null = null
+
+/** Called once the addon is loaded: it takes the same words for the same steps, and less time. */
+export function useNativeShuffle(shuffle: Shuffle | null): void {
+  nativeShuffle = shuffle
+}
 
 /** A sequence of random numbers: deterministic in (seed, purpose, index of the stream). */
 export class RandomStream {
@@ -104,10 +121,11 @@ export class RandomStream {
 
   /** Uniform integer of 0 … bound - 1, without bias (values above the last full multiple are drawn again). */
   below(bound: number): number {
-    const limit = 0x100000000 - (0x100000000 % bound)
     for (;;) {
       const value = this.bits()
-      if (value < limit) return value % bound
+      // By division: the remainder of numbers beyond 2^31 is a call, which takes longer than all the rest.
+      const multiple = Math.floor(value / bound) * bound
+      if (multiple + bound <= 0x100000000) return value - multiple
     }
   }
 
@@ -118,8 +136,22 @@ export class RandomStream {
 
   /** The same, giving way now and then: for orders of millions of rows, on a thread that has other things to do. */
   *shuffleInSlices(values: Int32Array, slice = 8192): Generator<void> {
-    for (let i = values.length - 1; i > 0; i--) {
-      if (i % slice === 0) yield
+    for (let from = values.length - 1; from > 0; from -= slice) {
+      this.shuffleSlice(values, from, Math.max(1, from - slice + 1))
+      if (from > slice) yield
+    }
+  }
+
+  private shuffleSlice(values: Int32Array, from: number, downTo: number): void {
+    if (nativeShuffle !== null) {
+      const [key0, key1] = this.key
+      const word = nativeShuffle(values, from, downTo, key0, key1, this.index >>> 0, this.purpose, 4 * this.block - 4 + this.next)
+      this.block = Math.floor(word / 4)
+      this.next = 4
+      for (let i = 0; i < word % 4; i++) this.bits()
+      return
+    }
+    for (let i = from; i >= downTo; i--) {
       const j = this.below(i + 1)
       const held = values[i]
       values[i] = values[j]

@@ -8,6 +8,7 @@
 
 #include "../runtime/cpu.h"
 #include "../runtime/registry.h"
+#include "../runtime/shuffle.h"
 #include "arguments.h"
 #include "handle.h"
 
@@ -16,7 +17,7 @@ namespace {
 
 // The same number stands in src/executors/native/addon.ts. It changes with what the two say to each other, so that a binary
 // which is older than the sources is recognised.
-constexpr int kInterfaceVersion = 3;
+constexpr int kInterfaceVersion = 4;
 
 // Keeps this library in memory for as long as the process lives. Node.js closes an addon with the last worker thread that
 // loaded it, but the pool's threads still stand in its code.
@@ -58,6 +59,26 @@ Napi::Value adjustExternalMemory(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, static_cast<double>(Napi::MemoryManagement::AdjustExternalMemory(env, static_cast<int64_t>(bytes))));
 }
 
+// shuffle(values, from, downTo, key0, key1, index, purpose, word): see runtime/shuffle.h.
+Napi::Value shuffleRows(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Arguments arguments(env);
+  const Napi::TypedArray array = arguments.typedArray(info[0], "shuffle: values");
+  const Memory memory = array.IsEmpty() ? Memory{} : memoryOf(array);
+  if (memory.type != napi_int32_array) arguments.fail(kBadArgument, "shuffle: expected an Int32Array.");
+  const int64_t from = arguments.wholeNumber(info[1], "shuffle: from", -1, memory.length - 1);
+  const int64_t downTo = arguments.wholeNumber(info[2], "shuffle: downTo");
+  uint32_t words[4];
+  for (size_t i = 0; i < 4; i++) words[i] = static_cast<uint32_t>(arguments.wholeNumber(info[3 + i], "shuffle: stream", 0, UINT32_MAX));
+  const int64_t word = arguments.wholeNumber(info[7], "shuffle: word");
+  if (arguments.failed()) {
+    arguments.error().ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  const RandomWords stream = {words[0], words[1], words[2], words[3]};
+  return Napi::Number::New(env, static_cast<double>(shuffle(static_cast<int32_t*>(memory.data), from, downTo, stream, word)));
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   stayLoaded();
   auto* state = new AddonState;
@@ -74,6 +95,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("alignment", static_cast<double>(kAlignment));
   exports.Set("bytesToAlignment", Napi::Function::New<bytesToAlignment>(env, "bytesToAlignment"));
   exports.Set("adjustExternalMemory", Napi::Function::New<adjustExternalMemory>(env, "adjustExternalMemory"));
+  exports.Set("shuffle", Napi::Function::New<shuffleRows>(env, "shuffle"));
   exports.Set("load", Napi::Function::New<SessionHandle::load>(env, "load"));
   return exports;
 }

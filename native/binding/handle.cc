@@ -13,6 +13,10 @@
 namespace thalweg {
 namespace {
 
+// A run that is estimated to take less is over sooner than a thread of its own, and the way back from it, would cost.
+// JavaScript gives way to its event loop between such runs (executors/native/index.ts).
+constexpr double kAtOnceNanoseconds = 300e3;
+
 const char* codeOf(LoadError::Cause cause) {
   if (cause == LoadError::Cause::instructionSet) return kBadInstructionSet;
   return cause == LoadError::Cause::memory ? kOutOfMemory : kBadPlan;
@@ -168,6 +172,11 @@ Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
     }
     if (arguments.failed()) return rejected(env, arguments.error());
 
+    if (static_cast<double>(read.request.steps) * loaded_->session->nanoseconds() < kAtOnceNanoseconds) {
+      const Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
+      deferred.Resolve(resultObject(env, loaded_->session->run(read.request)));
+      return deferred.Promise();
+    }
     running_ = started = true;
     auto ended = [](void* self) { static_cast<SessionHandle*>(self)->running_ = false; };
     return BackgroundRun::start(env, *loaded_->session, std::move(read), {info.This().As<Napi::Object>()}, ended, this);

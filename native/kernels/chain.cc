@@ -78,7 +78,8 @@ bool readSteps(Preparation* p, const char* kernel, const Operand* const* inputs,
       if (isInput) chain->inputs[operand].access = kWhole;  // refined by mergeDimensions
       step.operands[i] = (int32_t)(isInput ? operand : kChainInputs + operand - chain->inputCount);
     }
-    step.tile = op->tile;
+    step.tile = op->functions.tile;
+    step.vector = op->functions.vector;
     step.arity = op->arity;
     chain->cost += op->cost > 0.3f ? op->cost * kSlowdown : op->cost;
   }
@@ -316,6 +317,22 @@ void runTiles(const Chain& chain, int64_t begin, int64_t end, bool expands, cons
   }
 }
 
+// `count` elements of y, no more than a vector has, which pass through all steps in registers.
+void runVector(const Chain& chain, int64_t begin, int count) {
+  Float values[kChainInputs + kChainSteps];
+  for (int64_t i = 0; i < chain.inputCount; i++) {
+    const ChainInput& input = chain.inputs[i];
+    if (input.access == kWhole) values[i] = loadPartial(input.data + begin, count);
+    if (input.access == kScalar) values[i] = splat(*input.data);
+  }
+  for (int64_t k = 0; k < chain.stepCount; k++) {
+    const ChainStep& step = chain.steps[k];
+    const Float y = step.vector(values[step.operands[0]], values[step.operands[1]], values[step.operands[2]]);
+    values[kChainInputs + k] = y;
+    if (step.result) storePartial(step.result + begin, y, count);
+  }
+}
+
 }  // namespace
 
 bool prepareChain(Preparation* p, const char* kernel, const Operand* const* inputs, int64_t inputCount, Chain* chain,
@@ -337,7 +354,14 @@ bool prepareChain(Preparation* p, const char* kernel, const Operand* const* inpu
   chooseTile(chain);
   chain->scratchBytes = assignSlots(chain) * kTileStride * (int64_t)sizeof(float);
   chain->single = chain->stepCount == 1 && chain->copyCount == 0;
+  chain->vectors = chain->copyCount == 0;
+  for (int64_t k = 0; k < chain->stepCount; k++) {
+    ChainStep& step = chain->steps[k];
+    chain->vectors &= step.vector != nullptr;
+    for (int32_t i = step.arity; i < 3; i++) step.operands[i] = step.operands[0];
+  }
   for (int64_t i = 0; i < inputCount; i++) {
+    chain->vectors &= chain->inputs[i].access <= kScalar;
     chain->single &= chain->inputs[i].access <= kWhole;
     chain->wholeInputs += chain->inputs[i].access == kWhole;
   }
@@ -352,6 +376,10 @@ void runChain(const Chain& chain, int64_t begin, int64_t count, int64_t rows, in
       for (int32_t i = 0; i < step.arity; i++) operands[i] = chain.inputs[step.operands[i]].data + begin;
       step.tile(operands, step.result + begin, count);
     }
+    return;
+  }
+  if (chain.vectors && count <= kWidth) {
+    for (; rows > 0; rows--, begin += stride) runVector(chain, begin, (int)count);
     return;
   }
   const float* sources[kChainInputs + kChainSteps];

@@ -35,6 +35,7 @@ struct ChainInput {
 
 struct ChainStep {
   TileFunction tile;
+  VectorFunction vector;
   int32_t arity;
   int32_t operands[3];  // i < kChainInputs: input i; kChainInputs + k: the result of step k
   int32_t slot;         // its tile in scratch memory
@@ -54,6 +55,7 @@ struct Chain {
   int64_t inputCount, stepCount, copyCount;
   const float* ahead;   // memory to fetch for writing, ahead of its tile: what other threads have read; or null
   bool single;          // one step, all operands whole: no tiles needed
+  bool vectors;         // all steps can take vectors, and no input is repeated but scalars: so few elements as one has need no tiles
   int64_t tile;         // elements
   int64_t dims, extents[kChainDims];  // of y, merged where all broadcast inputs allow it, innermost first
   int64_t scratchBytes;               // that `runChain` needs

@@ -39,7 +39,7 @@ THALWEG_INLINE Float reluStep(Float x) { return select(less(x, splat(0.0f)), spl
 THALWEG_INLINE Float castStep(Float x) { return toFloat(bits(x)); }
 
 template <Float (*step)(Float)>
-void unary(const float* const* operands, float* y, int64_t n) {
+void unaryTile(const float* const* operands, float* y, int64_t n) {
   const float* x = operands[0];
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth) store(y + i, step(load(x + i)));
@@ -48,7 +48,7 @@ void unary(const float* const* operands, float* y, int64_t n) {
 }
 
 template <Float (*step)(Float, Float)>
-void binary(const float* const* operands, float* y, int64_t n) {
+void binaryTile(const float* const* operands, float* y, int64_t n) {
   const float *a = operands[0], *b = operands[1];
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth) store(y + i, step(load(a + i), load(b + i)));
@@ -70,20 +70,31 @@ void squareRootTile(const float* const* operands, float* y, int64_t n) {
     store(y + i + 2 * kWidth, squareRoot(c));
   }
   const float* rest[] = {x + i};
-  unary<squareRoot>(rest, y + i, n - i);
+  unaryTile<squareRoot>(rest, y + i, n - i);
 }
 
-void where(const float* const* operands, float* y, int64_t n) {
+THALWEG_INLINE Float whereStep(Float condition, Float a, Float b) { return select(notEqual(condition, splat(0.0f)), a, b); }
+
+void whereTile(const float* const* operands, float* y, int64_t n) {
   const float *condition = operands[0], *a = operands[1], *b = operands[2];
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth)
-    store(y + i, select(notEqual(load(condition + i), splat(0.0f)), load(a + i), load(b + i)));
+    store(y + i, whereStep(load(condition + i), load(a + i), load(b + i)));
   int rest = (int)(n - i);
-  if (rest > 0) {
-    Mask chosen = notEqual(loadPartial(condition + i, rest), splat(0.0f));
-    storePartial(y + i, select(chosen, loadPartial(a + i, rest), loadPartial(b + i, rest)), rest);
-  }
+  if (rest > 0)
+    storePartial(y + i, whereStep(loadPartial(condition + i, rest), loadPartial(a + i, rest), loadPartial(b + i, rest)), rest);
 }
+
+template <Float (*step)(Float)>
+Float unaryVector(Float x, Float, Float) { return step(x); }
+template <Float (*step)(Float, Float)>
+Float binaryVector(Float a, Float b, Float) { return step(a, b); }
+Float whereVector(Float condition, Float a, Float b) { return whereStep(condition, a, b); }
+
+template <Float (*step)(Float)>
+constexpr StepFunctions unary = {unaryTile<step>, unaryVector<step>};
+template <Float (*step)(Float, Float)>
+constexpr StepFunctions binary = {binaryTile<step>, binaryVector<step>};
 
 // The arithmetic is done for a whole block, which compiles to vectors of doubles; then signs and special values.
 void powerTile(const float* const* operands, float* y, int64_t n) {
@@ -104,20 +115,20 @@ const StepOp kSteps[] = {
     {"divide", 2, binary<divideStep>, 0.15f, false},              // a b -> a / b
     {"maximum", 2, binary<maximum>, 0.1f, false},                // a b -> the larger, NaN when either is
     {"minimum", 2, binary<minimum>, 0.1f, false},                // a b -> the smaller, NaN when either is
-    {"power", 2, powerTile, 5.0f, false},                         // a b -> a^b
+    {"power", 2, {powerTile, nullptr}, 5.0f, false},              // a b -> a^b
     {"greater", 2, binary<greaterStep>, 0.05f, false},            // a b -> 1 where a > b, else 0
     {"greaterEqual", 2, binary<greaterEqualStep>, 0.05f, false},  // a b -> 1 where a >= b, else 0
     {"less", 2, binary<lessStep>, 0.05f, false},                  // a b -> 1 where a < b, else 0
     {"lessEqual", 2, binary<lessEqualStep>, 0.05f, false},        // a b -> 1 where a <= b, else 0
     {"equal", 2, binary<equalStep>, 0.05f, false},                // a b -> 1 where a = b, else 0
     {"notEqual", 2, binary<notEqualStep>, 0.05f, false},          // a b -> 1 where a != b or either is NaN, else 0
-    {"where", 3, where, 0.07f, false},                            // condition a b -> a where condition != 0, else b
+    {"where", 3, {whereTile, whereVector}, 0.07f, false},         // condition a b -> a where condition != 0, else b
     {"negate", 1, unary<negate>, 0.04f, false},                   // x -> -x
     {"abs", 1, unary<absolute>, 0.04f, false},                    // x -> abs(x)
     {"sign", 1, unary<signStep>, 0.05f, false},                   // x -> 1, -1, or x itself when it is 0 or NaN
     {"exp", 1, unary<exp>, 0.4f, false},                          // x -> e^x
     {"log", 1, unary<log>, 0.6f, false},                          // x -> ln x, NaN for x < 0
-    {"sqrt", 1, squareRootTile, 0.2f, false},                     // x -> sqrt(x)
+    {"sqrt", 1, {squareRootTile, unaryVector<squareRoot>}, 0.2f, false},  // x -> sqrt(x)
     {"square", 1, unary<squareStep>, 0.04f, false},               // x -> x^2
     {"reciprocal", 1, unary<reciprocalStep>, 0.15f, false},       // x -> 1 / x
     {"erf", 1, unary<erf>, 0.7f, false},                          // x -> erf(x)

@@ -23,6 +23,7 @@
 #include "../simd/simd.h"
 #include "chain.h"
 #include "packing.h"
+#include "small.h"
 #include "support.h"
 
 namespace thalweg {
@@ -99,6 +100,8 @@ struct Matmul {
   int64_t batchPerChunk, rowsPerChunk, columnsPerChunk;
   int64_t batchChunks, rowChunks, columnChunks;
   int64_t packedPanels;     // where b's packed panels begin in `scratch`, in floats
+  bool isSmall;             // one product, of few multiplications, which is one chunk: `small` says it all
+  SmallProduct small;
   Chain chain;
 };
 
@@ -469,6 +472,11 @@ void runMatmul(const Instruction* instruction, int64_t chunk, void* scratch) {
   const Operand &a = instruction->inputs[m.swapped ? 1 : 0], &b = instruction->inputs[m.swapped ? 0 : 1];
   const Operand& y = instruction->outputs[0];
   const float* bias = m.biased ? (const float*)instruction->inputs[2].data : nullptr;
+  if (m.isSmall) {
+    multiplySmall(m.small, (const float*)a.data, (const float*)b.data, bias, (float*)y.data);
+    if (m.chained) applyChain(m, (const float*)y.data, m.rows, m.columns, (float*)scratch);
+    return;
+  }
   int64_t column = 0, row = 0, from = 0;
   if (chunk > 0) {  // divisions take longer than a tiny product
     column = chunk % m.columnChunks * m.columnsPerChunk;
@@ -651,11 +659,13 @@ bool prepareMatmul(Preparation* preparation) {
     m->columns = m->rows;
     m->rows = 1;
   }
+  m->small = {m->rows, m->columns, m->depth, m->aRow, m->aStep, m->bStep, m->swapped};
+  m->isSmall = m->batch == 1 && m->bColumn == 1 && isSmall(m->small);
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
   m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->aStep == 1 && m->columns <= kFewColumnsOfA);
   const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
-  chooseChunks(m, preparation->threads);
+  chooseChunks(m, m->isSmall ? 1 : preparation->threads);
 
   // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
   // A large matrix read in place is read in shallow blocks, which is nearly in the order of memory.

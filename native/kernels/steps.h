@@ -9,10 +9,20 @@ namespace THALWEG_ISA {
 // The result for an element does not depend on its position or on n.
 using TileFunction = void (*)(const float* const* operands, float* y, int64_t n);
 
+struct Float;  // of simd.h, which the runtime does not know
+
+// The same for one vector, in registers. Operands beyond the arity are ignored.
+using VectorFunction = Float (*)(Float a, Float b, Float c);
+
+struct StepFunctions {
+  TileFunction tile;
+  VectorFunction vector;  // or null
+};
+
 struct StepOp {
   const char* name;
   int32_t arity;
-  TileFunction tile;
+  StepFunctions functions;
   float cost;      // roughly: nanoseconds per element with vectors of eight
   bool readsInts;  // the operand's bits are int32
 };

@@ -406,34 +406,36 @@ bool prepareCheckFinite(Preparation* preparation) {
   return true;
 }
 
-// 0 when every element is finite, else NaN: x - x is 0 for a finite x alone. Four sums, so that none waits for the one before.
-float differenceFromItself(const float* x, int64_t n) {
+// Adds 0 to the total for every finite element, and NaN for any other: x - x is 0 for a finite x alone. Four sums, so that none waits for the
+// one before.
+Float addDifferences(Float sum, const float* x, int64_t n) {
   constexpr int kSums = 4;
-  Float total[kSums];
-  THALWEG_UNROLL for (int k = 0; k < kSums; k++) total[k] = splat(0.0f);
   int64_t i = 0;
-  for (; i + kSums * kWidth <= n; i += kSums * kWidth) {
-    THALWEG_UNROLL for (int k = 0; k < kSums; k++) {
-      Float values = load(x + i + k * kWidth);
-      total[k] = total[k] + (values - values);
+  if (n >= kSums * kWidth) {
+    Float total[kSums];
+    THALWEG_UNROLL for (int k = 0; k < kSums; k++) total[k] = splat(0.0f);
+    for (; i + kSums * kWidth <= n; i += kSums * kWidth) {
+      THALWEG_UNROLL for (int k = 0; k < kSums; k++) {
+        Float values = load(x + i + k * kWidth);
+        total[k] = total[k] + (values - values);
+      }
     }
+    THALWEG_UNROLL for (int k = 0; k < kSums; k++) sum = sum + total[k];
   }
   for (; i < n; i += kWidth) {
     Float values = i + kWidth <= n ? load(x + i) : loadPartial(x + i, (int)(n - i));
-    total[0] = total[0] + (values - values);
+    sum = sum + (values - values);
   }
-  Lanes16 together = zero16();
-  THALWEG_UNROLL for (int k = 0; k < kSums; k++) together.part[k % kParts] = together.part[k % kParts] + total[k];
-  return sum16(together);
+  return sum;
 }
 
 void runCheckFinite(const Instruction* instruction, int64_t chunk, void*) {
   const int64_t each = ((const CheckFinite*)instruction->parameters)->chunk;
-  float total = 0;
+  Lanes16 total = zero16();
   forPieces(instruction, chunk * each, each, [&](const Operand& x, int64_t from, int64_t n) {
-    if (x.dtype == Dtype::float32) total += differenceFromItself((const float*)x.data + from, n);
+    if (x.dtype == Dtype::float32) total.part[0] = addDifferences(total.part[0], (const float*)x.data + from, n);
   });
-  instruction->shared[chunk] = total == 0 ? 1.0f : 0.0f;
+  instruction->shared[chunk] = sum16(total) == 0 ? 1.0f : 0.0f;
 }
 
 Outcome finishCheckFinite(const Instruction* instruction) {

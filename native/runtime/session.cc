@@ -76,7 +76,7 @@ struct Session::State {
   void feedRows(const RunRequest& request, const Feed& feed, int64_t step, int64_t first, int64_t end) const;
   void record(const RunRequest& request, int64_t step) const;
   StepEnd runInstructions(int64_t first, int64_t end);
-  bool isWorthSharing(int64_t units, double nanoseconds) const;
+  bool isWorthSharing(double nanoseconds) const;
   StepEnd runTogether(const Wave& wave);
   Outcome runAlone(int64_t index);
   StepEnd runStep(const RunRequest& request, int64_t step, int64_t end);
@@ -89,6 +89,12 @@ const char* Session::isa() const { return state_->kernels->isa; }
 int64_t Session::threads() const { return state_->threads; }
 const PlanDescription& Session::plan() const { return state_->plan; }
 int64_t Session::ownedBytes() const { return state_->parameters.bytes() + state_->shared.bytes() + state_->scratch.bytes(); }
+
+double Session::nanoseconds() const {
+  double total = 100;  // feeds, records, and the loop
+  for (const PreparedInstruction& prepared : state_->instructions) total += prepared.nanoseconds;
+  return total;
+}
 
 // ---- Loading ----
 
@@ -200,6 +206,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
   if (!parameters.allocate(parameterBytes)) throw std::bad_alloc();
   parameters.zero();
 
+  const double leastShared = serialBelow * kAwakePart;
   uint8_t* nextParameters = parameters.data();
   std::vector<int64_t> sharedOffsets;
   int64_t sharedBytes = 0, scratchBytes = 0;
@@ -218,7 +225,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
       return kernel.prepare(&preparation);
     };
     bool accepted = prepareFor(threads);
-    if (accepted && threads > 1 && prepared.instruction.chunks > 1 && preparation.nanoseconds < serialBelow * kAwakePart) {
+    if (accepted && threads > 1 && prepared.instruction.chunks > 1 && preparation.nanoseconds < leastShared) {
       // It stays on one thread, which should not have to work in pieces cut for several.
       memset(prepared.instruction.parameters, 0, kernel.parameterBytes);
       accepted = prepareFor(1);
@@ -244,6 +251,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
     prepared.run = kernel.run;
     prepared.finish = kernel.finish;
     prepared.nanoseconds = preparation.nanoseconds;
+    prepared.mayShare = threads > 1 && prepared.instruction.chunks > 1 && preparation.nanoseconds >= leastShared;
   }
 
   scratchStride = roundedUp(scratchBytes);
@@ -252,7 +260,7 @@ std::string Session::State::prepare(const std::vector<const Kernel*>& found) {
   for (size_t index = 0; index < instructions.size(); index++) {
     instructions[index].instruction.shared = reinterpret_cast<float*>(shared.data() + sharedOffsets[index]);
   }
-  waves = findWaves(instructions, threads);
+  waves = findWaves(instructions, threads, leastShared);
   return "";
 }
 
@@ -360,8 +368,8 @@ std::string Session::checkRecords(const RunRequest& request) const {
 
 namespace {
 
-// A row is often a few numbers, for which a call takes longer than the copy. Nothing keeps a caller from feeding memory that
-// overlaps the source: then the rows are undefined, but the behaviour is not.
+// Numbers of 16 bytes at a time; the last ones may be copied twice. Nothing keeps a caller from feeding memory that overlaps the
+// source: then the rows are undefined, but the behaviour is not.
 inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
   struct Piece {
     uint64_t words[2];
@@ -376,10 +384,16 @@ inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
       memcpy(&piece, source + i, sizeof piece);
       memcpy(target + i, &piece, sizeof piece);
     }
-    // The last piece overlaps the one before it.
     memcpy(&piece, source + bytes - sizeof piece, sizeof piece);
     memcpy(target + bytes - sizeof piece, &piece, sizeof piece);
   }
+}
+
+// A row is often a few numbers, for which a call, or a loop over them, takes longer than the copy.
+template <int64_t fixedBytes>
+inline void pickRows(uint8_t* target, const uint8_t* source, const int32_t* rows, int64_t count, int64_t bytes) {
+  if (fixedBytes > 0) bytes = fixedBytes;
+  for (int64_t i = 0; i < count; i++) copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
 }
 
 }  // namespace
@@ -390,8 +404,8 @@ void Session::State::feedRows(const RunRequest& request, const Feed& feed, int64
   const uint8_t* source = static_cast<const uint8_t*>(feed.source);
   const int64_t bytes = feed.countBytes, batch = batchOf(feed.tensor);
   if (request.order) {
-    const int32_t* rows = request.order + step * batch;
-    for (int64_t i = first; i < end; i++) copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
+    const int32_t* rows = request.order + step * batch + first;
+    (bytes == 4 ? pickRows<4> : bytes == 8 ? pickRows<8> : pickRows<0>)(target + first * bytes, source, rows, end - first, bytes);
   } else {
     const int64_t from = request.firstRow + step * batch + first;
     memmove(target + first * bytes, source + from * bytes, static_cast<size_t>((end - first) * bytes));
@@ -429,7 +443,7 @@ void Session::State::record(const RunRequest& request, int64_t step) const {
   uint8_t* target = static_cast<uint8_t*>(request.recordBuffer) + step * bytesPerStep;
   for (int64_t tensor : request.records) {
     const int64_t bytes = bytesOf(tensor);
-    if (bytes > 0) memmove(target, tensors[tensor].data, static_cast<size_t>(bytes));
+    copyRow(target, static_cast<const uint8_t*>(tensors[tensor].data), bytes);
     target += bytes;
   }
 }
@@ -462,12 +476,24 @@ inline Outcome finish(const PreparedInstruction& prepared) {
 
 }  // namespace
 
+inline Outcome Session::State::runAlone(int64_t index) {
+  const PreparedInstruction& prepared = instructions[index];
+  const int64_t chunks = prepared.instruction.chunks;
+  if (prepared.mayShare && isWorthSharing(prepared.nanoseconds)) {
+    SharedWork work = {instructions.data(), nullptr, index, scratch.data(), scratchStride};
+    parallelFor(chunks, static_cast<int>(threads), runUnit, &work);
+  } else {
+    for (int64_t chunk = 0; chunk < chunks; chunk++) prepared.run(&prepared.instruction, chunk, scratch.data());
+  }
+  return finish(prepared);
+}
+
 // Runs instructions [first, end), or up to the one that ends the step or stops the run.
 StepEnd Session::State::runInstructions(int64_t first, int64_t end) {
   for (const Wave& wave : waves.waves) {
     if (wave.end <= first) continue;
     if (wave.first >= end) break;
-    if (wave.first >= first && wave.end <= end && isWorthSharing(wave.endUnit - wave.firstUnit, wave.nanoseconds)) {
+    if (wave.mayShare && wave.first >= first && wave.end <= end && isWorthSharing(wave.nanoseconds)) {
       const StepEnd reached = runTogether(wave);
       if (reached.outcome != Outcome::proceed) return reached;
     } else {
@@ -481,8 +507,8 @@ StepEnd Session::State::runInstructions(int64_t first, int64_t end) {
   return {};
 }
 
-bool Session::State::isWorthSharing(int64_t units, double nanoseconds) const {
-  if (threads == 1 || units < 2 || nanoseconds < serialBelow * kAwakePart) return false;
+// Of work that may be shared at all.
+bool Session::State::isWorthSharing(double nanoseconds) const {
   return nanoseconds >= serialBelow || poolIsAwake(static_cast<int>(threads));
 }
 
@@ -494,18 +520,6 @@ StepEnd Session::State::runTogether(const Wave& wave) {
     if (outcome != Outcome::proceed) return {outcome, index};
   }
   return {};
-}
-
-Outcome Session::State::runAlone(int64_t index) {
-  const PreparedInstruction& prepared = instructions[index];
-  const int64_t chunks = prepared.instruction.chunks;
-  if (isWorthSharing(chunks, prepared.nanoseconds)) {
-    SharedWork work = {instructions.data(), nullptr, index, scratch.data(), scratchStride};
-    parallelFor(chunks, static_cast<int>(threads), runUnit, &work);
-  } else {
-    for (int64_t chunk = 0; chunk < chunks; chunk++) prepared.run(&prepared.instruction, chunk, scratch.data());
-  }
-  return finish(prepared);
 }
 
 // Returns what runInstructions returns.

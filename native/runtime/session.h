@@ -100,6 +100,7 @@ class Session {
   const char* isa() const;
   int64_t threads() const;
   int64_t ownedBytes() const;  // memory besides the regions
+  double nanoseconds() const;  // of a step on one thread, as its kernels estimate
   const PlanDescription& plan() const;
 
  private:

@@ -62,14 +62,17 @@ void addUnits(const std::vector<PreparedInstruction>& plan, int64_t threads, Wav
 
 }  // namespace
 
-Waves findWaves(const std::vector<PreparedInstruction>& plan, int64_t threads) {
+Waves findWaves(const std::vector<PreparedInstruction>& plan, int64_t threads, double leastNanoseconds) {
   Waves found;
   const int64_t count = static_cast<int64_t>(plan.size());
   for (int64_t index = 0; index < count;) {
-    Wave wave = {index, index + 1, 0, 0, plan[index].nanoseconds};
-    if (threads > 1) {
+    Wave wave = {index, index + 1, 0, 0, plan[index].nanoseconds, false};
+    if (threads == 1) {
+      wave.end = count;
+    } else {
       while (wave.end < count && mayJoin(plan, wave, wave.end)) wave.nanoseconds += plan[wave.end++].nanoseconds;
       addUnits(plan, threads, &wave, &found.units);
+      wave.mayShare = wave.endUnit - wave.firstUnit > 1 && wave.nanoseconds >= leastNanoseconds;
     }
     found.waves.push_back(wave);
     index = wave.end;

@@ -13,6 +13,7 @@ struct PreparedInstruction {
   void (*run)(const Instruction*, int64_t chunk, void* scratch);
   Outcome (*finish)(const Instruction*);
   double nanoseconds;  // the kernel's estimate, on one thread
+  bool mayShare;       // whether it ever is worth the while of several threads
   Instruction instruction;
 };
 
@@ -27,6 +28,7 @@ struct Wave {
   int64_t first, end;          // instructions
   int64_t firstUnit, endUnit;  // the same as units, those that one thread should begin with next to each other
   double nanoseconds;          // of all of it, on one thread
+  bool mayShare;
 };
 
 struct Waves {
@@ -34,7 +36,7 @@ struct Waves {
   std::vector<Unit> units;
 };
 
-// With one thread there are no units, and each wave is one instruction.
-Waves findWaves(const std::vector<PreparedInstruction>& plan, int64_t threads);
+// Work estimated below `leastNanoseconds` is never shared. With one thread all instructions are one wave, without units.
+Waves findWaves(const std::vector<PreparedInstruction>& plan, int64_t threads, double leastNanoseconds);
 
 }  // namespace thalweg

@@ -153,7 +153,7 @@ Worst measure(const Function& function, const StepOp* step, uint64_t every, int 
     int n = 0;
     for (uint64_t i = b * kBlock; n < kBlock && i < samples; i++, n++)
       x[n] = floatOf((uint32_t)(i * every + (every > 1 ? mix(i) % every : 0)));
-    step->tile(operands, y, n);
+    step->functions.tile(operands, y, n);
     for (int i = 0; i < n; i++) {
       if (std::isnan(x[i]) || std::isinf(x[i])) continue;  // these are checked as special values
       double exact = function.exact(x[i]);
@@ -179,7 +179,7 @@ Worst measurePower(const StepOp* step, uint64_t every, int threads) {
       if (kind == 2) x[i] = floatOf((bitsOf(x[i]) & 0x00ffffff) + 0x3f000000), y[i] = (float)(random >> 40 & 0xffff) - 32768;
       if (kind == 3) x[i] = (float)((int)(random & 0xff) - 128), y[i] = (float)((int)(random >> 8 & 0x3f) - 32);
     }
-    step->tile(operands, z, kBlock);
+    step->functions.tile(operands, z, kBlock);
     for (int i = 0; i < kBlock; i++) {
       if (std::isnan(x[i]) || std::isinf(x[i]) || std::isnan(y[i]) || std::isinf(y[i])) continue;
       worst->take(ulpError(z[i], std::pow((double)x[i], (double)y[i])), x[i], y[i]);
@@ -193,7 +193,7 @@ int wrongSpecials(const Function& function, const StepOp* step) {
   for (const Special& special : function.specials) {
     float result;
     const float* operands[] = {&special.x};
-    step->tile(operands, &result, 1);
+    step->functions.tile(operands, &result, 1);
     if (same(result, special.y)) continue;
     std::printf("%s(%g): expected %g, got %g\n", function.name, special.x, special.y, result);
     wrong++;
@@ -209,7 +209,7 @@ int wrongPowerSpecials(const StepOp* step) {
       for (int signs = 0; signs < 4; signs++) {
         float x = signs & 1 ? -ax : ax, y = signs & 2 ? -ay : ay, result;
         const float* operands[] = {&x, &y};
-        step->tile(operands, &result, 1);
+        step->functions.tile(operands, &result, 1);
         float expected = (float)std::pow((double)x, (double)y);
         if (same(result, expected)) continue;
         std::printf("power(%g, %g): expected %g, got %g\n", x, y, expected, result);

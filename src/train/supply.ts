@@ -52,6 +52,9 @@ export class RowSupply implements Supply {
   private readonly seed: number | null
   /** Orders that have been made ahead: those of epochs `first` … `first + count - 1`, one after the other. */
   private made: { readonly first: number; readonly count: number; readonly order: Promise<Int32Array> } | null = null
+  /** The orders that were asked for last, and memory of those before. */
+  private latest: Int32Array | null = null
+  private spare: Int32Array | null = null
 
   /** @param seed Decides the orders; null: as they are listed. */
   constructor(feeds: readonly Feed[], rows: Int32Array, batchSize: number, seed: number | null) {
@@ -69,6 +72,8 @@ export class RowSupply implements Supply {
     const useful = made !== null && made.first === epoch && made.count >= most / 2
     const count = useful ? Math.min(made.count, most) : most
     const order = useful ? await made.order : await this.shuffled(epoch, count)
+    this.spare = this.latest
+    this.latest = order
     return { count, stretches: this.stretches(order.subarray(0, count * this.rows.length), skip) }
   }
 
@@ -106,7 +111,9 @@ export class RowSupply implements Supply {
   /** The rows of epochs in the order in which they are trained on: for each a function of seed and epoch alone. */
   private async shuffled(first: number, count: number): Promise<Int32Array> {
     const { length } = this.rows
-    const order = new Int32Array(count * length)
+    const { spare } = this
+    this.spare = null
+    const order = spare?.length === count * length ? spare : new Int32Array(count * length)
     const pace = new Pace()
     for (let i = 0; i < count; i++) {
       const part = order.subarray(i * length, (i + 1) * length)

@@ -92,7 +92,7 @@ describe.each(executors)('predictSync on the %s executor', (executor) => {
     const net = network()
     const between: number[] = []
     const training = net.fit(
-      { x: samples(64), y: rows(64, 3) },
+      { x: samples(6400), y: rows(6400, 3) },
       { loss: 'meanSquaredError', epochs: 2, shuffle: false, onEpochEnd: () => void between.push(net.predictSync(samples(1)).shape[1]) },
     )
     await hasBegun()

@@ -10,7 +10,7 @@ it('weights cannot be set while a run uses them, but can between epochs', async 
   const weights = net.weights()
   const steps: string[] = []
   const running = net.fit(
-    { x, y },
+    { x: Array.from({ length: 10 }, () => x).flat(), y: Array.from({ length: 10 }, () => y).flat() },
     {
       loss: 'meanSquaredError',
       epochs: 2,
@@ -28,6 +28,15 @@ it('weights cannot be set while a run uses them, but can between epochs', async 
   await running
   expect(steps).toHaveLength(2)
   expect(net.weights()).toEqual(weights)
+})
+
+it('epochs too short for a thread of their own let timers have their turn', async () => {
+  const net = sequential([input(2), dense(2), dense(1)])
+  const stop = new AbortController()
+  setTimeout(() => stop.abort(), 20)
+  const data = { x: x.slice(0, 4), y: y.slice(0, 4) }
+  const running = net.fit(data, { loss: 'meanSquaredError', epochs: 1e9, signal: stop.signal, onEpochEnd: () => {} })
+  await expect(running).rejects.toMatchObject({ name: 'AbortError' })
 })
 
 it('initialize() makes the optimizer forget: the same object then trains as it did the first time', async () => {

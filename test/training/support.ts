@@ -26,7 +26,7 @@ export async function expectRefusal(call: () => unknown, code: string, ...parts:
   return thrown as ThalwegError
 }
 
-/** Lets a run that was just asked for begin. It cannot end before the event loop turns. */
+/** Lets a run that was just asked for begin. Unless it is so short that it needs no thread, it cannot end before the event loop turns. */
 export async function hasBegun(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve()
 }

@@ -243,7 +243,7 @@ describe('the answer to a row', () => {
   })
 
   it('is given beside training by predict, which waits, and not by predictSync', async () => {
-    const net = tabular(await fitted, { hidden: [64] })
+    const net = tabular(await fitted, { hidden: [512] })
     const stop = new AbortController()
     let run: Promise<unknown> = Promise.resolve()
     await new Promise<void>((onProgress) => {

@@ -7,9 +7,10 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { useNativeMemory } from '../../memory.ts'
+import { useNativeShuffle } from '../../random.ts'
 
 /** Stands in native/binding/addon.cc too. It changes with the types below, so that an old binary is recognised. */
-const interfaceVersion = 3
+const interfaceVersion = 4
 
 export type AddonAttribute = number | boolean | string | readonly number[] | readonly string[]
 
@@ -108,7 +109,7 @@ export interface AddonSession {
   readonly isa: string
   readonly threads: number
   /**
-   * Runs on a thread of its own. The regions, `records.into`, `profile` and `control` must be over SharedArrayBuffers (an ArrayBuffer can
+   * Runs on a thread of its own, or at once if that takes less time than to begin one. The regions, `records.into`, `profile` and `control` must be over SharedArrayBuffers (an ArrayBuffer can
    * be detached while the run uses it). Everything wrong with the request rejects the promise, and so does a run in progress.
    */
   run(request: AddonRunRequest): Promise<AddonRunResult>
@@ -143,6 +144,17 @@ export interface Addon {
   bytesToAlignment(memory: Uint8Array | Float32Array | Int32Array): number
   /** Tells V8 that so many bytes more (or, negative, less) hang on objects it manages; gives the sum. */
   adjustExternalMemory(bytes: number): number
+  /** Steps `from` … `downTo` of a shuffle, by the words of a stream (random.ts) from `word` on; gives the next word. */
+  shuffle(
+    values: Int32Array,
+    from: number,
+    downTo: number,
+    key0: number,
+    key1: number,
+    index: number,
+    purpose: number,
+    word: number,
+  ): number
   /** `regions[i]` is the memory of `plan.blocks[i]`: aligned, and at least as large. */
   load(plan: AddonPlan, regions: readonly (Uint8Array | Float32Array | Int32Array)[], options?: AddonLoadOptions): AddonSession
 }
@@ -204,6 +216,7 @@ function findAddon(): LoadedAddon {
       const addon = candidate.open() as Addon
       if (addon.interfaceVersion === interfaceVersion) {
         useNativeMemory(addon)
+        useNativeShuffle(addon.shuffle)
         return { addon }
       }
       causes.push(`${path} was built from another version of the sources (build it again: npx node-gyp rebuild)`)

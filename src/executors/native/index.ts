@@ -1,6 +1,7 @@
 /** The native executor: hands plans to the C++ addon. */
 import { BusyError, MemoryError, NativeError } from '../../errors.ts'
 import { allocateShared, formatBytes } from '../../memory.ts'
+import { Pace } from '../../pace.ts'
 import type { Plan } from '../../plan/plan.ts'
 import type { Arena } from '../arena.ts'
 import { fedTensor, fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
@@ -43,10 +44,17 @@ function load(addon: Addon, plan: Plan, arena: Arena, options: NativeOptions): A
   )
 }
 
+/** Of records, kept for the next run: many are short, and follow each other in thousands. */
+const MOST_KEPT = 1 << 16
+
 class NativeSession implements Session {
   readonly plan: Plan
   readonly arena: Arena
   private readonly session: AddonSession
+  private readonly pace = new Pace()
+  /** Shared memory that no run is using: for the abort flag and the completed steps, and for records. */
+  private control: Int32Array | null = null
+  private recorded: Float32Array | null = null
 
   constructor(plan: Plan, arena: Arena, session: AddonSession) {
     this.plan = plan
@@ -56,9 +64,11 @@ class NativeSession implements Session {
   }
 
   async run(request: RunRequest): Promise<RunResult> {
-    const recorder = new Recorder(this.plan, request)
+    const recorder = new Recorder(this.plan, request, this.recorded)
     const profile = request.profile ? profileMemory(this.plan, request.steps) : undefined
-    const control = new Int32Array(new SharedArrayBuffer(8))
+    const control = this.control ?? new Int32Array(new SharedArrayBuffer(8))
+    this.control = this.recorded = null
+    control.fill(0)
     const abort = () => Atomics.store(control, 0, 1)
     if (request.signal?.aborted) abort()
     request.signal?.addEventListener('abort', abort, { once: true })
@@ -75,6 +85,8 @@ class NativeSession implements Session {
         control,
         onProgress: onProgress === undefined ? undefined : report,
       })
+      // A very short run happens on this thread, and many may follow each other.
+      if (this.pace.isTooLong()) await this.pace.giveWay()
       return {
         completed: result.completedSteps,
         stopped: result.stopped === 'none' ? null : result.stopped,
@@ -85,6 +97,8 @@ class NativeSession implements Session {
       throw translate(error)
     } finally {
       request.signal?.removeEventListener('abort', abort)
+      this.control = control
+      if (recorder.memory.byteLength <= MOST_KEPT) this.recorded = recorder.memory
     }
   }
 
@@ -110,7 +124,8 @@ class Recorder {
   private readonly stride: number
   private readonly parts: readonly { name: string; start: number; size: number; integer: boolean }[]
 
-  constructor(plan: Plan, { record, steps }: RunRequest) {
+  /** @param memory To be used if it is large enough. */
+  constructor(plan: Plan, { record, steps }: RunRequest, memory: Float32Array | null) {
     const sizes = recordSizes(plan, record)
     let stride = 0
     this.parts = record.map((name) => {
@@ -120,9 +135,12 @@ class Recorder {
     })
     this.stride = stride
     const bytes = stride * steps * 4
-    this.memory = new Float32Array(
-      allocateShared(bytes, `The records of ${steps} steps need ${formatBytes(bytes)}`, 'Try fewer metrics or a larger batchSize.'),
-    )
+    this.memory =
+      memory !== null && memory.byteLength >= bytes
+        ? memory
+        : new Float32Array(
+            allocateShared(bytes, `The records of ${steps} steps need ${formatBytes(bytes)}`, 'Try fewer metrics or a larger batchSize.'),
+          )
   }
 
   /** What steps `first` … `end` - 1 recorded. */
