@@ -16,8 +16,9 @@ const NOISE = 0.05
 const TIME_SLICE = 0.003
 
 export interface ProfiledWindow {
-  /** Of each part of a step, in the order of the profile: that of the median step. */
+  /** Of each part of a step, in the order of the profile. */
   readonly seconds: readonly number[]
+  /** Then the seconds are an estimate. */
   readonly disturbed: boolean
 }
 
@@ -30,16 +31,23 @@ export function stepsOf(marks: ArrayLike<number>, parts: number): number[][] {
 }
 
 /**
- * The median of each part. Of steps shorter than a time slice most are not interrupted; of a longer one any part may be, and on the whole they had the
- * share `had` of the processor.
+ * What each part takes where others want the core: its median. A part shorter than half a time slice was not interrupted in most steps; a longer one
+ * had the share `had` of the processor, as the whole window.
  */
 export function typicalStep(steps: readonly (readonly number[])[], had: number): number[] {
-  const seconds = steps[0].map((_, part) => median(steps.map((step) => step[part])))
-  const whole = had * seconds.reduce((sum, part) => sum + part, 0)
-  return whole < TIME_SLICE ? seconds : seconds.map((part) => had * part)
+  return steps[0].map((_, part) => {
+    const seconds = median(steps.map((step) => step[part]))
+    return had * seconds < TIME_SLICE / 2 ? seconds : had * seconds
+  })
 }
 
-/** What has been profiled since the last call: a profile keeps the single steps of the first epoch in it only. */
+/** The mean of each part, over all steps of several profiles. */
+export function meanStep(profiles: readonly Pick<RunProfile, 'steps' | 'totals'>[]): number[] {
+  const steps = profiles.reduce((sum, profile) => sum + profile.steps, 0)
+  return Array.from(profiles[0].totals, (_, part) => profiles.reduce((sum, { totals }) => sum + totals[part], 0) / steps / 1e9)
+}
+
+/** What has been profiled since the last call: a profile keeps single steps of the first epoch in it only. */
 function takeProfile(run: Epochs): RunProfile {
   // biome-ignore lint/complexity/useLiteralKeys: it is private.
   const measured = run['measured']
@@ -91,10 +99,10 @@ export class ProfiledTraining {
     return profile?.instructions ?? []
   }
 
-  /** Trains for a while. Of each epoch the first ten steps count. */
+  /** Trains for a while. */
   async window(): Promise<ProfiledWindow> {
     const run = this.begunRun()
-    const steps: number[][] = []
+    const profiles: RunProfile[] = []
     const [cpuBefore, start] = [process.cpuUsage(), performance.now()]
     let wall = 0
     do {
@@ -102,12 +110,13 @@ export class ProfiledTraining {
       this.resume(true)
       await epoch
       wall = (performance.now() - start) / 1000
-      const { totals, marks } = takeProfile(run)
-      steps.push(...stepsOf(marks, totals.length))
+      profiles.push(takeProfile(run))
     } while (wall < this.windowSeconds)
     const { user, system } = process.cpuUsage(cpuBefore)
     const had = this.threads === 1 ? Math.min(1, (user + system) / 1e6 / wall) : 1
-    const window = { seconds: typicalStep(steps, had), disturbed: had < 1 - NOISE }
+    const disturbed = had < 1 - NOISE
+    const marked = () => profiles.flatMap(({ totals, marks }) => stepsOf(marks, totals.length))
+    const window = { seconds: disturbed ? typicalStep(marked(), had) : meanStep(profiles), disturbed }
     this.windows.push(window)
     return window
   }

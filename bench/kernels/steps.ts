@@ -259,7 +259,10 @@ function printCase({ share, rates, ...result }: Result, { what, batchSize }: Cas
   const total = ['the step', '', '', whole.toFixed(2), '100.0 %', '', (whole * share).toFixed(2), percent(share), '', '']
   console.log(drawTable({ head, words: 3, rows: [...cells, total] }))
   const { windows, disturbedWindows } = result
-  if (disturbedWindows > 0) console.log(`Others disturbed ${disturbedWindows} of the step's ${windows} windows.`)
+  if (disturbedWindows > 0) {
+    const advice = disturbedWindows > windows / 2 ? ': make no claim from this run' : ''
+    console.log(`Others disturbed ${disturbedWindows} of the step's ${windows} windows${advice}.`)
+  }
 }
 
 /** What a step without anything above its floor would be. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { caseNamed } from '../../bench/cases.ts'
 import { boundsOf, fastest, leastSeconds, shareAtFloor, workingSet } from '../../bench/kernels/floors.ts'
-import { stepsOf, typicalStep } from '../../bench/kernels/profiledTraining.ts'
+import { meanStep, stepsOf, typicalStep } from '../../bench/kernels/profiledTraining.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
 
 describe('what bounds the parts of a step', () => {
@@ -65,7 +65,15 @@ describe('profiled steps', () => {
     ])
   })
 
-  it('are those that were not interrupted, where they are short', () => {
+  it('have means over all of them', () => {
+    const profiles = [
+      { steps: 3, totals: Float64Array.of(3e9, 9e9) },
+      { steps: 1, totals: Float64Array.of(5e9, 1e9) },
+    ]
+    expect(meanStep(profiles)).toEqual([2, 2.5])
+  })
+
+  it('have parts that were not interrupted, where they are short', () => {
     const steps = [
       [1e-5, 2e-5],
       [5e-3, 2e-5],
@@ -74,7 +82,7 @@ describe('profiled steps', () => {
     expect(typicalStep(steps, 0.5)).toEqual([1e-5, 2e-5])
   })
 
-  it('count by their processor time, where they are long', () => {
-    expect(typicalStep([[0.02, 0.06]], 0.25)).toEqual([0.005, 0.015])
+  it('have parts that count by their processor time, where they are long', () => {
+    expect(typicalStep([[0.02, 0.001]], 0.25)).toEqual([0.005, 0.001])
   })
 })
