@@ -11,7 +11,7 @@ import type { Plan } from '../../src/plan/plan.ts'
 import { type Case, caseNamed, cases } from '../cases.ts'
 import { interleave, type Program, start } from '../interleave.ts'
 import { lastProcessors } from '../processors.ts'
-import { findTorch, startTorch } from '../pytorch.ts'
+import { findTorch, type Python, startTorch } from '../pytorch.ts'
 import { median, ratio, type Spread, spread } from '../statistics.ts'
 import { drawTable, formatNumber, threadsOf } from '../tables.ts'
 import { buildModel, buildOptimizer } from '../thalweg.ts'
@@ -25,11 +25,12 @@ import { ProfiledTraining } from './profiledTraining.ts'
 import { Ours, race } from './race.ts'
 import { takeTurns } from './timing.ts'
 
-/** What bounds are measured with. */
+/** What a step is compared with. */
 interface Machine {
   readonly ours: Ours
   readonly libraries: readonly Multiplier[]
   readonly peak: Peak | null
+  readonly torch: Python | null
 }
 
 /** Of a product. */
@@ -48,8 +49,9 @@ interface Part {
   readonly layer: string | null
   readonly phase: string | null
   /** Inside the step. */
-  readonly microseconds: number
-  readonly floorMicroseconds: number
+  readonly microseconds: Spread
+  /** The least, divided by the time inside the step. */
+  readonly share: number
   /** What decides the floor: who multiplied fastest, "bytes", or "itself". */
   readonly bound: string
   readonly ofPeak: Shares | null
@@ -76,7 +78,7 @@ interface Result {
 
 // ---- The floors ----
 
-type Floor = Pick<Part, 'bound' | 'ofPeak'> & { readonly share: number }
+type Floor = Pick<Part, 'share' | 'bound' | 'ofPeak'>
 
 /** The floor of part number `part`, which is a product, and the windows of the peak. */
 async function floorOfProduct(part: number, product: Product, training: ProfiledTraining, machine: Machine, options: Options) {
@@ -132,6 +134,11 @@ async function floorsOfPasses(plan: Plan, bounds: readonly Bound[], training: Pr
   return { floors, bandwidth }
 }
 
+/** Microseconds of a part inside the step, and at its floor. */
+const timeOf = ({ microseconds }: Part) => microseconds.median
+const floorOf = (part: Part) => part.share * timeOf(part)
+const total = (parts: readonly Part[], of: (part: Part) => number) => parts.reduce((sum, part) => sum + of(part), 0)
+
 const matrix = (rows: number, columns: number, transposed: boolean) => (transposed ? `[${columns}, ${rows}]ᵀ` : `[${rows}, ${columns}]`)
 
 function operandsOf(bound: Bound, shape: readonly number[] | null): string {
@@ -160,28 +167,18 @@ async function measureCase(definition: Case, machine: Machine, options: Options)
   }
   await training.end()
   const parts = instructions.map(({ op, shape, layer, phase }, i): Part => {
-    const microseconds = 1e6 * median(training.windows.map(({ seconds }) => seconds[i]))
-    const { share, bound, ofPeak } = floors.get(i) ?? { share: 1, bound: 'itself', ofPeak: null }
-    return {
-      op,
-      operands: operandsOf(bounds[i], shape),
-      layer,
-      phase,
-      microseconds,
-      floorMicroseconds: share * microseconds,
-      bound,
-      ofPeak,
-    }
+    const microseconds = spread(training.windows.map(({ seconds }) => 1e6 * seconds[i]))
+    const floor = floors.get(i) ?? { share: 1, bound: 'itself', ofPeak: null }
+    return { op, operands: operandsOf(bounds[i], shape), layer, phase, microseconds, ...floor }
   })
-  const sum = (key: 'microseconds' | 'floorMicroseconds') => parts.reduce((total, part) => total + part[key], 0)
   return {
     case: definition.name,
     workingSet: workingSet(plan),
     bandwidth,
     peak: peaks.length === 0 ? null : spread(peaks),
     parts,
-    share: sum('floorMicroseconds') / sum('microseconds'),
-    rates: await measureRates(definition, options),
+    share: total(parts, floorOf) / total(parts, timeOf),
+    rates: await measureRates(definition, machine.torch, options),
     windows: training.windows.length,
     disturbedWindows: training.windows.filter(({ disturbed }) => disturbed).length,
   }
@@ -190,13 +187,12 @@ async function measureCase(definition: Case, machine: Machine, options: Options)
 // ---- Steps a second ----
 
 const serve = fileURLToPath(new URL('../serve.ts', import.meta.url))
-const torch = findTorch()
 /** Seconds that a contestant may take to get warm, or for a window. */
 const PATIENCE = 60
 const NOISE = 0.05
 
 /** Without a profile, as `npm run bench` measures them, and PyTorch's with the setting that serves it best most often. */
-async function measureRates(definition: Case, { threads, rounds, windowSeconds }: Options): Promise<Rates> {
+async function measureRates(definition: Case, torch: Python | null, { threads, rounds, windowSeconds }: Options): Promise<Rates> {
   const seconds = 20 * windowSeconds
   const cpus = lastProcessors(threads)
   const command = [process.execPath, '--import', import.meta.resolve('tsx'), serve, definition.name, '--threads', `${threads}`]
@@ -233,7 +229,7 @@ const percent = (share: number | null | undefined) => (share === null || share =
 
 function printCase({ share, rates, ...result }: Result, { what, batchSize }: Case): void {
   const { parts, bandwidth, peak } = result
-  const whole = parts.reduce((sum, { microseconds }) => sum + microseconds, 0)
+  const whole = total(parts, timeOf)
   console.log(`\n${result.case}: ${what}, batch ${batchSize}`)
   const bytes = `working set ${formatNumber(result.workingSet / 2 ** 20)} MiB`
   const ways = bandwidth === null ? [] : (['read', 'copy', 'update'] as const).map((way) => `${way} ${formatNumber(bandwidth[way])} GB/s`)
@@ -243,24 +239,24 @@ function printCase({ share, rates, ...result }: Result, { what, batchSize }: Cas
       `Peak of fused multiply-add: ${peak.lowest.toFixed(1)} … ${peak.highest.toFixed(1)} GFLOP/s; shares are formed inside rounds.`,
     )
   const head = ['instruction', 'operands', 'layer', 'µs', 'of the step', 'of peak', 'floor, µs', 'floor / µs', 'of peak', 'floor set by']
-  const sorted = [...parts].sort((a, b) => b.microseconds - a.microseconds)
-  const cells = sorted.map(({ op, operands, layer, microseconds, floorMicroseconds, bound, ofPeak }) => [
-    op,
-    operands,
-    layer ?? '',
-    microseconds.toFixed(2),
-    `${((100 * microseconds) / whole).toFixed(1)} %`,
-    percent(ofPeak?.inStep),
-    floorMicroseconds.toFixed(2),
-    bound === 'itself' ? '' : percent(floorMicroseconds / microseconds),
-    percent(ofPeak?.atFloor),
-    bound,
+  const sorted = [...parts].sort((a, b) => timeOf(b) - timeOf(a))
+  const cells = sorted.map((part) => [
+    part.op,
+    part.operands,
+    part.layer ?? '',
+    timeOf(part).toFixed(2),
+    `${((100 * timeOf(part)) / whole).toFixed(1)} %`,
+    percent(part.ofPeak?.inStep),
+    floorOf(part).toFixed(2),
+    part.bound === 'itself' ? '' : percent(part.share),
+    percent(part.ofPeak?.atFloor),
+    part.bound,
   ])
-  const total = ['the step', '', '', whole.toFixed(2), '100.0 %', '', (whole * share).toFixed(2), percent(share), '', '']
-  console.log(drawTable({ head, words: 3, rows: [...cells, total] }))
+  const sums = ['the step', '', '', whole.toFixed(2), '100.0 %', '', (whole * share).toFixed(2), percent(share), '', '']
+  console.log(drawTable({ head, words: 3, rows: [...cells, sums] }))
   const { windows, disturbedWindows } = result
   if (disturbedWindows > 0) {
-    const advice = disturbedWindows > windows / 2 ? ': make no claim from this run' : ''
+    const advice = disturbedWindows > windows / 2 ? ': the figures are no more than an estimate' : ''
     console.log(`Others disturbed ${disturbedWindows} of the step's ${windows} windows${advice}.`)
   }
 }
@@ -298,6 +294,7 @@ async function benchSteps(options: Options): Promise<object> {
     ours,
     libraries: await startLibraries(threads, ours.description),
     peak: startPeak(threads, ours.description),
+    torch: findTorch(),
   }
   const cpu = cpus()[0].model
   console.log(`Training steps and their floors. ${cpu}, ${ours.description}, ${threadsOf(threads)}, medians of ${rounds} rounds.`)
