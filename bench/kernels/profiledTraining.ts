@@ -8,8 +8,8 @@ import { batchCount, makeData } from '../data.ts'
 import { median } from '../statistics.ts'
 import { buildModel, buildOptimizer } from '../thalweg.ts'
 
-/** A window cannot end within an epoch, so an epoch is this many floating-point operations at most, or two steps: some 30 ms. */
-const EPOCH_FLOPS = 4e9
+/** A window cannot end within an epoch, so an epoch has this many floating-point operations at most, or two steps: some 0.2 s. */
+const EPOCH_FLOPS = 3e10
 /** A window that lost more than this part of its time to others is disturbed. */
 const NOISE = 0.05
 /** Seconds for which the system lets a thread run when others want its core. */
