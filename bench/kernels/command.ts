@@ -14,7 +14,7 @@ export interface Options {
   readonly rounds: number
   /** How long one contestant is measured at a time. */
   readonly windowSeconds: number
-  /** Products: only the shape written like this, `B,K,N`. Passes: only the one of this name. */
+  /** Products: only the shape written like this, `B,K,N`. Passes and steps: only the one, or the case, of this name. */
   readonly only?: string
 }
 
@@ -22,11 +22,13 @@ export interface Command {
   /** As it is typed. */
   readonly name: string
   readonly what: string
-  /** What `--only` may name. */
+  /** The option that chooses one of the parts; default "only". */
+  readonly choose?: string
+  /** What it may name. */
   readonly parts: readonly string[]
 }
 
-const help = ({ name, what, parts }: Command) => `${what}
+const help = ({ name, what, choose = 'only', parts }: Command) => `${what}
 
   ${name} [options]
 
@@ -34,32 +36,33 @@ const help = ({ name, what, parts }: Command) => `${what}
   --isa NAME     avx512, avx2, neon or portable; default: the best that works here
   --quick        three short rounds
   --rounds N     default 7, quick 3
-  --only NAME    one of those below
+  --${`${choose} NAME`.padEnd(11)}  one of those below
   --json FILE    what the tables show, and the spread of everything
 
-For --only:
+For --${choose}:
 ${parts.map((part) => `  ${part}`).join('\n')}`
 
-function parse({ parts }: Command): (Options & { readonly json?: string }) | null {
+function parse({ choose = 'only', parts }: Command): (Options & { readonly json?: string }) | null {
   const { values } = parseArgs({
     options: {
+      [choose]: { type: 'string' as const },
       threads: { type: 'string', default: '1' },
       isa: { type: 'string' },
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
-      only: { type: 'string' },
       json: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
   })
   if (values.help) return null
-  const { quick, isa, only, json } = values
+  const { quick, isa, json } = values
+  const only = values[choose] as string | undefined
   const rounds = values.rounds === undefined ? (quick ? 3 : 7) : wholeNumber('rounds', values.rounds)
   if (only !== undefined && !parts.includes(only)) {
     const nearest = nearestName(only, parts)
     // Some of the names have commas.
     const advice = nearest === null ? `there are ${parts.join('  ')}` : `did you mean "${nearest}"?`
-    throw new OptionError(`--only: there is no "${only}"; ${advice}`)
+    throw new OptionError(`--${choose}: there is no "${only}"; ${advice}`)
   }
   checkInstructionSet(isa, requireAddon().isas)
   checkWritable('json', json)

@@ -1,9 +1,8 @@
 /** The libraries that products are compared with, those of them that are installed. */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { AnsweringProgram } from './answering.ts'
 import { compile } from './compile.ts'
 
 interface Library {
@@ -68,7 +67,7 @@ export async function startLibraries(threads: number, isa: string): Promise<Mult
     if (path === undefined) continue
     const count = String(threads)
     const env = { ...process.env, ...instructionSets[isa], OMP_NUM_THREADS: count, OPENBLAS_NUM_THREADS: count, BLIS_NUM_THREADS: count }
-    const library = new LibraryProcess(name, threads, spawn(program, [kind, path], { env }))
+    const library = new LibraryProcess(threads, new AnsweringProgram(name, program, [kind, path], env))
     if (await library.open()) found.push(library)
   }
   return found
@@ -78,59 +77,45 @@ class LibraryProcess implements Multiplier {
   readonly name: string
   description = ''
   private readonly threads: number
-  private readonly child: ChildProcessWithoutNullStreams
-  private readonly answers: AsyncIterator<string>
+  private readonly program: AnsweringProgram
   private readonly folder = mkdtempSync(join(tmpdir(), 'thalweg-bench-'))
-  private errors = ''
 
-  constructor(name: string, threads: number, child: ChildProcessWithoutNullStreams) {
-    this.name = name
+  constructor(threads: number, program: AnsweringProgram) {
+    this.name = program.name
     this.threads = threads
-    this.child = child
-    this.answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-    child.stderr.on('data', (text) => {
-      this.errors += text
-    })
-    child.stdin.on('error', () => {})
+    this.program = program
   }
 
   /** Whether the library could be opened. */
   async open(): Promise<boolean> {
-    const { value, done } = await this.answers.next()
-    if (done) {
-      console.error(`${this.name} is left out: ${this.errors.trim()}`)
+    const greeting = await this.program.read<{ description: string }>()
+    if (greeting === null) {
+      console.error(`${this.name} is left out: ${this.program.complaint}`)
       this.close()
       return false
     }
-    this.description = JSON.parse(value).description
+    this.description = greeting.description
     return true
   }
 
   async prepare({ rows, columns, depth, transposeA, transposeB, seedA, seedB }: Product): Promise<void> {
-    await this.ask(`product ${rows} ${columns} ${depth} ${Number(transposeA)} ${Number(transposeB)} ${seedA} ${seedB}`)
+    await this.program.ask(`product ${rows} ${columns} ${depth} ${Number(transposeA)} ${Number(transposeB)} ${seedA} ${seedB}`)
   }
 
   async seconds(calls: number): Promise<number> {
-    const { cpu, wall } = await this.ask(`window ${calls}`)
+    const { cpu, wall } = await this.program.ask<{ cpu: number; wall: number }>(`window ${calls}`)
     return this.threads === 1 ? cpu : wall
   }
 
   async result(): Promise<Float32Array> {
     const file = join(this.folder, 'result')
-    await this.ask(`result ${file}`)
+    await this.program.ask(`result ${file}`)
     const bytes = readFileSync(file)
     return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
   }
 
   close(): void {
-    this.child.stdin.end()
+    this.program.close()
     rmSync(this.folder, { recursive: true, force: true })
-  }
-
-  private async ask(line: string): Promise<Record<string, number>> {
-    this.child.stdin.write(`${line}\n`)
-    const { value, done } = await this.answers.next()
-    if (done) throw new Error(`${this.name} ended: ${this.errors.trim()}`)
-    return JSON.parse(value)
   }
 }

@@ -1,11 +1,13 @@
 // What the machine can do at most: fused multiply-adds, and bytes a second from a level of memory.
 //
 //     limits THREADS VECTOR_BYTES [BYTES …]
+//     limits THREADS VECTOR_BYTES windows
 //
 // Prints one JSON object: GFLOP/s of multiply-adds in registers of VECTOR_BYTES (0: the widest there are), and for
 // each of BYTES, the working set of all threads together, GB/s of four ways to go through it. Threads are pinned to
 // distinct cores. One thread is measured in CPU time of its own, several in wall time. Each figure is the best of its
-// windows: a limit can be missed by a disturbed window, but not exceeded.
+// windows: a limit can be missed by a disturbed window, but not exceeded. With "windows" it answers every line of standard
+// input with the multiply-adds of one window, so that the peak can take turns with what is compared with it.
 //
 // Compiled for the processor it runs on, so that the compiler chooses the instructions: limits.ts does that.
 #include <stdio.h>
@@ -136,18 +138,23 @@ double seconds(int threads, const std::vector<int>& pinned, const std::function<
   return *std::max_element(ends.begin(), ends.end()) - start;
 }
 
-// Work a second, where `work(thread, times)` does `units` of it `times` over in each thread.
-double rate(int threads, const std::vector<int>& pinned, double units, const std::function<void(int, long)>& work) {
+using Work = std::function<void(int thread, long times)>;
+
+// How often to repeat `work` to fill a window: in CPU time, for a disturbed window must not look like a full one.
+long repetitions(const std::vector<int>& pinned, const Work& work) {
   constexpr double kWindow = 0.015;
   long times = 1;
-  while (times < 1L << 40) {  // in CPU time, for a disturbed window must not look like a full one
+  while (times < 1L << 40) {
     double took = seconds(1, pinned, [&](int i) { work(i, times); });
-    if (took > kWindow / 2) {
-      times = std::max(1L, (long)((double)times * kWindow / took));
-      break;
-    }
+    if (took > kWindow / 2) return std::max(1L, (long)((double)times * kWindow / took));
     times *= took < kWindow / 40 ? 16 : 2;
   }
+  return times;
+}
+
+// Work a second, where `work(thread, times)` does `units` of it `times` over in each thread.
+double rate(int threads, const std::vector<int>& pinned, double units, const Work& work) {
+  long times = repetitions(pinned, work);
   double best = 1e9;
   for (int window = 0; window < 7; window++) {
     best = std::min(best, seconds(threads, pinned, [&](int i) { work(i, times); }));
@@ -179,13 +186,26 @@ void multiplyAdd(long times) {
   consume(total);
 }
 
-double multiplyAddRate(int threads, const std::vector<int>& pinned, int bytes) {
-  double units = 1000.0 * kChains * (bytes / 4) * 2;
-  return rate(threads, pinned, units, [bytes](int, long times) {
+double multiplyAddUnits(int bytes) { return 1000.0 * kChains * (bytes / 4) * 2; }
+
+Work multiplyAddWork(int bytes) {
+  return [bytes](int, long times) {
     if (bytes == 64 && kWidest >= 64) return multiplyAdd<kWidest >= 64 ? 64 : kWidest>(times);
     if (bytes == 32 && kWidest >= 32) return multiplyAdd<kWidest >= 32 ? 32 : kWidest>(times);
     multiplyAdd<16>(times);
-  });
+  };
+}
+
+void answerWindows(int threads, const std::vector<int>& pinned, int bytes) {
+  Work work = multiplyAddWork(bytes);
+  long times = repetitions(pinned, work);
+  char line[64];
+  while (fgets(line, sizeof line, stdin)) {
+    work(0, 1 + times / 8);  // the processor may have slowed down meanwhile
+    double took = seconds(threads, pinned, [&](int i) { work(i, times); });
+    printf("{\"multiplyAdd\":%.2f}\n", threads * multiplyAddUnits(bytes) * (double)times / took * 1e-9);
+    fflush(stdout);
+  }
 }
 
 // ---- Memory ----
@@ -268,7 +288,12 @@ int main(int argumentCount, char** arguments) {
   std::vector<int> pinned = cores();
   if (threads == 1 && !pinned.empty()) pin({pinned.back()}, 0);
 
-  double multiplyAdds = multiplyAddRate(threads, pinned, bytes) * 1e-9;
+  if (argumentCount > 3 && strcmp(arguments[3], "windows") == 0) {
+    answerWindows(threads, pinned, bytes);
+    return 0;
+  }
+
+  double multiplyAdds = rate(threads, pinned, multiplyAddUnits(bytes), multiplyAddWork(bytes)) * 1e-9;
   printf("{\"instructionSet\":\"%s\",\"multiplyAdd\":%.2f,\"memory\":[", kInstructionSet, multiplyAdds);
   for (int argument = 3; argument < argumentCount; argument++) {
     double total = atof(arguments[argument]);

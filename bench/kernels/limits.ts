@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs, promisify } from 'node:util'
 import { readArguments, threadCount } from '../arguments.ts'
 import { drawTable, threadsOf } from '../tables.ts'
+import { AnsweringProgram } from './answering.ts'
 import { compile } from './compile.ts'
 
 /** GB/s of going through a working set, counting what is read and what is written. */
@@ -49,6 +50,24 @@ export async function measureLimits(threads: number, workingSets: readonly numbe
  */
 export async function measurePeak(threads: number, isa?: string): Promise<number | null> {
   return (await measureLimits(threads, [], isa))?.multiplyAdd ?? null
+}
+
+/** The peak of fused multiply-add, a window of about 15 ms at a time: what is compared with it can take turns with it. */
+export interface Peak {
+  /** GFLOP/s. */
+  window(): Promise<number>
+  close(): void
+}
+
+/** A process that measures the peak whenever it is asked; null when there is no compiler. */
+export function startPeak(threads: number, isa?: string): Peak | null {
+  const path = compile('limits.cc')
+  if (path === null) return null
+  const program = new AnsweringProgram('limits', path, [`${threads}`, `${vectorBytes[isa ?? ''] ?? 0}`, 'windows'])
+  return {
+    window: async () => (await program.ask<{ multiplyAdd: number }>('window')).multiplyAdd,
+    close: () => program.close(),
+  }
 }
 
 export interface Level {

@@ -7,15 +7,13 @@
  * as a network has them. How the windows are taken is in README.md.
  */
 import { cpus, loadavg } from 'node:os'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { Addon } from '../../src/executors/native/addon.ts'
 import { median, ratio, type Spread, spread } from '../statistics.ts'
 import { drawTable, threadsOf } from '../tables.ts'
 import { type Options, runCommand } from './command.ts'
-import { type LoadedInstruction, loadInstruction, type Operand, requireAddon } from './instruction.ts'
+import { requireAddon } from './instruction.ts'
 import { type Multiplier, type Product, startLibraries } from './libraries.ts'
-import { measurePeak } from './limits.ts'
-import { guessSeconds, repetitions, secondsOf, takeTurns } from './timing.ts'
+import { type Peak, startPeak } from './limits.ts'
+import { Ours, race } from './race.ts'
 
 /** B, K, N. */
 const shapes: readonly (readonly [number, number, number])[] = [
@@ -51,112 +49,54 @@ interface Row {
   readonly ratios: Readonly<Record<string, Spread>>
   /** The library with the lowest median ratio. Null when there is no library. */
   readonly best: string | null
-  readonly shareOfPeak: number | null
+  /** GFLOP/s of fused multiply-add, measured in the same rounds; null when there is no compiler. */
+  readonly peak: Spread | null
+  /** The addon's rate, divided by the peak of the same round. */
+  readonly shareOfPeak: Spread | null
   /** The largest difference from a library's result, divided by the root mean square of that. */
   readonly error: number
 }
 
-/** The addon, in this process. */
-class Ours implements Multiplier {
-  readonly name = 'thalweg'
-  readonly description: string
-  private readonly addon: Addon
-  private readonly options: { threads: number; isa?: string }
-  private loaded: { instruction: LoadedInstruction; y: Operand } | undefined
-
-  constructor(addon: Addon, options: { threads: number; isa?: string }) {
-    this.addon = addon
-    this.options = options
-    this.description = options.isa ?? process.env.THALWEG_ISA ?? addon.isas[0]
-  }
-
-  async prepare({ rows, columns, depth, transposeA, transposeB, seedA, seedB }: Product): Promise<void> {
-    const a = { shape: transposeA ? [depth, rows] : [rows, depth], seed: seedA }
-    const b = { shape: transposeB ? [columns, depth] : [depth, columns], seed: seedB }
-    const y = { shape: [rows, columns] }
-    const description = { op: 'matmul', inputs: [a, b], outputs: [y], attributes: { transposeA, transposeB } }
-    this.loaded = { instruction: loadInstruction(this.addon, description, this.options), y }
-  }
-
-  async seconds(calls: number): Promise<number> {
-    const { instruction } = this.get()
-    instruction.run(1 + Math.floor(calls / 8))
-    return secondsOf(this.options.threads, () => instruction.run(calls))
-  }
-
-  async result(): Promise<Float32Array> {
-    const { instruction, y } = this.get()
-    return instruction.values(y) as Float32Array
-  }
-
-  guess(): number {
-    return guessSeconds(this.options.threads, this.get().instruction.run)
-  }
-
-  close(): void {}
-
-  private get() {
-    if (this.loaded === undefined) throw new Error('no product is prepared')
-    return this.loaded
-  }
-}
-
-/** Throws when the addon and a library do not compute the same. The bound is that of rounding errors that add up at random. */
-async function compare(ours: Multiplier, library: Multiplier, depth: number): Promise<number> {
-  const [y, expected] = [await ours.result(), await library.result()]
-  let largest = 0
-  let squares = 0
-  for (let i = 0; i < expected.length; i++) {
-    largest = Math.max(largest, Math.abs(y[i] - expected[i]))
-    squares += expected[i] ** 2
-  }
-  const error = largest / Math.sqrt(squares / expected.length)
-  if (!(y.length === expected.length && error <= 1e-6 * (1 + Math.sqrt(depth)))) {
-    throw new Error(`The addon and ${library.name} disagree: relative error ${error}`)
-  }
-  return error
-}
+/** Rates divided by others of the same rounds. */
+const quotient = (rates: readonly number[], others: readonly number[]) => ratio(rates.map((of, round) => ({ of, to: others[round] })))
 
 async function measureRow(
   ours: Ours,
   libraries: readonly Multiplier[],
+  peak: Peak | null,
   shape: Row['shape'],
   name: string,
   product: Product,
-  { threads, rounds, windowSeconds }: Options,
-): Promise<Omit<Row, 'shareOfPeak'>> {
-  const all = [ours, ...libraries]
-  for (const multiplier of all) await multiplier.prepare(product)
-  const guess = ours.guess()
-  let error = 0
-  for (const library of libraries) error = Math.max(error, await compare(ours, library, product.depth))
-  // Windows of equal length, so that a library that is slow does not take the most of the time.
-  const calls = [repetitions(windowSeconds, guess)]
-  for (const library of libraries) {
-    const tried = Math.max(1, Math.round(calls[0] / 16))
-    const shortest = Math.min(await library.seconds(tried), await library.seconds(tried))
-    calls.push(repetitions(windowSeconds, shortest / tried))
-  }
-  const work = 2e-9 * product.rows * product.columns * product.depth
-  const rates = await takeTurns(all.length, rounds, async (i) => {
-    // The idle threads of some libraries spin for up to 26 ms before they sleep.
-    if (threads > 1) await sleep(30)
-    return (work * calls[i]) / (await all[i].seconds(calls[i]))
-  })
-  const ratios = libraries.flatMap(({ name: library }, i) => {
-    const times = ratio(rates[0].map((of, round) => ({ of, to: rates[i + 1][round] })))
+  options: Options,
+): Promise<Row> {
+  const { rates, others, error } = await race(product, ours, libraries, peak === null ? [] : [() => peak.window()], options)
+  const [peaks] = others
+  const ratios = libraries.flatMap(({ name: library }) => {
+    const times = quotient(rates[ours.name], rates[library])
     return times === null ? [] : [[library, times] as const]
   })
   const best = [...ratios].sort((a, b) => a[1].median - b[1].median)[0]
   return {
     shape,
     product: name,
-    gflops: Object.fromEntries(all.map((multiplier, i) => [multiplier.name, spread(rates[i])])),
+    gflops: Object.fromEntries(Object.entries(rates).map(([multiplier, each]) => [multiplier, spread(each)])),
     ratios: Object.fromEntries(ratios),
     best: best?.[0] ?? null,
+    peak: peak === null ? null : spread(peaks),
+    shareOfPeak: peak === null ? null : quotient(rates[ours.name], peaks),
     error,
   }
 }
+
+/** The middle of the middles, and the ends; null of none. */
+const spreadOfAll = (spreads: readonly Spread[]): Spread | null =>
+  spreads.length === 0
+    ? null
+    : {
+        median: median(spreads.map(({ median: typical }) => typical)),
+        lowest: Math.min(...spreads.map(({ lowest }) => lowest)),
+        highest: Math.max(...spreads.map(({ highest }) => highest)),
+      }
 
 const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(0)} %`)
 const rate = (gflops: number) => gflops.toPrecision(3)
@@ -180,7 +120,7 @@ function printTable(rows: readonly Row[], libraries: readonly Multiplier[]): voi
       product,
       rate(typical),
       `${rate(lowest)} … ${rate(highest)}`,
-      percent(shareOfPeak),
+      percent(shareOfPeak?.median ?? null),
       ...libraries.map(({ name }) => rate(gflops[name].median)),
       toBest === undefined ? '–' : `${toBest.median.toFixed(2)} ×`,
       toBest === undefined ? '–' : `${toBest.lowest.toFixed(2)} … ${toBest.highest.toFixed(2)}`,
@@ -207,20 +147,17 @@ export async function benchProducts(options: Options): Promise<object> {
   const load = loadavg()[0]
   const ours = new Ours(requireAddon(), { threads, isa })
   const libraries = await startLibraries(threads, ours.description)
+  const peak = startPeak(threads, ours.description)
   const rows: Row[] = []
-  const peaks: number[] = []
   try {
     for (const shape of chosen) {
-      const peak = await measurePeak(threads, ours.description)
-      if (peak !== null) peaks.push(peak)
-      for (const [name, product] of Object.entries(productsOf(...shape))) {
-        const row = await measureRow(ours, libraries, shape, name, product, options)
-        rows.push({ ...row, shareOfPeak: peak === null ? null : row.gflops.thalweg.median / peak })
-      }
+      for (const [name, product] of Object.entries(productsOf(...shape)))
+        rows.push(await measureRow(ours, libraries, peak, shape, name, product, options))
       if (process.stderr.isTTY) console.error(`${shape.join(',')} done`)
     }
   } finally {
     for (const library of libraries) library.close()
+    peak?.close()
   }
   const context = {
     cpu: cpus()[0].model,
@@ -228,14 +165,14 @@ export async function benchProducts(options: Options): Promise<object> {
     threads,
     rounds,
     load,
-    peak: peaks.length > 0 ? spread(peaks) : null,
+    peak: spreadOfAll(rows.flatMap(({ peak }) => peak ?? [])),
   }
   console.log(
     `Products, GFLOP/s. ${context.cpu}, ${context.instructionSet}, ${threadsOf(threads)}, medians of ${rounds} ${rounds === 1 ? 'round' : 'rounds'}.`,
   )
   if (context.peak !== null) {
     const { lowest, highest } = context.peak
-    console.log(`Peak of fused multiply-add: ${lowest.toFixed(1)} … ${highest.toFixed(1)}; shares are of the one before a shape.`)
+    console.log(`Peak of fused multiply-add: ${lowest.toFixed(1)} … ${highest.toFixed(1)}; shares are formed inside rounds.`)
   }
   for (const { name, description } of libraries) console.log(`${name}: ${description}`)
   if (load > 0.5) console.log(`The machine was not idle: a load average of ${load.toFixed(1)} before the first window.`)

@@ -1,0 +1,89 @@
+/** How little time each part of a training step could take on this machine, and what of it decides that. */
+import { sizeOf } from '../../src/graph/shape.ts'
+import type { Instruction, Plan } from '../../src/plan/plan.ts'
+import { median } from '../statistics.ts'
+import type { Product } from './libraries.ts'
+import type { Bandwidth } from './limits.ts'
+
+/** Bytes of the arrays that a pass goes through. */
+export interface Traffic {
+  readonly read: number
+  readonly write: number
+  /** Read from one place and written to another. */
+  readonly copy: number
+  /** Changed in place. */
+  readonly update: number
+}
+
+/** What bounds a part of a step from below: a bare product, the bytes of a pass over memory, or nothing but itself. */
+export type Bound =
+  | { readonly kind: 'product'; readonly product: Product }
+  | { readonly kind: 'pass'; readonly traffic: Traffic }
+  | { readonly kind: 'itself' }
+
+/** Seconds that the traffic takes when each array is gone through on its own; streams side by side may be a little faster. */
+export const leastSeconds = ({ read, write, copy, update }: Traffic, limit: Bandwidth) =>
+  1e-9 * (read / limit.read + write / limit.write + (2 * copy) / limit.copy + (2 * update) / limit.update)
+
+/** Bytes of all memory that a step touches, its batch included, but not the data that the batch is picked from. */
+export const workingSet = ({ blocks }: Plan) => Object.values(blocks).reduce((sum, bytes) => sum + bytes, 0)
+
+/** Of each part of a step, in the order of a profile: the feeds, the instructions, the records. */
+export function boundsOf(plan: Plan): Bound[] {
+  const fed = bytesOf(plan, Object.values(plan.inputs))
+  const feed: Bound = { kind: 'pass', traffic: { read: 0, write: 0, copy: fed, update: 0 } }
+  return [feed, ...plan.instructions.map((instruction) => boundOf(plan, instruction)), { kind: 'itself' }]
+}
+
+function boundOf(plan: Plan, instruction: Instruction): Bound {
+  if (instruction.op === 'matmul') return { kind: 'product', product: productOf(plan, instruction) }
+  const traffic = trafficOf(plan, instruction)
+  // Passes over all parameters. What else there is, chains and sums, is small, or waits for arithmetic.
+  const passes = instruction.phase === 'update' && traffic.read + traffic.update > 0
+  return passes ? { kind: 'pass', traffic } : { kind: 'itself' }
+}
+
+function productOf({ tensors }: Plan, { inputs, attributes }: Instruction): Product {
+  const [a, b] = inputs.map((input) => tensors[input].shape)
+  const [transposeA, transposeB] = [attributes.transposeA === true, attributes.transposeB === true]
+  const [rows, depth] = transposeA ? [a[1], a[0]] : a
+  return { rows, depth, columns: transposeB ? b[0] : b[1], transposeA, transposeB, seedA: 1, seedB: 2 }
+}
+
+function trafficOf(plan: Plan, { inputs, outputs }: Instruction): Traffic {
+  const place = (tensor: number) => `${plan.tensors[tensor].block} ${plan.tensors[tensor].offset}`
+  const [from, to] = [new Set(inputs.map(place)), new Set(outputs.map(place))]
+  return {
+    read: bytesOf(
+      plan,
+      inputs.filter((input) => !to.has(place(input))),
+    ),
+    write: bytesOf(
+      plan,
+      outputs.filter((output) => !from.has(place(output))),
+    ),
+    copy: 0,
+    update: bytesOf(
+      plan,
+      outputs.filter((output) => from.has(place(output))),
+    ),
+  }
+}
+
+/** Of those that are arrays. */
+const bytesOf = ({ tensors }: Plan, list: readonly number[]) =>
+  list.filter((tensor) => tensors[tensor].shape.length > 0).reduce((sum, tensor) => sum + 4 * sizeOf(tensors[tensor].shape), 0)
+
+/**
+ * The part of its time that something needs at least: the median over rounds of least / measured. At most 1, for what has been done can be done; that
+ * errs towards a floor that is too low.
+ */
+export function shareAtFloor(measured: readonly number[], least: readonly number[]): number {
+  return median(least.map((seconds, round) => Math.min(1, seconds / measured[round])))
+}
+
+/** Who was fastest at something, by the median of its rates. */
+export function fastest(rates: Readonly<Record<string, readonly number[]>>): string {
+  const [first, ...others] = Object.keys(rates)
+  return others.reduce((best, name) => (median(rates[name]) > median(rates[best]) ? name : best), first)
+}

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { caseNamed } from '../../bench/cases.ts'
+import { boundsOf, fastest, leastSeconds, shareAtFloor, workingSet } from '../../bench/kernels/floors.ts'
+import { meanStep, stepsOf, typicalStep } from '../../bench/kernels/profiledTraining.ts'
+import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
+
+describe('what bounds the parts of a step', () => {
+  const definition = caseNamed('c')
+  const { loss, batchSize } = definition
+  const plan = buildModel(definition, { executor: 'reference' }).trainingPlan(batchSize, { loss, optimizer: buildOptimizer(definition) })
+  const bounds = boundsOf(plan)
+  const instructions = plan.instructions.map(({ op }, i) => ({ op, bound: bounds[i + 1] }))
+
+  it('stands between the feeds and the records', () => {
+    expect(bounds.length).toBe(plan.instructions.length + 2)
+    expect(bounds.at(-1)).toEqual({ kind: 'itself' })
+    // 32 rows of 784 features, and 32 class numbers.
+    expect(bounds[0]).toEqual({ kind: 'pass', traffic: { read: 0, write: 0, copy: 4 * 32 * 785, update: 0 } })
+  })
+
+  it('is the bare product, with its operands as they lie in memory', () => {
+    const products = instructions.flatMap(({ bound }) => (bound.kind === 'product' ? [bound.product] : []))
+    const sizes = products.map(({ rows, depth, columns, transposeA, transposeB }) => [rows, depth, columns, transposeA, transposeB])
+    expect(sizes).toContainEqual([32, 784, 128, false, false])
+    expect(sizes).toContainEqual([784, 32, 128, true, false])
+    expect(sizes).toContainEqual([32, 10, 128, false, true])
+    expect(sizes.length).toBe(5)
+  })
+
+  it('is the bytes of passes over all parameters', () => {
+    const bytes = 4 * 101_770
+    const passes = Object.fromEntries(instructions.flatMap(({ op, bound }) => (bound.kind === 'pass' ? [[op, bound.traffic]] : [])))
+    expect(passes).toEqual({
+      checkFinite: { read: bytes, write: 0, copy: 0, update: 0 },
+      adam: { read: bytes, write: 0, copy: 0, update: 3 * bytes },
+    })
+    // Parameters, gradients and two moments, and what a step works with.
+    expect(workingSet(plan)).toBeGreaterThan(4 * bytes)
+  })
+})
+
+describe('floors', () => {
+  it('adds the times of arrays, each gone through in its way', () => {
+    const limit = { bytes: 1, read: 40, write: 20, copy: 10, update: 5 }
+    expect(leastSeconds({ read: 4e9, write: 2e9, copy: 0, update: 0 }, limit)).toBeCloseTo(0.2)
+    expect(leastSeconds({ read: 0, write: 0, copy: 1e9, update: 1e9 }, limit)).toBeCloseTo(0.6)
+  })
+
+  it('compares inside rounds, and knows no floor above what was done', () => {
+    expect(shareAtFloor([10, 100, 20], [5, 60, 8])).toBe(0.5)
+    expect(shareAtFloor([10, 10, 10], [12, 11, 4])).toBe(1)
+  })
+
+  it('takes the fastest by its median', () => {
+    expect(fastest({ a: [1, 1, 9], b: [2, 2, 2] })).toBe('b')
+    expect(fastest({ a: [1] })).toBe('a')
+  })
+})
+
+describe('profiled steps', () => {
+  it('are the differences of their marks', () => {
+    expect(stepsOf([0, 1e9, 3e9, 10e9, 14e9, 15e9], 2)).toEqual([
+      [1, 2],
+      [4, 1],
+    ])
+  })
+
+  it('have means over all of them', () => {
+    const profiles = [
+      { steps: 3, totals: Float64Array.of(3e9, 9e9) },
+      { steps: 1, totals: Float64Array.of(5e9, 1e9) },
+    ]
+    expect(meanStep(profiles)).toEqual([2, 2.5])
+  })
+
+  it('have parts that were not interrupted, where they are short', () => {
+    const steps = [
+      [1e-5, 2e-5],
+      [5e-3, 2e-5],
+      [1e-5, 3e-5],
+    ]
+    expect(typicalStep(steps, 0.5)).toEqual([1e-5, 2e-5])
+  })
+
+  it('have parts that count by their processor time, where they are long', () => {
+    expect(typicalStep([[0.02, 0.001]], 0.25)).toEqual([0.005, 0.001])
+  })
+})
