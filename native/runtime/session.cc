@@ -389,11 +389,19 @@ inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
   }
 }
 
+constexpr int64_t kRowsAhead = 16;
+
 // A row is often a few numbers, for which a call, or a loop over them, takes longer than the copy.
 template <int64_t fixedBytes>
 inline void pickRows(uint8_t* target, const uint8_t* source, const int32_t* rows, int64_t count, int64_t bytes) {
   if (fixedBytes > 0) bytes = fixedBytes;
-  for (int64_t i = 0; i < count; i++) copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
+  for (int64_t i = 0; i < count; i++) {
+    if (fixedBytes == 0 && i + kRowsAhead < count) {
+      const uint8_t* soon = source + rows[i + kRowsAhead] * bytes;
+      for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(soon + at, 0, 2);
+    }
+    copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
+  }
 }
 
 }  // namespace
