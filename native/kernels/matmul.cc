@@ -77,6 +77,7 @@ constexpr int64_t kSmallMatrix = 16 * 1024;    // elements: it stays in the L1 a
 constexpr int64_t kLargeMatrix = 256 * 1024;   // elements: it does not fit the L2 cache
 constexpr int64_t kShallowBlock = 48;          // depth of a block of a large matrix read in place
 constexpr int64_t kTinyProduct = 8 * 1024;     // multiplications: packing a is no gain
+constexpr int64_t kRowsAhead = 8;              // of a panel in place, between fetching and multiplying
 constexpr int64_t kFetchStrips = 8;            // so many strips fetch the next panel, each its part of the rows
 constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and its chain
 // Estimates, per element.
@@ -124,6 +125,7 @@ struct Tiles {
   bool oneBias;       // the same for all columns
   const float* next;  // `depth` rows the next panel will be made of, to be fetched into the L2 cache meanwhile
   int64_t nextStep;
+  bool fetchesAhead;  // the first strip fetches the rows of a panel in place before it comes to them
   // Null, or what will be packed soon as strips of a, to be fetched meanwhile: element (i, k) of strip s is at
   // s * soonStrip + i * soonRow + k * soonStep, for 8 i.
   const float* soon;
@@ -215,10 +217,15 @@ void computeTiles(const Tiles& t) {
     const int64_t nextStep = fetches ? t.nextStep : 0;
     const float* a = strip;
     const float* b = t.b;
+    const bool ahead = panel != Panel::packed && t.fetchesAhead && s == 0;
     float* packed = t.packed;
     const float* soon = t.soon == nullptr ? nullptr : t.soon + s * t.soonStrip;
     int64_t k = t.depth;
     for (; k >= kSteps; k -= kSteps, a += kSteps * aStep, b += kSteps * bStep, packed += kSteps * kPackedStep) {
+      if (ahead) {
+        THALWEG_UNROLL for (int n = 0; n < kSteps; n++)
+          THALWEG_UNROLL for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(b + (kRowsAhead + n) * bStep + c);
+      }
       if constexpr (kSteps == kFetchStrips) {
         for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(next + c, 0, 2);
         next += nextStep;
@@ -393,6 +400,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
         tiles.soonStep = 8;
       }
       const bool packing = fused && done == 0;
+      tiles.fetchesAhead = done == 0 && inPlace && rows <= 2 * kStripRows && m.depth * m.columns <= kLargeMatrix;
       tiles.a = a + done * tiles.aStrip;
       tiles.y = y + done * kStripRows * m.columns + column;
       tiles.strips = packing ? 1 : fetchesColumns && done == 0 ? lesser(strips, quotientUp(kPanelColumns, 8)) : ready - done;
@@ -409,6 +417,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.b = inPlace ? source : panel;
       tiles.bStep = inPlace ? m.bStep : wide * kWidth;
       tiles.soon = nullptr;
+      tiles.fetchesAhead = strips == 0;
       tiles.y = y + strips * kStripRows * m.columns + column;
       tiles.strips = 1;
       chooseTiles(m.aInPlace, use, rest, wide)(tiles);

@@ -8,6 +8,8 @@
 //    instructions of a plan much less.
 // 4. A caller that waits suspiciously long has met a descheduled worker: somebody else needs the core. Everybody
 //    then runs alone for a while.
+// 5. A sleeper wakes on another processor than the caller's. Left to itself, Linux often lets it queue behind the caller, above all in
+//    a virtual machine, where a halted processor does not count as idle; until the next tick, milliseconds later, nobody helps.
 //
 // Workers are detached and the pool is never destroyed: nothing at process exit can be in the wrong order.
 #include "pool.h"
@@ -35,6 +37,7 @@
 #if defined(__linux__) && !defined(THALWEG_POOL_PORTABLE_WAIT)
 #define THALWEG_POOL_FUTEX 1
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #endif
 
@@ -101,6 +104,13 @@ struct Job {
   Share shares[kMaximumThreads];
 };
 
+#if defined(THALWEG_POOL_FUTEX)
+struct Sleeper {
+  std::atomic<pid_t> thread{0};         // of the worker while it sleeps, or is about to; else 0
+  std::atomic<bool> restricted{false};  // it was kept off a processor when it was woken
+};
+#endif
+
 struct Pool {
   std::atomic<Job*> jobs[kMostJobs];
   alignas(64) std::atomic<uint32_t> epoch{0};  // rises with each published job
@@ -111,7 +121,9 @@ struct Pool {
   std::atomic<int64_t> pauseLength{kShortestPause};  // of the last pause
   std::atomic<int64_t> pauseEnd{0};                  // when it ended, or will
   std::mutex mutex;                            // guards the creation of workers and jobs
-#if !defined(THALWEG_POOL_FUTEX)
+#if defined(THALWEG_POOL_FUTEX)
+  Sleeper sleeping[kMaximumThreads];     // by worker
+#else
   std::mutex sleepMutex;
   std::condition_variable wake;
 #endif
@@ -130,7 +142,40 @@ Pool& pool() {
 
 static_assert(sizeof(std::atomic<uint32_t>) == 4, "the futex waits on the epoch itself");
 
-void sleepUntilEpochChanges(Pool& p, uint32_t seen) {
+#if defined(THALWEG_POOL_FUTEX)
+// The processors of the process are those of its first thread.
+bool processorsOfProcess(cpu_set_t* allowed) { return sched_getaffinity(getpid(), sizeof *allowed, allowed) == 0; }
+
+// Before it sleeps again, a worker may run everywhere.
+void allowAllProcessors(Sleeper& self) {
+  cpu_set_t allowed;
+  if (self.restricted.exchange(false) && processorsOfProcess(&allowed)) sched_setaffinity(0, sizeof allowed, &allowed);
+}
+
+// What the system refuses is left as it is.
+void keepOffThisProcessor(Pool& p) {
+  cpu_set_t allowed;
+  const int processor = sched_getcpu();
+  if (processor < 0 || !processorsOfProcess(&allowed)) return;
+  if (!CPU_ISSET(processor, &allowed) || CPU_COUNT(&allowed) < 2) return;
+  CPU_CLR(processor, &allowed);
+  const int workers = p.workers.load(std::memory_order_relaxed);
+  for (int k = 0; k < workers; ++k) {
+    const pid_t thread = p.sleeping[k].thread.load(std::memory_order_acquire);
+    if (thread == 0) continue;
+    p.sleeping[k].restricted.store(true);
+    sched_setaffinity(thread, sizeof allowed, &allowed);
+  }
+}
+#endif
+
+void sleepUntilEpochChanges(Pool& p, uint32_t seen, int worker) {
+#if defined(THALWEG_POOL_FUTEX)
+  allowAllProcessors(p.sleeping[worker]);
+  p.sleeping[worker].thread.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_release);
+#else
+  (void)worker;
+#endif
   // Sequential consistency on both sides: either the caller sees the sleeper, or the sleeper sees the new epoch.
   p.sleepers.fetch_add(1);
 #if defined(THALWEG_POOL_FUTEX)
@@ -144,12 +189,16 @@ void sleepUntilEpochChanges(Pool& p, uint32_t seen) {
   }
 #endif
   p.sleepers.fetch_sub(1);
+#if defined(THALWEG_POOL_FUTEX)
+  p.sleeping[worker].thread.store(0, std::memory_order_relaxed);
+#endif
 }
 
 void announceJob(Pool& p, int helpers) {
   p.epoch.fetch_add(1);
   if (p.sleepers.load() == 0) return;
 #if defined(THALWEG_POOL_FUTEX)
+  keepOffThisProcessor(p);
   syscall(SYS_futex, reinterpret_cast<uint32_t*>(&p.epoch), FUTEX_WAKE_PRIVATE, helpers, nullptr, nullptr, 0);
 #else
   { std::lock_guard<std::mutex> lock(p.sleepMutex); }  // nobody is between its test of the epoch and its wait
@@ -260,7 +309,7 @@ void workForever(int index) {
       }
       if (now() - start > spin) break;
     }
-    if (!changed) sleepUntilEpochChanges(p, seen);
+    if (!changed) sleepUntilEpochChanges(p, seen, index);
   }
 }
 
