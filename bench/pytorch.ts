@@ -95,7 +95,12 @@ export const torchCommand = ({ python }: Python, definition: Case): string[] => 
 
 type Foreach = 'yes' | 'no' | 'auto'
 
-const serve = (found: Python, definition: Case, { environment }: Setting, foreach: Foreach, options: TorchOptions) =>
+interface Choice {
+  readonly setting: Setting
+  readonly foreach: Foreach
+}
+
+const serve = (found: Python, definition: Case, { setting, foreach }: Choice, options: TorchOptions) =>
   start({
     name: 'pytorch',
     command: [
@@ -107,61 +112,74 @@ const serve = (found: Python, definition: Case, { environment }: Setting, foreac
       '--foreach',
       foreach,
     ],
-    environment,
+    // Its threads keep to their processors: otherwise two of them may wake on one.
+    environment: { ...setting.environment, ...(options.threads > 1 && { OMP_PROC_BIND: 'true' }) },
     cpus: options.cpus,
     deadline: options.deadline,
   })
 
 const usesForeach = (program: Program) => (program.ready as { foreach?: boolean }).foreach === true
 
-interface Choice {
-  readonly setting: Setting
-  readonly foreach: Foreach
-}
-
-/** Short windows of each setting, and rounds between the best two. */
+/** Rounds of short windows among all settings, and of whole ones between the best two. */
 const TRIALS = 3
 const ROUNDS = 5
 
 /** Of a window. On one thread the processor's own time says it, whoever else was running. */
 const rateOf = ({ steps_per_s, steps_per_cpu_s }: Window, threads: number) => (threads === 1 ? steps_per_cpu_s : steps_per_s)
 
-/** Settings by their best window, the fastest first, and whether with `foreach`. */
-async function calibrate(found: Python, definition: Case, options: TorchOptions): Promise<Choice[]> {
-  const tried: { choice: Choice; rate: number }[] = []
-  for (const setting of settings(false)) {
-    const program = await serve(found, definition, setting, 'auto', { ...options, seconds: Math.min(options.seconds, 0.15) })
-    const rates: number[] = []
-    for (let i = 0; i < TRIALS; i++) rates.push(rateOf(await program.window(), options.threads))
-    tried.push({ choice: { setting, foreach: usesForeach(program) ? 'yes' : 'no' }, rate: Math.max(...rates) })
-    await program.quit()
-  }
-  return tried.sort((a, b) => b.rate - a.rate).map(({ choice }) => choice)
+/** How many times as fast as the first each program is: medians of ratios inside rounds in which all take turns. */
+async function compare(programs: readonly Program[], rounds: number, { seconds, threads }: TorchOptions): Promise<number[]> {
+  const players = programs.map((program, i) => ({ name: `${i}`, window: () => program.window() }))
+  const limit = rounds * players.length * (seconds + 0.1) * 2
+  const compared = await interleave(players, { reference: '0', rounds, limit, slow: Math.max(1, 4 * seconds) })
+  return players.map((player) => {
+    const pairs = compared.get(player)?.pairs ?? []
+    const times = pairs.flatMap(({ own, reference }) =>
+      reference === null ? [] : [{ of: rateOf(own, threads), to: rateOf(reference, threads) }],
+    )
+    return player === players[0] ? 1 : (ratio(times)?.median ?? 0)
+  })
 }
 
-/** The best two choices take turns; the faster one goes on, the other ends. */
-async function decide(found: Python, definition: Case, choices: readonly Choice[], options: TorchOptions) {
-  const best: { setting: Setting; program: Program }[] = []
+/** Starts a program for each choice, lets them take turns, and gives back the choices with the fastest first. */
+async function rank<C extends Choice>(
+  found: Python,
+  definition: Case,
+  choices: readonly C[],
+  rounds: number,
+  options: TorchOptions,
+): Promise<{ choice: C; program: Program }[]> {
+  const started: { choice: C; program: Program }[] = []
   try {
-    for (const { setting, foreach } of choices.slice(0, 2))
-      best.push({ setting, program: await serve(found, definition, setting, foreach, options) })
+    for (const choice of choices) started.push({ choice, program: await serve(found, definition, choice, options) })
+    const times = await compare(
+      started.map(({ program }) => program),
+      rounds,
+      options,
+    )
+    return started
+      .map((each, i) => ({ each, times: times[i] }))
+      .sort((x, y) => y.times - x.times)
+      .map(({ each }) => each)
   } catch (error) {
-    await Promise.all(best.map(({ program }) => program.quit()))
+    await Promise.all(started.map(({ program }) => program.quit()))
     throw error
   }
-  const [first, second = first] = best
-  if (second === first) return first
-  const players = best.map(({ program }, i) => ({ name: `${i}`, window: () => program.window() }))
-  const { seconds, threads } = options
-  const limit = ROUNDS * players.length * (seconds + 0.1) * 2
-  const compared = await interleave(players, { reference: '0', rounds: ROUNDS, limit, slow: Math.max(1, 4 * seconds) })
-  const pairs = compared.get(players[1])?.pairs ?? []
-  const gain = ratio(
-    pairs.flatMap(({ own, reference }) => (reference === null ? [] : [{ of: rateOf(own, threads), to: rateOf(reference, threads) }])),
-  )
-  const [kept, left] = gain !== null && gain.median > 1 ? [second, first] : [first, second]
-  await left.program.quit()
-  return kept
+}
+
+/** The best two settings, and whether with `foreach`. */
+async function calibrate(found: Python, definition: Case, options: TorchOptions): Promise<Choice[]> {
+  const choices = settings(false).map((setting) => ({ setting, foreach: 'auto' }) as const)
+  const ranked = await rank(found, definition, choices, TRIALS, { ...options, seconds: Math.min(options.seconds, 0.15) })
+  await Promise.all(ranked.map(({ program }) => program.quit()))
+  return ranked.slice(0, 2).map(({ choice, program }) => ({ setting: choice.setting, foreach: usesForeach(program) ? 'yes' : 'no' }))
+}
+
+/** Of the best two the faster one, which goes on; the other ends. */
+async function decide(found: Python, definition: Case, choices: readonly Choice[], options: TorchOptions) {
+  const [best, ...others] = await rank(found, definition, choices, choices.length > 1 ? ROUNDS : 0, options)
+  await Promise.all(others.map(({ program }) => program.quit()))
+  return { setting: best.choice.setting, program: best.program }
 }
 
 /**
