@@ -7,7 +7,7 @@ namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
 
-constexpr int64_t kMostProducts = 512;
+constexpr int64_t kMostProducts = kWidth == 16 ? 4096 : kWidth == 8 ? 1024 : 512;
 constexpr int kRowsTogether = 4;  // chains of sums that hide each other's latency
 
 // `lanes` columns of `rows` rows of y.
