@@ -23,7 +23,7 @@
 #include "../simd/simd.h"
 #include "chain.h"
 #include "packing.h"
-#include "small.h"
+#include "smallProduct.h"
 #include "support.h"
 
 namespace thalweg {
