@@ -389,9 +389,10 @@ inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
   }
 }
 
-constexpr int64_t kRowsAhead = 16;
+constexpr int64_t kRowsAhead = 16;  // of the one that is copied, the rows that are fetched
 
-// A row is often a few numbers, for which a call, or a loop over them, takes longer than the copy.
+// A row is often a few numbers, for which a call, or a loop over them, takes longer than the copy. Wide rows are fetched ahead: they
+// follow each other in an order that hardware cannot guess.
 template <int64_t fixedBytes>
 inline void pickRows(uint8_t* target, const uint8_t* source, const int32_t* rows, int64_t count, int64_t bytes) {
   if (fixedBytes > 0) bytes = fixedBytes;
