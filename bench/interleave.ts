@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { pinned } from './processors.ts'
-import type { Window } from './window.ts'
+import { NOISE, type Window } from './window.ts'
 
 export interface ProgramOptions {
   readonly name: string
@@ -127,7 +127,6 @@ export interface Comparison {
   readonly failure: string | null
 }
 
-const NOISE = 0.05
 /** Idle threads of the program before go on spinning for a while. */
 const PAUSE = 60
 const SLOW_ROUNDS = 2

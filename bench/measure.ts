@@ -1,6 +1,7 @@
 /** Measures: for each case and number of threads it starts everyone who can take part, lets them take turns, and makes results of the windows. */
 import { besideBusyProcess } from './busy.ts'
 import { type Case, flopsPerStep } from './cases.ts'
+import { servingCommand } from './compile.ts'
 import { interleave, type Program, start, TooSlow } from './interleave.ts'
 import { lastProcessors } from './processors.ts'
 import { type Python, startTorch } from './pytorch.ts'
@@ -38,7 +39,7 @@ const COMPARABLE = 500
 const QUICK_RIVAL_CASES = 'ac'
 
 function serving(name: string, definition: Case, threads: number, arguments_: readonly string[], options: MeasureOptions): Entrant {
-  const command = [process.execPath, options.serve, definition.name, '--threads', `${threads}`, '--seconds', `${options.seconds}`]
+  const command = servingCommand(options.serve, definition, threads, options.seconds)
   return { name, start: (cpus) => start({ name, command: [...command, ...arguments_], cpus, deadline: options.patience }) }
 }
 

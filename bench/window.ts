@@ -21,6 +21,9 @@ export interface Window {
   readonly peak_bytes: number
 }
 
+/** A window of which others took more than this part is disturbed. */
+export const NOISE = 0.05
+
 const hasProc = existsSync('/proc/self/status') && existsSync('/proc/stat')
 
 /** Seconds that these processors have been busy since the machine started, whoever used them. A tick is 10 ms on Linux. */

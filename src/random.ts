@@ -66,7 +66,8 @@ export const Purpose = {
   trial: 0x80000011,
 } as const
 
-type Shuffle = (
+/** Steps `from` … `downTo` of a shuffle, by the words of a stream from `word` on; gives the next word. */
+export type NativeShuffle = (
   values: Int32Array,
   from: number,
   downTo: number,
@@ -77,10 +78,10 @@ type Shuffle = (
   word: number,
 ) => number
 
-let nativeShuffle: Shuffle | null = null
+let nativeShuffle: NativeShuffle | null = null
 
 /** Called once the addon is loaded: it takes the same words for the same steps, and less time. */
-export function useNativeShuffle(shuffle: Shuffle | null): void {
+export function useNativeShuffle(shuffle: NativeShuffle | null): void {
   nativeShuffle = shuffle
 }
 

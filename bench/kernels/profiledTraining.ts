@@ -1,5 +1,4 @@
 /** A case of the benchmark in training through `fit` with `profile: true`, a window at a time. */
-
 import type { RunProfile } from '../../src/executors/executor.ts'
 import type { ProfiledInstruction } from '../../src/index.ts'
 import { Epochs } from '../../src/train/epochs.ts'
@@ -7,11 +6,10 @@ import { type Case, flopsPerStep } from '../cases.ts'
 import { batchCount, makeData } from '../data.ts'
 import { median } from '../statistics.ts'
 import { buildModel, buildOptimizer } from '../thalweg.ts'
+import { NOISE } from '../window.ts'
 
 /** A window cannot end within an epoch, so an epoch has this many floating-point operations at most, or two steps: some 0.2 s. */
 const EPOCH_FLOPS = 3e10
-/** A window that lost more than this part of its time to others is disturbed. */
-const NOISE = 0.05
 /** Seconds for which the system lets a thread run when others want its core. */
 const TIME_SLICE = 0.003
 

@@ -6,16 +6,16 @@
  * What counts as the least is in README.md.
  */
 import { cpus } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import type { Plan } from '../../src/plan/plan.ts'
 import { type Case, caseNamed, cases } from '../cases.ts'
+import { compileServe, servingCommand } from '../compile.ts'
 import { interleave, type Program, start } from '../interleave.ts'
 import { lastProcessors } from '../processors.ts'
 import { findTorch, type Python, startTorch } from '../pytorch.ts'
 import { median, ratio, type Spread, spread } from '../statistics.ts'
 import { drawTable, formatNumber, threadsOf } from '../tables.ts'
 import { buildModel, buildOptimizer } from '../thalweg.ts'
-import type { Window } from '../window.ts'
+import { NOISE, type Window } from '../window.ts'
 import { type Options, runCommand } from './command.ts'
 import { type Bound, boundsOf, fastest, leastSeconds, shareAtFloor, workingSet } from './floors.ts'
 import { requireAddon } from './instruction.ts'
@@ -31,6 +31,8 @@ interface Machine {
   readonly libraries: readonly Multiplier[]
   readonly peak: Peak | null
   readonly torch: Python | null
+  /** serve.ts, compiled. */
+  readonly serve: string
 }
 
 /** Of a product. */
@@ -178,7 +180,7 @@ async function measureCase(definition: Case, machine: Machine, options: Options)
     peak: peaks.length === 0 ? null : spread(peaks),
     parts,
     share: total(parts, floorOf) / total(parts, timeOf),
-    rates: await measureRates(definition, machine.torch, options),
+    rates: await measureRates(definition, machine, options),
     windows: training.windows.length,
     disturbedWindows: training.windows.filter(({ disturbed }) => disturbed).length,
   }
@@ -186,19 +188,17 @@ async function measureCase(definition: Case, machine: Machine, options: Options)
 
 // ---- Steps a second ----
 
-const serve = fileURLToPath(new URL('../serve.ts', import.meta.url))
 /** Seconds that a contestant may take to get warm, or for a window. */
 const PATIENCE = 60
-const NOISE = 0.05
 
 /** Without a profile, as `npm run bench` measures them, and PyTorch's with the setting that serves it best most often. */
-async function measureRates(definition: Case, torch: Python | null, { threads, rounds, windowSeconds }: Options): Promise<Rates> {
+async function measureRates(definition: Case, { serve, torch }: Machine, { threads, rounds, windowSeconds }: Options): Promise<Rates> {
   const seconds = 20 * windowSeconds
   const cpus = lastProcessors(threads)
-  const command = [process.execPath, '--import', import.meta.resolve('tsx'), serve, definition.name, '--threads', `${threads}`]
+  const command = servingCommand(serve, definition, threads, seconds)
   const programs: Program[] = []
   try {
-    programs.push(await start({ name: 'native', command: [...command, '--seconds', `${seconds}`], cpus, deadline: PATIENCE }))
+    programs.push(await start({ name: 'native', command, cpus, deadline: PATIENCE }))
     if (torch !== null) programs.push(await startTorch(torch, definition, true, { threads, seconds, cpus, deadline: PATIENCE }))
     const limit = 2 * rounds * programs.length * (seconds + 0.1)
     const compared = await interleave(programs, { reference: 'native', rounds, limit, slow: Number.POSITIVE_INFINITY })
@@ -289,12 +289,14 @@ async function benchSteps(options: Options): Promise<object> {
   const { threads, isa, rounds, only } = options
   // The addon reads it when it loads a plan, in this process and in those that follow.
   if (isa !== undefined) process.env.THALWEG_ISA = isa
+  const serve = await compileServe()
   const ours = new Ours(requireAddon(), options)
   const machine: Machine = {
     ours,
     libraries: await startLibraries(threads, ours.description),
     peak: startPeak(threads, ours.description),
     torch: findTorch(),
+    serve,
   }
   const cpu = cpus()[0].model
   console.log(`Training steps and their floors. ${cpu}, ${ours.description}, ${threadsOf(threads)}, medians of ${rounds} rounds.`)

@@ -23,7 +23,7 @@
 #include "../simd/simd.h"
 #include "chain.h"
 #include "packing.h"
-#include "small.h"
+#include "smallProduct.h"
 #include "support.h"
 
 namespace thalweg {
@@ -37,7 +37,8 @@ namespace {
 // kBlockElements is the size of a packed block of a, which should fill half of the L2 cache.
 // kBlockRows: so few rows make a block when all panels of b stay in the L2 cache, of which AVX-512 machines have 1 or
 // 2 MB: kMostColumns bounds them. Elsewhere the block stays, and the panels take turns.
-// kShallowDepth: a product no deeper waits for its result to be written, which goes faster in the order of memory: in blocks of kShallowBlockRows rows.
+// kShallowDepth: a product no deeper waits for its result to be written, which goes faster in the order of memory: in
+// blocks of kShallowBlockRows rows.
 // kFewColumnsOfA: with as many, reading rows of a in place costs less than packing them.
 // kFewRows: with as many, reading b in place costs less than packing it. kFewRowsOfLarge: for a b larger than the L2 cache.
 #if defined(THALWEG_ISA_AVX512)
@@ -249,16 +250,21 @@ void computeTiles(const Tiles& t) {
   }
 }
 
-// The micro-kernel for 1 <= rows <= most rows and 1 <= vectors <= kPanelVectors.
+// The micro-kernel for so many rows and 1 <= vectors <= kPanelVectors.
+template <int rows, bool aPacked, Panel panel>
+TilesFunction tilesOfHeight(int64_t vectors) {
+  return vectors == 1   ? computeTiles<rows, 1, aPacked, panel>
+         : vectors == 2 ? computeTiles<rows, 2, aPacked, panel>
+                        : computeTiles<rows, 3, aPacked, panel>;
+}
+
+// The same for 1 <= rows <= most.
 template <int most, bool aPacked, Panel panel>
 TilesFunction tilesFunction(int64_t rows, int64_t vectors) {
   if constexpr (most == 0) {
     return nullptr;
   } else {
-    if (rows != most) return tilesFunction<most - 1, aPacked, panel>(rows, vectors);
-    return vectors == 1   ? computeTiles<most, 1, aPacked, panel>
-           : vectors == 2 ? computeTiles<most, 2, aPacked, panel>
-                          : computeTiles<most, 3, aPacked, panel>;
+    return rows == most ? tilesOfHeight<most, aPacked, panel>(vectors) : tilesFunction<most - 1, aPacked, panel>(rows, vectors);
   }
 }
 
@@ -273,19 +279,13 @@ TilesFunction chooseTiles(bool aInPlace, Panel panel, int64_t rows, int64_t vect
 }
 
 // One strip, packing its panel.
-template <bool aPacked, Panel panel>
-TilesFunction packingTilesFunction(int64_t vectors) {
-  return vectors == 1   ? computeTiles<kStripRows, 1, aPacked, panel>
-         : vectors == 2 ? computeTiles<kStripRows, 2, aPacked, panel>
-                        : computeTiles<kStripRows, 3, aPacked, panel>;
-}
-
 TilesFunction choosePackingTiles(bool aInPlace, bool masked, int64_t vectors) {
   if constexpr (kMaskedLoads) {
     if (masked)
-      return aInPlace ? packingTilesFunction<false, Panel::maskedPacking>(vectors) : packingTilesFunction<true, Panel::maskedPacking>(vectors);
+      return aInPlace ? tilesOfHeight<kStripRows, false, Panel::maskedPacking>(vectors)
+                      : tilesOfHeight<kStripRows, true, Panel::maskedPacking>(vectors);
   }
-  return aInPlace ? packingTilesFunction<false, Panel::packing>(vectors) : packingTilesFunction<true, Panel::packing>(vectors);
+  return aInPlace ? tilesOfHeight<kStripRows, false, Panel::packing>(vectors) : tilesOfHeight<kStripRows, true, Panel::packing>(vectors);
 }
 
 // --- One rectangle of one product ---
@@ -376,6 +376,9 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     const bool fetches = column + count < columns && (nextPacked || nextRows);
     tiles.next = !fetches ? source : nextPacked ? panel + count * tiles.depth : source + count;
     tiles.nextStep = !fetches ? 0 : nextPacked ? wide * kWidth : m.bStep;
+    // Few rows wait for a panel in place, so the first of them fetch it ahead: of a large matrix only where there is no whole strip,
+    // which would fetch the next panel.
+    const bool fetchesRows = inPlace && rows <= 2 * kStripRows && (strips == 0 || m.depth * m.columns <= kLargeMatrix);
     // The first panel's tiles follow the packing of their strips, group by group, and fetch the next group. Those of the
     // others fetch the columns of the next panel.
     const bool packsStrips = column == 0 && !m.aInPlace;
@@ -400,7 +403,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
         tiles.soonStep = 8;
       }
       const bool packing = fused && done == 0;
-      tiles.fetchesAhead = done == 0 && inPlace && rows <= 2 * kStripRows && m.depth * m.columns <= kLargeMatrix;
+      tiles.fetchesAhead = fetchesRows && done == 0;
       tiles.a = a + done * tiles.aStrip;
       tiles.y = y + done * kStripRows * m.columns + column;
       tiles.strips = packing ? 1 : fetchesColumns && done == 0 ? lesser(strips, quotientUp(kPanelColumns, 8)) : ready - done;
@@ -417,7 +420,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.b = inPlace ? source : panel;
       tiles.bStep = inPlace ? m.bStep : wide * kWidth;
       tiles.soon = nullptr;
-      tiles.fetchesAhead = strips == 0;
+      tiles.fetchesAhead = fetchesRows && strips == 0;
       tiles.y = y + strips * kStripRows * m.columns + column;
       tiles.strips = 1;
       chooseTiles(m.aInPlace, use, rest, wide)(tiles);

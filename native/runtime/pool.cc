@@ -1,4 +1,4 @@
-// The thread pool. Four rules shape it:
+// The thread pool. Five rules shape it:
 //
 // 1. The caller works too, and waits only for chunks that somebody has claimed and not finished. A worker that the
 //    system does not schedule therefore delays nobody, unless it sleeps in the middle of a chunk.
@@ -122,7 +122,7 @@ struct Pool {
   std::atomic<int64_t> pauseEnd{0};                  // when it ended, or will
   std::mutex mutex;                            // guards the creation of workers and jobs
 #if defined(THALWEG_POOL_FUTEX)
-  Sleeper sleeping[kMaximumThreads];     // by worker
+  Sleeper sleeping[kMaximumThreads];           // by worker
 #else
   std::mutex sleepMutex;
   std::condition_variable wake;
@@ -140,9 +140,12 @@ Pool& pool() {
 
 // --- Sleeping ---
 
-static_assert(sizeof(std::atomic<uint32_t>) == 4, "the futex waits on the epoch itself");
+// In both ways to sleep: sequential consistency on both sides, so that either the caller sees the sleeper, or the sleeper sees the
+// new epoch.
 
 #if defined(THALWEG_POOL_FUTEX)
+static_assert(sizeof(std::atomic<uint32_t>) == 4, "the futex waits on the epoch itself");
+
 // The processors of the process are those of its first thread.
 bool processorsOfProcess(cpu_set_t* allowed) { return sched_getaffinity(getpid(), sizeof *allowed, allowed) == 0; }
 
@@ -167,47 +170,46 @@ void keepOffThisProcessor(Pool& p) {
     sched_setaffinity(thread, sizeof allowed, &allowed);
   }
 }
-#endif
 
 void sleepUntilEpochChanges(Pool& p, uint32_t seen, int worker) {
-#if defined(THALWEG_POOL_FUTEX)
-  allowAllProcessors(p.sleeping[worker]);
-  p.sleeping[worker].thread.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_release);
-#else
-  (void)worker;
-#endif
-  // Sequential consistency on both sides: either the caller sees the sleeper, or the sleeper sees the new epoch.
+  Sleeper& self = p.sleeping[worker];
+  allowAllProcessors(self);
+  self.thread.store(static_cast<pid_t>(syscall(SYS_gettid)), std::memory_order_release);
   p.sleepers.fetch_add(1);
-#if defined(THALWEG_POOL_FUTEX)
   if (p.epoch.load() == seen) {
     syscall(SYS_futex, reinterpret_cast<uint32_t*>(&p.epoch), FUTEX_WAIT_PRIVATE, seen, nullptr, nullptr, 0);
   }
+  p.sleepers.fetch_sub(1);
+  self.thread.store(0, std::memory_order_relaxed);
+}
+
+void wakeSleepers(Pool& p, int helpers) {
+  keepOffThisProcessor(p);
+  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&p.epoch), FUTEX_WAKE_PRIVATE, helpers, nullptr, nullptr, 0);
+}
 #else
+void sleepUntilEpochChanges(Pool& p, uint32_t seen, int) {
+  p.sleepers.fetch_add(1);
   {
     std::unique_lock<std::mutex> lock(p.sleepMutex);
     p.wake.wait(lock, [&] { return p.epoch.load() != seen; });
   }
-#endif
   p.sleepers.fetch_sub(1);
-#if defined(THALWEG_POOL_FUTEX)
-  p.sleeping[worker].thread.store(0, std::memory_order_relaxed);
-#endif
 }
 
-void announceJob(Pool& p, int helpers) {
-  p.epoch.fetch_add(1);
-  if (p.sleepers.load() == 0) return;
-#if defined(THALWEG_POOL_FUTEX)
-  keepOffThisProcessor(p);
-  syscall(SYS_futex, reinterpret_cast<uint32_t*>(&p.epoch), FUTEX_WAKE_PRIVATE, helpers, nullptr, nullptr, 0);
-#else
+void wakeSleepers(Pool& p, int helpers) {
   { std::lock_guard<std::mutex> lock(p.sleepMutex); }  // nobody is between its test of the epoch and its wait
   if (helpers == 1) {
     p.wake.notify_one();
   } else {
     p.wake.notify_all();
   }
+}
 #endif
+
+void announceJob(Pool& p, int helpers) {
+  p.epoch.fetch_add(1);
+  if (p.sleepers.load() > 0) wakeSleepers(p, helpers);
 }
 
 // --- Working ---

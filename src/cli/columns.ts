@@ -1,5 +1,4 @@
 /** Columns as a command line says them: `zip=category`, `notes=text(most=500, encode=hashed)`. */
-
 import { unknownName } from '../checks.ts'
 import { column, target } from '../data/schema/columns.ts'
 import type { Columns } from '../data/schema/types.ts'

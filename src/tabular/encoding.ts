@@ -1,5 +1,4 @@
 /** Rows of a table as the numbers of a network, some at a time. */
-
 import { checkCount, checkSignal } from '../checks.ts'
 import type { Chunk } from '../data/chunk.ts'
 import { Dataset } from '../data/dataset.ts'

@@ -1,5 +1,4 @@
 /** How good answers are, in the units of the data. */
-
 import { checkNames } from '../checks.ts'
 import { NdArray } from '../data/ndarray.ts'
 import { DataError, describe, OptionError } from '../errors.ts'

@@ -1,5 +1,4 @@
 /** From what users hand over to what steps are fed with. */
-
 import { checkBoolean, checkCount, checkSignal } from '../checks.ts'
 import type { Rows } from '../data/rows.ts'
 import { DataError, describe, OptionError } from '../errors.ts'

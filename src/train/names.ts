@@ -1,5 +1,4 @@
 /** How layers, inputs and variables of a model get the names that summaries, messages and weights use. */
-
 import { checkNames } from '../checks.ts'
 import { isNumbers, type NumbersLike } from '../data/ndarray.ts'
 import { OptionError } from '../errors.ts'

@@ -1,5 +1,4 @@
 /** Options of runs, for fit, train, cross-validation and custom training: what they are, their names, and hints at those that belong elsewhere. */
-
 import type { Hints } from '../checks.ts'
 import type { Dataset } from '../data/dataset.ts'
 import type { MixupOptions } from '../nn/mixup.ts'

@@ -13,6 +13,7 @@ import { loadTabular } from '../../tabular/loadTabular.ts'
 import type { TabularModel } from '../../tabular/tabularModel.ts'
 import { type Answer, type AnswerOptions, type AnswerWriter, CsvWriter, JsonLinesWriter } from '../answers.ts'
 import type { Context, DefineCommand } from '../command.ts'
+import { executorOption } from '../commonOptions.ts'
 import { UsageError } from '../errors.ts'
 import { integer, names } from '../optionValues.ts'
 import { writeAll } from '../output.ts'
@@ -70,7 +71,7 @@ export const define: DefineCommand = (command, context) => {
     .optionsGroup('Running:')
     .option('--batch-size <rows>', 'rows predicted together', integer(1), 1024)
     .option('--threads <count>', 'how many threads compute (default: one for each core)', integer(1))
-    .addOption(new Option('--executor <name>', 'what computes (default: native where it runs)').choices(['native', 'reference']))
+    .addOption(executorOption())
     .addHelpText(
       'after',
       `

@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { useNativeMemory } from '../../memory.ts'
-import { useNativeShuffle } from '../../random.ts'
+import { type NativeShuffle, useNativeShuffle } from '../../random.ts'
 
 /** Stands in native/binding/addon.cc too. It changes with the types below, so that an old binary is recognised. */
 const interfaceVersion = 4
@@ -144,17 +144,7 @@ export interface Addon {
   bytesToAlignment(memory: Uint8Array | Float32Array | Int32Array): number
   /** Tells V8 that so many bytes more (or, negative, less) hang on objects it manages; gives the sum. */
   adjustExternalMemory(bytes: number): number
-  /** Steps `from` … `downTo` of a shuffle, by the words of a stream (random.ts) from `word` on; gives the next word. */
-  shuffle(
-    values: Int32Array,
-    from: number,
-    downTo: number,
-    key0: number,
-    key1: number,
-    index: number,
-    purpose: number,
-    word: number,
-  ): number
+  readonly shuffle: NativeShuffle
   /** `regions[i]` is the memory of `plan.blocks[i]`: aligned, and at least as large. */
   load(plan: AddonPlan, regions: readonly (Uint8Array | Float32Array | Int32Array)[], options?: AddonLoadOptions): AddonSession
 }

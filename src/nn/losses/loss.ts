@@ -1,5 +1,4 @@
 /** What a loss is, and what all losses share: options, masks, and how elements become one number a sample. */
-
 import { checkOptions, type Hints } from '../../checks.ts'
 import type { Range } from '../../data/rows.ts'
 import { describe, OptionError } from '../../errors.ts'

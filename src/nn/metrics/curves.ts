@@ -1,5 +1,4 @@
 /** What a threshold on scores trades for what: the curves, and the areas under them, exactly and with ties. */
-
 import { checkCount, checkOptions } from '../../checks.ts'
 import { flatten, type NumbersLike } from '../../data/ndarray.ts'
 import { counted, DataError } from '../../errors.ts'

@@ -1,4 +1,4 @@
-#include "small.h"
+#include "smallProduct.h"
 
 #include "../simd/simd.h"
 #include "support.h"
