@@ -78,6 +78,22 @@ describe.each(executors)('while the %s executor trains', (executor) => {
     await net.fit({ x, y }, { loss: 'meanSquaredError', batchSize })
     expect(stepsOf(net) - before).toBe(samples / batchSize)
   })
+
+  // Each loads plans of its own, and is over before a thread would have begun.
+  it.each<[string, (net: Model) => Promise<unknown>]>([
+    ['fits', (net) => net.fit({ x: [[1, 2]], y: [1] }, { loss: 'meanSquaredError' })],
+    ['evaluations', (net) => net.evaluate({ x: [[1, 2]], y: [1] }, { loss: 'meanSquaredError' })],
+    ['predictions, each of a new model', () => sequential([input(2), dense(1)], { executor }).predict([[1, 2]])],
+  ])('timers fire between %s of a moment', async (_, run) => {
+    const net = sequential([input(2), dense(1)], { executor })
+    let fired = 0
+    const timer = setInterval(() => {
+      fired += 1
+    }, 1)
+    for (const begun = performance.now(); fired < 5 && performance.now() - begun < 1000; ) await run(net)
+    clearInterval(timer)
+    expect(fired).toBe(5)
+  })
 })
 
 describe.skipIf(addon === undefined)(
