@@ -2,7 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { loadAddon } from '../../src/executors/native/addon.ts'
-import { dense, input, type Model, sequential } from '../../src/index.ts'
+import { dense, input, type Model, model, sequential, slice } from '../../src/index.ts'
 import { answerOf, bits, data, network, options, share, start, train } from './jobs.ts'
 import { executors, numbers, stepsOf } from './support.ts'
 
@@ -94,6 +94,20 @@ describe.each(executors)('while the %s executor trains', (executor) => {
     clearInterval(timer)
     expect(fired).toBe(5)
   })
+})
+
+// Where two numbers of each row are read, to feed it is all that a step takes.
+it.skipIf(addon === undefined)('steps that feed wide rows and do little with them leave the event loop asleep', { retry: 2 }, async () => {
+  const [features, samples] = [200_000, 32]
+  const x = input(features)
+  const net = model(x, dense(slice(x, [null, [0, 2]]), 1), { executor: 'native' })
+  let begun = performance.eventLoopUtilization()
+  const onEpochEnd = (epoch: number) => {
+    if (epoch === 0) begun = performance.eventLoopUtilization()
+  }
+  const values = { x: new Float32Array(features * samples), y: new Float32Array(samples) }
+  await net.fit(values, { loss: 'meanSquaredError', batchSize: 1, epochs: 20, onEpochEnd })
+  expect(performance.eventLoopUtilization(begun).utilization).toBeLessThan(0.7)
 })
 
 describe.skipIf(addon === undefined)(
