@@ -172,7 +172,7 @@ Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
     }
     if (arguments.failed()) return rejected(env, arguments.error());
 
-    if (static_cast<double>(read.request.steps) * loaded_->session->nanoseconds() < kAtOnceNanoseconds) {
+    if (loaded_->session->nanoseconds(read.request) < kAtOnceNanoseconds) {
       const Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
       deferred.Resolve(resultObject(env, loaded_->session->run(read.request)));
       return deferred.Promise();

@@ -42,6 +42,7 @@ class AlignedMemory {
 
 // Batches of as many bytes are fed by several threads.
 constexpr int64_t kSharedFeedBytes = 32 * 1024;
+constexpr double kNanosecondsPerFedByte = 0.1;
 
 }  // namespace
 
@@ -90,10 +91,14 @@ int64_t Session::threads() const { return state_->threads; }
 const PlanDescription& Session::plan() const { return state_->plan; }
 int64_t Session::ownedBytes() const { return state_->parameters.bytes() + state_->shared.bytes() + state_->scratch.bytes(); }
 
-double Session::nanoseconds() const {
-  double total = 100;  // feeds, records, and the loop
+double Session::nanoseconds(const RunRequest& request) const {
+  double total = 100;  // the loop, and the records
   for (const PreparedInstruction& prepared : state_->instructions) total += prepared.nanoseconds;
-  return total;
+  for (const Feed& feed : request.feeds) {
+    const int64_t bytes = feed.pace == Pace::row ? state_->bytesOf(feed.tensor) : feed.countBytes;
+    total += kNanosecondsPerFedByte * static_cast<double>(bytes);
+  }
+  return total * static_cast<double>(request.steps);
 }
 
 // ---- Loading ----

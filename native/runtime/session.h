@@ -100,7 +100,8 @@ class Session {
   const char* isa() const;
   int64_t threads() const;
   int64_t ownedBytes() const;  // memory besides the regions
-  double nanoseconds() const;  // of a step on one thread, as its kernels estimate
+  // What a run takes on one thread: as its kernels estimate, and for what it is fed.
+  double nanoseconds(const RunRequest& request) const;
   const PlanDescription& plan() const;
 
  private:

@@ -61,16 +61,19 @@ function originBefore(session: Session, step: number, end: number): NonFiniteOri
 
 function firstOrigin(session: Session, step: number, end: number): NonFiniteOrigin | null {
   const { plan, arena } = session
+  let origin: NonFiniteOrigin | null = null
   for (const [i, instruction] of plan.instructions.slice(0, end).entries()) {
     // NOTE: a second time an update would change what it has changed already; what it has written then is looked at as it is.
     const again = instruction.outputs.every((output) => isTemporary(plan.tensors[output]))
+    // Behind the origin too: where other values have lain the second time, callbacks are to find the gradients of this step.
     if (again) session.execute(i, i + 1)
+    if (origin !== null) continue
     for (const output of instruction.outputs) {
       const value = firstNonFinite(arena.view(plan.tensors[output]))
-      if (value !== null) return { step, instruction: printInstruction(plan, instruction), layer: instruction.layer, value }
+      if (value !== null) origin ??= { step, instruction: printInstruction(plan, instruction), layer: instruction.layer, value }
     }
   }
-  return null
+  return origin
 }
 
 function firstNonFinite(values: Values): 'NaN' | 'Infinity' | null {

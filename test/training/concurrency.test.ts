@@ -2,7 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { loadAddon } from '../../src/executors/native/addon.ts'
-import { dense, input, type Model, sequential } from '../../src/index.ts'
+import { dense, input, type Model, model, sequential, slice } from '../../src/index.ts'
 import { answerOf, bits, data, network, options, share, start, train } from './jobs.ts'
 import { executors, numbers, stepsOf } from './support.ts'
 
@@ -78,6 +78,36 @@ describe.each(executors)('while the %s executor trains', (executor) => {
     await net.fit({ x, y }, { loss: 'meanSquaredError', batchSize })
     expect(stepsOf(net) - before).toBe(samples / batchSize)
   })
+
+  // Each loads plans of its own, and is over before a thread would have begun.
+  it.each<[string, (net: Model) => Promise<unknown>]>([
+    ['fits', (net) => net.fit({ x: [[1, 2]], y: [1] }, { loss: 'meanSquaredError' })],
+    ['evaluations', (net) => net.evaluate({ x: [[1, 2]], y: [1] }, { loss: 'meanSquaredError' })],
+    ['predictions, each of a new model', () => sequential([input(2), dense(1)], { executor }).predict([[1, 2]])],
+  ])('timers fire between %s of a moment', async (_, run) => {
+    const net = sequential([input(2), dense(1)], { executor })
+    let fired = 0
+    const timer = setInterval(() => {
+      fired += 1
+    }, 1)
+    for (const begun = performance.now(); fired < 5 && performance.now() - begun < 1000; ) await run(net)
+    clearInterval(timer)
+    expect(fired).toBe(5)
+  })
+})
+
+// Where two numbers of each row are read, to feed it is all that a step takes.
+it.skipIf(addon === undefined)('steps that feed wide rows and do little with them leave the event loop asleep', { retry: 2 }, async () => {
+  const [features, samples] = [200_000, 32]
+  const x = input(features)
+  const net = model(x, dense(slice(x, [null, [0, 2]]), 1), { executor: 'native' })
+  let begun = performance.eventLoopUtilization()
+  const onEpochEnd = (epoch: number) => {
+    if (epoch === 0) begun = performance.eventLoopUtilization()
+  }
+  const values = { x: new Float32Array(features * samples), y: new Float32Array(samples) }
+  await net.fit(values, { loss: 'meanSquaredError', batchSize: 1, epochs: 20, onEpochEnd })
+  expect(performance.eventLoopUtilization(begun).utilization).toBeLessThan(0.7)
 })
 
 describe.skipIf(addon === undefined)(

@@ -50,7 +50,7 @@ describe.skipIf(disabled)('with THALWEG_DISABLE_NATIVE (skipped inside itself)',
     const folder = await mkdtemp(join(tmpdir(), 'thalweg-'))
     try {
       const report = join(folder, 'report.json')
-      const files = ['training/fit', 'training/mazur', 'training/nonFinite', 'training/sameSeed', 'unit/optim', 'unit/nn'].map(
+      const files = ['training/fit', 'training/mazur', 'training/nonFinite', 'training/sameSeed', 'unit/optim/optimizers', 'unit/nn/nn'].map(
         (name) => `test/${name}.test.ts`,
       )
       const run = runWithoutNative('node_modules/vitest/vitest.mjs', 'run', ...files, '--reporter=json', `--outputFile=${report}`)

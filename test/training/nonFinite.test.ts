@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   add,
+  type Callback,
   concat,
   customTraining,
   dense,
@@ -61,6 +62,24 @@ describe.each(executors)('on the %s executor', (executor) => {
     const fresh = make()
     await fresh.fit(data, { ...good, epochs: 2 })
     expect(bitsOf(net)).toEqual(bitsOf(fresh))
+  })
+
+  it('leaves the gradients of the step to callbacks', async () => {
+    const [features, units] = [16, 32]
+    const net = sequential([input(features), dense(units, { activation: 'relu' }), dense(features)], { executor, seed: 1 })
+    // All ones, but for one feature of one sample.
+    const x = Array.from({ length: 8 }, (_, i) => Array.from({ length: features }, (_, j) => (i === 3 && j === 0 ? 1e30 : 1)))
+    let kernel = new Float32Array()
+    const look: Callback = {
+      onTrainEnd(_, run) {
+        kernel = run.latestGradients()['dense_1.kernel'].slice()
+      },
+    }
+    await expectRefusal(() => net.fit({ x, y: x }, { loss: 'meanSquaredError', callbacks: [look] }), 'ERR_NON_FINITE', 'of layer "loss"')
+    const [large, ...others] = Array.from({ length: features }, (_, i) => [...kernel.slice(i * units, (i + 1) * units)])
+    expect(large.every(Number.isFinite)).toBe(false)
+    expect(others[0].some((value) => value !== 0)).toBe(true)
+    expect(others).toEqual(others.map(() => others[0]))
   })
 
   it('the logarithm of a negative number, in the first step', async () => {

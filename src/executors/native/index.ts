@@ -47,11 +47,13 @@ function load(addon: Addon, plan: Plan, arena: Arena, options: NativeOptions): A
 /** Of records, kept for the next run: many are short, and follow each other in thousands. */
 const MOST_KEPT = 1 << 16
 
+/** Of all sessions: a `fit` of one short run has one of its own, and many such in a row must not hold the event loop either. */
+const pace = new Pace()
+
 class NativeSession implements Session {
   readonly plan: Plan
   readonly arena: Arena
   private readonly session: AddonSession
-  private readonly pace = new Pace()
   /** Shared memory that no run is using: for the abort flag and the completed steps, and for records. */
   private control: Int32Array | null = null
   private recorded: Float32Array | null = null
@@ -86,7 +88,7 @@ class NativeSession implements Session {
         onProgress: onProgress === undefined ? undefined : report,
       })
       // A very short run happens on this thread, and many may follow each other.
-      if (this.pace.isTooLong()) await this.pace.giveWay()
+      if (pace.isTooLong()) await pace.giveWay()
       return {
         completed: result.completedSteps,
         stopped: result.stopped === 'none' ? null : result.stopped,
