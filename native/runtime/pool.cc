@@ -1,4 +1,4 @@
-// The thread pool. Four rules shape it:
+// The thread pool. Five rules shape it:
 //
 // 1. The caller works too, and waits only for chunks that somebody has claimed and not finished. A worker that the
 //    system does not schedule therefore delays nobody, unless it sleeps in the middle of a chunk.
