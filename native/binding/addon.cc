@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <napi.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -66,7 +67,9 @@ Napi::Value shuffleRows(const Napi::CallbackInfo& info) {
   const Napi::TypedArray array = arguments.typedArray(info[0], "shuffle: values");
   const Memory memory = array.IsEmpty() ? Memory{} : memoryOf(array);
   if (memory.type != napi_int32_array) arguments.fail(kBadArgument, "shuffle: expected an Int32Array.");
-  const int64_t from = arguments.wholeNumber(info[1], "shuffle: from", -1, memory.length - 1);
+  // Rows are numbered by int32, and words of 32 bits reach no further.
+  const int64_t last = std::min<int64_t>(memory.length - 1, INT32_MAX);
+  const int64_t from = arguments.wholeNumber(info[1], "shuffle: from", -1, last);
   const int64_t downTo = arguments.wholeNumber(info[2], "shuffle: downTo");
   uint32_t words[4];
   for (size_t i = 0; i < 4; i++) words[i] = static_cast<uint32_t>(arguments.wholeNumber(info[3 + i], "shuffle: stream", 0, UINT32_MAX));

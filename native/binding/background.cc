@@ -28,11 +28,15 @@ Napi::Object resultObject(Napi::Env env, const RunResult& result) {
 
 // ---- On the main thread ----
 
-Napi::Promise BackgroundRun::start(Napi::Env env, Session& session, ReadRequest read, std::vector<Napi::Object> kept,
-                                   void (*ended)(void*), void* owner) {
+Napi::Value BackgroundRun::start(Napi::Env env, Session& session, ReadRequest read, std::vector<Napi::Object> kept,
+                                 void (*ended)(void*), void* owner) {
   std::unique_ptr<BackgroundRun> owned(new BackgroundRun(env, session, std::move(read)));  // by the channel, once there is one
   BackgroundRun* run = owned.get();
-  const Napi::Promise promise = run->promise_.Promise();
+  const Napi::Value promise = run->promise_.promise();
+  if (!run->promise_.exists()) {
+    ended(owner);
+    return promise;
+  }
   run->ended_ = ended;
   run->owner_ = owner;
   for (const Napi::Object& object : run->read_.arrays) run->held_.push_back(Napi::Persistent(object));
@@ -52,7 +56,7 @@ Napi::Promise BackgroundRun::start(Napi::Env env, Session& session, ReadRequest 
   if (opened != napi_ok) {
     const Napi::Error error = makeError(env, kNoThread, "run: Node.js could not make a channel to a new thread.");
     ended(owner);
-    run->promise_.Reject(error.Value());
+    run->promise_.reject(error.Value());
     return promise;
   }
   owned.release();
@@ -65,7 +69,7 @@ Napi::Promise BackgroundRun::start(Napi::Env env, Session& session, ReadRequest 
     const Napi::Error error = makeError(env, kNoThread, "run: the operating system could not start a thread.");
     run->letGo();
     ended(owner);
-    run->promise_.Reject(error.Value());
+    run->promise_.reject(error.Value());
     napi_release_threadsafe_function(run->channel_, napi_tsfn_abort);  // finalizes, which deletes the run
   }
   return promise;
@@ -108,9 +112,9 @@ void BackgroundRun::settle(Napi::Env env) {
   letGo();
   ended_(owner_);
   if (rejected) {
-    promise_.Reject(thrown);
+    promise_.reject(thrown);
   } else {
-    promise_.Resolve(resultObject(env, result_));
+    promise_.resolve(resultObject(env, result_));
   }
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../runtime/session.h"
+#include "promise.h"
 #include "requests.h"
 
 namespace thalweg {
@@ -24,13 +25,13 @@ class BackgroundRun {
  public:
   // `kept` and the request's arrays are held until the run has ended. `ended` is then called on the main thread, before the
   // promise is settled; it is not called when the environment is torn down. Never throws a JavaScript exception: what goes
-  // wrong rejects the promise.
-  static Napi::Promise start(Napi::Env env, Session& session, ReadRequest read, std::vector<Napi::Object> kept,
+  // wrong rejects the promise. Where the environment is being torn down already there is no promise, and nothing runs.
+  static Napi::Value start(Napi::Env env, Session& session, ReadRequest read, std::vector<Napi::Object> kept,
                              void (*ended)(void*), void* owner);
 
  private:
   BackgroundRun(Napi::Env env, Session& session, ReadRequest read)
-      : session_(session), read_(std::move(read)), promise_(Napi::Promise::Deferred::New(env)) {}
+      : session_(session), read_(std::move(read)), promise_(env) {}
 
   void work();
   static void afterStep(void* self, int64_t completedSteps);
@@ -58,7 +59,7 @@ class BackgroundRun {
   std::atomic<bool> reportOnItsWay_{false};
 
   // On the main thread.
-  Napi::Promise::Deferred promise_;
+  Deferred promise_;
   std::vector<Napi::ObjectReference> held_;
   Napi::FunctionReference onProgress_;
   Napi::ObjectReference thrown_;  // {error}: what onProgress threw

@@ -8,6 +8,7 @@
 #include "../runtime/pool.h"
 #include "arguments.h"
 #include "background.h"
+#include "promise.h"
 #include "requests.h"
 
 namespace thalweg {
@@ -78,9 +79,9 @@ void checkReady(Arguments& arguments, const std::string& where, const LoadedSess
 Napi::Error outOfMemory(Napi::Env env) { return makeError(env, kOutOfMemory, "out of memory."); }
 
 Napi::Value rejected(Napi::Env env, const Napi::Error& error) {
-  const Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
-  deferred.Reject(error.Value());
-  return deferred.Promise();
+  Deferred deferred(env);
+  deferred.reject(error.Value());
+  return deferred.promise();
 }
 
 Napi::Value thrown(Napi::Env env, const Napi::Error& error) {
@@ -173,9 +174,9 @@ Napi::Value SessionHandle::run(const Napi::CallbackInfo& info) {
     if (arguments.failed()) return rejected(env, arguments.error());
 
     if (loaded_->session->nanoseconds(read.request) < kAtOnceNanoseconds) {
-      const Napi::Promise::Deferred deferred = Napi::Promise::Deferred::New(env);
-      deferred.Resolve(resultObject(env, loaded_->session->run(read.request)));
-      return deferred.Promise();
+      Deferred deferred(env);
+      if (deferred.exists()) deferred.resolve(resultObject(env, loaded_->session->run(read.request)));
+      return deferred.promise();
     }
     running_ = started = true;
     auto ended = [](void* self) { static_cast<SessionHandle*>(self)->running_ = false; };

@@ -394,7 +394,7 @@ inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
   }
 }
 
-constexpr int64_t kWideRow = 256;   // bytes
+constexpr int64_t kWideRow = 256, kWidestRow = 4096;  // bytes: longer ones the hardware fetches, and so many would not stay in the L2 cache
 constexpr int64_t kRowsAhead = 16;  // of the one that is copied, the rows that are fetched
 
 // A row is often a few numbers, for which a call, or a loop over them, takes longer than the copy. Wide rows are fetched ahead: they
@@ -403,7 +403,7 @@ template <int64_t fixedBytes>
 inline void pickRows(uint8_t* target, const uint8_t* source, const int32_t* rows, int64_t count, int64_t bytes) {
   if (fixedBytes > 0) bytes = fixedBytes;
   for (int64_t i = 0; i < count; i++) {
-    if (bytes >= kWideRow && i + kRowsAhead < count) {
+    if (bytes >= kWideRow && bytes <= kWidestRow && i + kRowsAhead < count) {
       const uint8_t* soon = source + rows[i + kRowsAhead] * bytes;
       for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(soon + at, 0, 2);
     }

@@ -88,8 +88,8 @@ export interface AddonRunRequest {
    */
   readonly control?: Int32Array
   /**
-   * Called about every 50 ms, and at the end, with the number of steps completed. What it throws stops the run and
-   * rejects its promise.
+   * Called about every 50 ms, and at the end, with the number of steps completed; by a run that happens at once, never. What it
+   * throws stops the run and rejects its promise.
    */
   readonly onProgress?: (completedSteps: number) => void
 }
