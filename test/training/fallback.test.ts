@@ -50,9 +50,14 @@ describe.skipIf(disabled)('with THALWEG_DISABLE_NATIVE (skipped inside itself)',
     const folder = await mkdtemp(join(tmpdir(), 'thalweg-'))
     try {
       const report = join(folder, 'report.json')
-      const files = ['training/fit', 'training/mazur', 'training/nonFinite', 'training/sameSeed', 'unit/optim/optimizers', 'unit/nn/nn'].map(
-        (name) => `test/${name}.test.ts`,
-      )
+      const files = [
+        'training/fit',
+        'training/mazur',
+        'training/nonFinite',
+        'training/sameSeed',
+        'unit/optim/optimizers',
+        'unit/nn/nn',
+      ].map((name) => `test/${name}.test.ts`)
       const run = runWithoutNative('node_modules/vitest/vitest.mjs', 'run', ...files, '--reporter=json', `--outputFile=${report}`)
       // A failure is told by the report, which names the tests.
       await run.catch(() => undefined)
