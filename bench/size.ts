@@ -41,9 +41,9 @@ function resolve(packages: Readonly<Record<string, LockedPackage>>, from: string
   }
 }
 
-/** Some packages and everything they depend on, from the lock file. */
-function closure(names: readonly string[]): string[] {
-  const { packages } = JSON.parse(readFileSync(`${root}bench/package-lock.json`, 'utf8')) as {
+/** The folders of some packages and of everything they depend on, from the lock file beside them. */
+function closure(folder: string, names: readonly string[]): string[] {
+  const { packages } = JSON.parse(readFileSync(`${folder}package-lock.json`, 'utf8')) as {
     packages: Readonly<Record<string, LockedPackage>>
   }
   const found = new Set<string>()
@@ -55,26 +55,31 @@ function closure(names: readonly string[]): string[] {
     for (const next of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) visit(path, next)
   }
   for (const name of names) visit('', name)
-  return [...found].filter((path) => existsSync(`${root}bench/${path}`))
+  return [...found].map((path) => `${folder}${path}`).filter((path) => existsSync(path))
 }
 
+const ownBytes = (paths: readonly string[]) => paths.reduce((sum, path) => sum + folderBytes(path, true), 0)
+
 function rivalSize({ name, packages }: Rival): Size {
-  const paths = closure(packages)
-  const bytes = paths.reduce((sum, path) => sum + folderBytes(`${root}bench/${path}`, true), 0)
+  const paths = closure(`${root}bench/`, packages)
+  const bytes = ownBytes(paths)
   return { contestant: name, bytes, what: `${packages.join(' + ')} with ${paths.length - packages.length} dependencies` }
 }
 
-/** The package as it would be published, and the addon as it was built here, which each platform's binary resembles. */
+/** The package as it would be published, with its dependencies, and the addon as it was built here, which each platform's binary resembles. */
 function ownSize(): Size {
   const { status, stdout, stderr } = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root, encoding: 'utf8' })
   if (status !== 0) throw new Error(`npm pack failed: ${stderr}`)
   const [{ unpackedSize }] = JSON.parse(stdout) as { unpackedSize: number }[]
+  const { dependencies } = JSON.parse(readFileSync(`${root}package.json`, 'utf8')) as { dependencies: Readonly<Record<string, string>> }
+  const names = Object.keys(dependencies)
+  const paths = closure(root, names)
   const addon = `${root}build/Release/thalweg.node`
-  if (!existsSync(addon)) return { contestant: 'thalweg', bytes: unpackedSize, what: 'package without an addon; no dependencies' }
+  const built = existsSync(addon)
   return {
     contestant: 'thalweg',
-    bytes: unpackedSize + statSync(addon).size,
-    what: 'package and the addon for one platform; no dependencies',
+    bytes: unpackedSize + ownBytes(paths) + (built ? statSync(addon).size : 0),
+    what: `package ${built ? 'and the addon for one platform' : 'without an addon'}, with ${paths.length} dependencies`,
   }
 }
 

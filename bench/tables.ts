@@ -119,7 +119,8 @@ const OWN = ['plain', 'reference']
 
 function verdict(results: Results): string {
   const kept = results.busy.flatMap(({ contestant, kept }) => (contestant === 'native' ? [kept.median] : []))
-  if (kept.length > 0) return `Beside one busy process native keeps at least ${percent(Math.min(...kept))} of its quiet speed.`
+  if (kept.length > 0)
+    return `Beside one busy process native keeps ${percent(Math.min(...kept))} of its quiet speed in the worst case, by the median of rounds.`
   const met = results.speed.flatMap(({ contestant, nativeIs }) => (contestant === 'native' || nativeIs === null ? [] : [contestant]))
   if (met.length === 0) return 'Native was not compared with anything.'
   const lost = losses(results).map(
