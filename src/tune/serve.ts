@@ -21,10 +21,10 @@ export async function serve(): Promise<void> {
   } catch (error) {
     return say({ kind: 'unusable', error: textOf(error) })
   }
-  let controller = new AbortController()
+  // An abort ends the search, and may come before the first trial does.
+  const controller = new AbortController()
   parentPort?.on('message', async (message: ToWorker) => {
     if (message.kind === 'abort') return controller.abort()
-    controller = new AbortController()
     const report = (epoch: number, value: number) => say({ kind: 'report', epoch, value })
     say({ kind: 'outcome', outcome: await runTrial(trial, message.request, controller.signal, report) })
   })

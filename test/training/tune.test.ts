@@ -1,6 +1,6 @@
 /** Searches in worker threads: networks that really train, threads that die, aborts, and the package as it is built. */
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -124,6 +124,28 @@ describe('an abort', () => {
     expect(error?.cause).toEqual(new Error('enough'))
     // A second is what a trial gets that does not listen.
     expect(performance.now() - begun).toBeLessThan(900)
+  })
+
+  it('is known to a trial whose thread was still beginning', async () => {
+    const begun = join(root, 'begun.txt')
+    const heard = join(root, 'heard.txt')
+    const trial = moduleOf(`
+      import { once } from 'node:events'
+      import { writeFileSync } from 'node:fs'
+      import { setTimeout as wait } from 'node:timers/promises'
+      writeFileSync(${JSON.stringify(begun)}, '')
+      await wait(200)
+      export default async (_, { signal }) => {
+        if (!signal.aborted) await once(signal, 'abort')
+        writeFileSync(${JSON.stringify(heard)}, '')
+        return 0
+      }`)
+    const controller = new AbortController()
+    const error = errorOf(tune({ space: numbered, trial, trials: 1, signal: controller.signal }))
+    await expect.poll(() => existsSync(begun), { timeout: 10_000, interval: 5 }).toBe(true)
+    controller.abort()
+    expect(await error).toBeInstanceOf(AbortError)
+    expect(existsSync(heard)).toBe(true)
   })
 
   it('terminates what does not listen', async () => {
