@@ -56,15 +56,17 @@ void binaryTile(const float* const* operands, float* y, int64_t n) {
   if (rest > 0) storePartial(y + i, step(loadPartial(a + i, rest), loadPartial(b + i, rest)), rest);
 }
 
+THALWEG_INLINE Mask iteratesRoot(Float x) {
+  return andMask(orMask(greaterEqual(x, splat(0x1p-80f)), equal(x, splat(0.0f))), less(x, splat(INFINITY)));
+}
+
 // Of three vectors two roots are iterated where they can be, which takes as long as the instruction takes for the third.
 void squareRootTile(const float* const* operands, float* y, int64_t n) {
   const float* x = operands[0];
   int64_t i = 0;
   for (; kIteratesRoots && i + 3 * kWidth <= n; i += 3 * kWidth) {
     const Float a = load(x + i), b = load(x + i + kWidth), c = load(x + i + 2 * kWidth);
-    const Float least = splat(0x1p-80f), end = splat(INFINITY);
-    const Mask iterates = andMask(andMask(greaterEqual(a, least), less(a, end)), andMask(greaterEqual(b, least), less(b, end)));
-    const bool both = all(iterates);
+    const bool both = all(andMask(iteratesRoot(a), iteratesRoot(b)));
     store(y + i, both ? iterateSquareRoot(a, reciprocalRootEstimate(a)) : squareRoot(a));
     store(y + i + kWidth, both ? iterateSquareRoot(b, reciprocalRootEstimate(b)) : squareRoot(b));
     store(y + i + 2 * kWidth, squareRoot(c));

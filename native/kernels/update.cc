@@ -181,7 +181,8 @@ double integerPower(double base, int64_t exponent) {
 
 struct AdamScalars {
   Float decay, oneMinusBeta1, oneMinusBeta2, rate, correction, epsilon;
-  Float largest;  // second moment of which the root is iterated: times the correction at most 2^100
+  Float scaledCorrection;  // times 2^40
+  Float largest;           // second moment of which the root is iterated: times the correction at most 2^60
 };
 struct AdamElement {
   Float p, m, v;
@@ -203,23 +204,22 @@ THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const
   return {adamParameter<hasDecay>(p, m, squareRoot(v * s.correction), s), m, v};
 }
 
-// Two vectors, where no moment is a remnant and the root of the first can be iterated; else false, and nothing is written. Roots and
-// quotients share one unit, which is what an element waits for; so every other root is iterated, and one test saves the selecting.
+// Two vectors, where the root of the first can be iterated; else false, and nothing is written. Roots and quotients share one unit, which
+// is what an element waits for, so every other root is iterated: of 2^40 times as much, for then the least moment is far from what is too
+// small to iterate. Moments that are 0, as those of units that get no gradient, are no exception.
 template <bool hasDecay>
 THALWEG_INLINE bool updateAdamPair(float* p, const float* g, float* m, float* v, const AdamScalars& s) {
   const Float ga = load(g), gb = load(g + kWidth);
-  const Float ma = firstMoment(ga, load(m), s), mb = firstMoment(gb, load(m + kWidth), s);
-  const Float va = secondMoment(ga, load(v), s), vb = secondMoment(gb, load(v + kWidth), s);
-  const Float least = splat(kLeastMoment);
-  const Mask iterates = andMask(greaterEqual(va, splat(0x1p-80f)), less(va, s.largest));
-  const Mask stay = andMask(greaterEqual(vb, least), andMask(greaterEqual(absolute(ma), least), greaterEqual(absolute(mb), least)));
-  if (!all(andMask(iterates, stay))) return false;
+  const Float va = withoutRemnant(secondMoment(ga, load(v), s)), vb = withoutRemnant(secondMoment(gb, load(v + kWidth), s));
+  if (!all(less(va, s.largest))) return false;
+  const Float ma = withoutRemnant(firstMoment(ga, load(m), s)), mb = withoutRemnant(firstMoment(gb, load(m + kWidth), s));
   store(m, ma);
   store(m + kWidth, mb);
   store(v, va);
   store(v + kWidth, vb);
-  const Float xa = va * s.correction, xb = vb * s.correction;
-  const Float rootA = iterateSquareRoot(xa, reciprocalRootEstimate(xa)), rootB = squareRoot(xb);
+  const Float scaled = va * s.scaledCorrection;
+  const Float rootA = iterateSquareRoot(scaled, reciprocalRootEstimate(scaled)) * splat(0x1p-20f);
+  const Float rootB = squareRoot(vb * s.correction);
   store(p, adamParameter<hasDecay>(load(p), ma, rootA, s));
   store(p + kWidth, adamParameter<hasDecay>(load(p + kWidth), mb, rootB, s));
   return true;
@@ -269,13 +269,15 @@ void runAdam(const Instruction* instruction, int64_t chunk, void*) {
   float learningRate = *(const float*)inputs[4].data;
   int64_t t = (int64_t)*(const int32_t*)inputs[5].data + 1;
   const double correction1 = 1 - integerPower(a.beta1, t), correction2 = 1 - integerPower(a.beta2, t);
+  const float correction = a.epsilonHat ? 1.0f : (float)(1 / correction2);
   AdamScalars s = {splat(learningRate * a.weightDecay),
                    splat((float)(1 - a.beta1)),
                    splat((float)(1 - a.beta2)),
                    splat((float)(learningRate / correction1 * (a.epsilonHat ? __builtin_sqrt(correction2) : 1))),
-                   splat(a.epsilonHat ? 1.0f : (float)(1 / correction2)),
+                   splat(correction),
                    splat(a.epsilon),
-                   splat(0x1p100f * (float)correction2)};
+                   splat(0x1p40f * correction),
+                   splat(0x1p60f * (float)correction2)};
   if (a.weightDecay != 0.0f)
     updateAdam<true>(p, g, m, v, s, n);
   else

@@ -40,7 +40,9 @@ THALWEG_INLINE Float fnma(Float a, Float b, Float c) { return {_mm512_fnmadd_ps(
 // NOTE: the zero-masked forms with a full mask: g++ 12 warns about its own unmasked ones.
 THALWEG_INLINE Float squareRoot(Float x) { return {_mm512_maskz_sqrt_ps(0xffff, x.v)}; }
 constexpr bool kIteratesRoots = true;
-THALWEG_INLINE Float reciprocalRootEstimate(Float x) { return {_mm512_maskz_rsqrt14_ps(0xffff, x.v)}; }
+THALWEG_INLINE Float reciprocalRootEstimate(Float x) {
+  return {_mm512_maskz_rsqrt14_ps(_mm512_cmp_ps_mask(x.v, _mm512_setzero_ps(), _CMP_NEQ_UQ), x.v)};
+}
 THALWEG_INLINE Float absolute(Float x) {
   return {_mm512_maskz_andnot_ps(0xffff, _mm512_set1_ps(-0.0f), x.v)};
 }

@@ -26,7 +26,7 @@
 //   splat splatInt, operators + - * / on Float, operators + - & | ^ on Int
 //   fma(a, b, c) = a * b + c and fnma(a, b, c) = c - a * b, each with a single rounding
 //   squareRoot absolute negate copySign
-//   reciprocalRootEstimate: 1 / sqrt(x) for 2^-80 <= x < infinity, with a relative error of at most 2^-14
+//   reciprocalRootEstimate: 1 / sqrt(x) for 2^-80 <= x < infinity, with a relative error of at most 2^-14; where roots are iterated, 0 for 0
 //   kIteratesRoots: whether iterateSquareRoot beside the instruction is faster than the instruction alone
 //   atMost(x, limit), atLeast(x, limit): x clamped to a constant that is neither NaN nor 0; NaN stays NaN
 //   less lessEqual greater greaterEqual equal notEqual isNan (IEEE: false for NaN, except notEqual and isNan)
@@ -57,7 +57,7 @@ namespace THALWEG_ISA {
 THALWEG_INLINE Float maximum(Float a, Float b) { return select(orMask(greater(a, b), isNan(a)), a, b); }
 THALWEG_INLINE Float minimum(Float a, Float b) { return select(orMask(less(a, b), isNan(a)), a, b); }
 
-// squareRoot(x) for 2^-80 <= x < infinity, the same bits, from an estimate of 1 / sqrt(x) with a relative error of at most 2^-14: it needs
+// squareRoot(x) for 0 and 2^-80 <= x < infinity, the same bits, from an estimate of 1 / sqrt(x) with a relative error of at most 2^-14: it needs
 // only the units that multiply, while another root or a quotient keeps the one that divides. A step of Goldschmidt's iteration leaves a
 // root g and h = 1 / (2 sqrt(x)), each with a relative error below 1.6 * 2^-24; then g + h (x - g g) misses a root between 1 and 2 by less
 // than 2^-44 before it is rounded. How roots are rounded that lie closer than that to the middle of two floats does not follow from
