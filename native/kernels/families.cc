@@ -5,13 +5,13 @@
 namespace thalweg {
 namespace THALWEG_ISA {
 
-extern const KernelFamily elementwiseFamily, matmulFamily, reduceFamily, softmaxFamily, shapeFamily, indexingFamily, randomFamily,
+extern const KernelFamily elementwiseFamily, matmulFamily, matmulUpdateFamily, reduceFamily, softmaxFamily, shapeFamily, indexingFamily, randomFamily,
     updateFamily;
 
 namespace {
 
 const KernelFamily* const families[] = {
-    &elementwiseFamily, &matmulFamily, &reduceFamily, &softmaxFamily, &shapeFamily, &indexingFamily, &randomFamily, &updateFamily,
+    &elementwiseFamily, &matmulFamily, &matmulUpdateFamily, &reduceFamily, &softmaxFamily, &shapeFamily, &indexingFamily, &randomFamily, &updateFamily,
 };
 
 #define THALWEG_TEXT_OF(name) #name

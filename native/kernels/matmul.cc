@@ -16,96 +16,22 @@
 //   a micro-kernel computes tiles of one strip by one panel with all its sums in registers.
 //
 // Rows and columns may be padded in the packed copies. k never is: 0 * infinity would be added to the chain.
-#include "kernel.h"
+#include "matmul.h"
 
 #include <stdio.h>
 
-#include "../simd/simd.h"
-#include "chain.h"
 #include "packing.h"
-#include "smallProduct.h"
 #include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
 
-// --- Geometry ---
-
-// The registers hold kStripRows * kPanelVectors sums, one row of a panel and one broadcast element: 12 + 3 + 1 of 16
-// with AVX2, 24 + 3 + 1 of 32 with AVX-512 and NEON.
-// kBlockElements is the size of a packed block of a, which should fill half of the L2 cache.
-// kBlockRows: so few rows make a block when all panels of b stay in the L2 cache, of which AVX-512 machines have 1 or
-// 2 MB: kMostColumns bounds them. Elsewhere the block stays, and the panels take turns.
-// kShallowDepth: a product no deeper waits for its result to be written, which goes faster in the order of memory: in
-// blocks of kShallowBlockRows rows.
-// kFewColumnsOfA: with as many, reading rows of a in place costs less than packing them.
-// kFewRows: with as many, reading b in place costs less than packing it. kFewRowsOfLarge: for a b larger than the L2 cache.
-#if defined(THALWEG_ISA_AVX512)
-constexpr int kStripRows = 8;
-constexpr int64_t kBlockElements = 128 * 1024, kBlockRows = 64, kMostColumns = 1024;
-constexpr int64_t kShallowDepth = 128, kShallowBlockRows = 32, kFewColumnsOfA = 256;
-constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 16;
-constexpr double kNanosecondsPerProduct = 0.014;
-#elif defined(THALWEG_ISA_AVX2)
-constexpr int kStripRows = 4;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
-constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
-constexpr double kNanosecondsPerProduct = 0.022;
-#elif defined(THALWEG_ISA_NEON)
-constexpr int kStripRows = 8;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
-constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
-constexpr double kNanosecondsPerProduct = 0.05;
-#else
-constexpr int kStripRows = 4;
-constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
-constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
-constexpr double kNanosecondsPerProduct = 4;
-#endif
-constexpr bool kMaskedLoads = kWidth >= 8;  // loadPartial is one instruction
-constexpr int kPanelVectors = 3;
-constexpr int kPanelColumns = kPanelVectors * kWidth;
+constexpr bool kMaskedLoads = kWidth >= 8;     // loadPartial is one instruction
 constexpr int kWideVectors = 12;               // of a tile of one row, which waits for b rather than for registers
-constexpr int64_t kFewColumns = kWidth >= 8 ? 32 : 4 * kWidth;  // with as many, an element of a is used too rarely to pack it
-constexpr int64_t kDepthBlock = 384;           // of a packed panel
-constexpr int64_t kTransposedDepthBlock = kWidth == 16 ? 512 : kDepthBlock;  // where b is transposed
-constexpr int64_t kMostTransposed = 2304;      // columns of a chunk where b is transposed: bounds its packed copy
-constexpr int64_t kSmallMatrix = 16 * 1024;    // elements: it stays in the L1 and L2 caches, packing is no gain
-constexpr int64_t kLargeMatrix = 256 * 1024;   // elements: it does not fit the L2 cache
-constexpr int64_t kShallowBlock = 48;          // depth of a block of a large matrix read in place
-constexpr int64_t kTinyProduct = 8 * 1024;     // multiplications: packing a is no gain
 constexpr int64_t kRowsAhead = 8;              // of a panel in place, between fetching and multiplying
 constexpr int64_t kFetchStrips = 8;            // so many strips fetch the next panel, each its part of the rows
 constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and its chain
-// Estimates, per element.
-constexpr double kNanosecondsPerPacked = 0.3;
-constexpr double kNanosecondsInPlace = 0.2;    // of a
-constexpr double kNanosecondsOfLargeB = 0.08;  // in place
-constexpr double kNanosecondsTransposed = 0.07;
-// What a cut across the columns costs beside the packing: cores that work on neighbouring parts of the same rows fetch lines of
-// each other's. Rows of y, of activations and of weight gradients, stay with the core that makes them.
-constexpr double kColumnCut = 1.2;
-
-struct Matmul {
-  int64_t batch, rows, columns, depth;
-  int64_t aRow, aStep;      // a(i, k) is at i * aRow + k * aStep
-  int64_t bStep, bColumn;   // b(k, j) is at k * bStep + j * bColumn
-  bool aInPlace, bInPlace;  // read without packing
-  bool swapped;             // y is one column: computed as the row b^T a^T, so a and b, and their strides, change places
-  bool biased, chained;     // a bias is added, a chain follows
-  bool inPieces;            // the chain need not wait for whole rows
-  int64_t depthBlock, rowBlock;
-  int64_t batchPerChunk, rowsPerChunk, columnsPerChunk;
-  int64_t batchChunks, rowChunks, columnChunks;
-  int64_t packedPanels;     // where b's packed panels begin in `scratch`, in floats
-  bool isSmall;             // one product, of few multiplications, which is one chunk: `small` says it all
-  SmallProduct small;
-  Chain chain;
-};
 
 // --- Micro-kernels ---
 
@@ -405,7 +331,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       const bool packing = fused && done == 0;
       tiles.fetchesAhead = fetchesRows && done == 0;
       tiles.a = a + done * tiles.aStrip;
-      tiles.y = y + done * kStripRows * m.columns + column;
+      tiles.y = y + done * kStripRows * m.yRow + column;
       tiles.strips = packing ? 1 : fetchesColumns && done == 0 ? lesser(strips, quotientUp(kPanelColumns, 8)) : ready - done;
       tiles.b = inPlace || packing ? source : panel;
       tiles.bStep = inPlace || packing ? m.bStep : wide * kWidth;
@@ -421,7 +347,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.bStep = inPlace ? m.bStep : wide * kWidth;
       tiles.soon = nullptr;
       tiles.fetchesAhead = fetchesRows && strips == 0;
-      tiles.y = y + strips * kStripRows * m.columns + column;
+      tiles.y = y + strips * kStripRows * m.yRow + column;
       tiles.strips = 1;
       chooseTiles(m.aInPlace, use, rest, wide)(tiles);
     }
@@ -434,9 +360,20 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
   }
 }
 
-// y[rows, columns] of one product; a, b, bias and y point to the rectangle's first row and column.
+}  // namespace
+
+Rectangle rectangleOf(const Matmul& m, int64_t chunk) {
+  int64_t column = 0, row = 0, matrix = 0;
+  if (chunk > 0) {  // divisions take longer than a tiny product
+    column = chunk % m.columnChunks * m.columnsPerChunk;
+    row = chunk / m.columnChunks % m.rowChunks * m.rowsPerChunk;
+    matrix = chunk / m.columnChunks / m.rowChunks * m.batchPerChunk;
+  }
+  return {matrix, lesser(matrix + m.batchPerChunk, m.batch), row, lesser(m.rows - row, m.rowsPerChunk), column, lesser(m.columns - column, m.columnsPerChunk)};
+}
+
 void multiplyRectangle(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t rows,
-                       int64_t columns, float* scratch) {
+                       int64_t columns, float* scratch, const Receiver* receiver) {
   if (m.rows == 1 && m.bColumn != 1 && columns >= kTile) {
     multiplyRow(m, a, b, bias, y, columns);
     if (m.chained) applyChain(m, y, 1, columns, scratch);
@@ -448,23 +385,27 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
     for (int64_t row = 0; row < rows; row += m.rowBlock) {
       const int64_t blockRows = lesser(rows - row, m.rowBlock);
       const float* block = a + row * m.aRow + k * m.aStep;
+      float* target = receiver == nullptr ? y + row * m.yRow : scratch + m.block;
       Tiles tiles;
       tiles.a = m.aInPlace ? block : scratch;
       tiles.aStrip = kStripRows * (m.aInPlace ? m.aRow : depth);
       tiles.aRow = m.aRow;
       tiles.aStep = m.aStep;
       tiles.depth = depth;
-      tiles.yRow = m.columns;
+      tiles.yRow = m.yRow;
       tiles.first = k == 0;
       tiles.oneBias = m.swapped;
       // With several blocks of rows the first one packs all panels, side by side; a single one has them take turns
       // in the same memory, which stays in the cache.
-      multiplyBlock(m, tiles, b + k * m.bStep, bias, y + row * m.columns, blockRows, columns, row == 0,
+      multiplyBlock(m, tiles, b + k * m.bStep, bias, target, blockRows, columns, row == 0,
                     rows > m.rowBlock && !m.bInPlace, k + depth == m.depth, block, scratch, scratch + m.packedPanels);
+      if (receiver != nullptr) receiver->take(receiver->context, row, blockRows, target);
     }
     k += depth;
   } while (k < m.depth);
 }
+
+namespace {
 
 // The position of the matrix of x that belongs to matrix `index` of y: leading extents of 1 repeat.
 int64_t matrixOffset(const Operand& x, const Operand& y, int64_t index) {
@@ -489,20 +430,12 @@ void runMatmul(const Instruction* instruction, int64_t chunk, void* scratch) {
     if (m.chained) applyChain(m, (const float*)y.data, m.rows, m.columns, (float*)scratch);
     return;
   }
-  int64_t column = 0, row = 0, from = 0;
-  if (chunk > 0) {  // divisions take longer than a tiny product
-    column = chunk % m.columnChunks * m.columnsPerChunk;
-    row = chunk / m.columnChunks % m.rowChunks * m.rowsPerChunk;
-    from = chunk / m.columnChunks / m.rowChunks * m.batchPerChunk;
-  }
-  int64_t to = lesser(from + m.batchPerChunk, m.batch);
-  if (bias != nullptr && !m.swapped) bias += column;
-  for (int64_t i = from; i < to; i++) {
+  const Rectangle r = rectangleOf(m, chunk);
+  if (bias != nullptr && !m.swapped) bias += r.column;
+  for (int64_t i = r.firstMatrix; i < r.endMatrix; i++) {
     int64_t offsetA = m.batch > 1 ? matrixOffset(a, y, i) : 0, offsetB = m.batch > 1 ? matrixOffset(b, y, i) : 0;
-    multiplyRectangle(m, (const float*)a.data + offsetA + row * m.aRow,
-                      (const float*)b.data + offsetB + column * m.bColumn, bias,
-                      (float*)y.data + (i * m.rows + row) * m.columns + column, lesser(m.rows - row, m.rowsPerChunk),
-                      lesser(m.columns - column, m.columnsPerChunk), (float*)scratch);
+    multiplyRectangle(m, (const float*)a.data + offsetA + r.row * m.aRow, (const float*)b.data + offsetB + r.column * m.bColumn, bias,
+                      (float*)y.data + (i * m.rows + r.row) * m.columns + r.column, r.rows, r.columns, (float*)scratch);
   }
 }
 
@@ -555,65 +488,6 @@ bool checkOperands(Preparation* preparation, bool transposeA, bool transposeB, b
   return true;
 }
 
-// One thread, nanoseconds: a rectangle of `matrices` products.
-double rectangleCost(const Matmul& m, int64_t matrices, int64_t rows, int64_t columns) {
-  double nanosecondsOfA = m.aInPlace ? kNanosecondsInPlace : kNanosecondsPerPacked, nanosecondsOfB = 0;
-  if (m.rows == 1 && m.bColumn != 1) {
-    nanosecondsOfB = kNanosecondsTransposed;
-  } else if (!m.bInPlace) {
-    nanosecondsOfB = kNanosecondsPerPacked;
-  } else if (m.depth * m.columns > kSmallMatrix) {
-    nanosecondsOfB = kNanosecondsOfLargeB;
-  }
-  double tiles = (double)roundedUp(rows, rows < kStripRows ? 1 : kStripRows) * (double)roundedUp(columns, kWidth);
-  if (columns <= kWidth && m.columns > kWidth) tiles *= 1.5;  // too few sums at once
-  double moved = (double)rows * nanosecondsOfA + (double)columns * nanosecondsOfB;
-  return (double)matrices * ((double)m.depth * (tiles * kNanosecondsPerProduct + moved) + 30);
-}
-
-// Cuts the work into rectangles. Every cut across the rows packs b once more, and one across the columns a. The cost
-// of an arrangement is the time of the thread with the most chunks, and a part of a chunk more, for threads do not
-// finish together: many chunks balance better, few pack less.
-struct ChunkChoice {
-  Matmul* m;
-  int64_t threads;
-  double best;  // negative: none yet
-
-  // Chunks end where strips end, and cache lines of y.
-  void consider(int64_t batchChunks, int64_t rowChunks, int64_t columnChunks) {
-    Matmul c = *m;
-    c.batchPerChunk = quotientUp(c.batch, batchChunks);
-    c.rowsPerChunk = rowChunks == 1 ? c.rows : roundedUp(quotientUp(c.rows, rowChunks), kStripRows);
-    c.columnsPerChunk = columnChunks == 1 ? c.columns : roundedUp(quotientUp(c.columns, columnChunks), 16);
-    c.batchChunks = quotientUp(c.batch, c.batchPerChunk);
-    c.rowChunks = quotientUp(c.rows, c.rowsPerChunk);
-    c.columnChunks = quotientUp(c.columns, c.columnsPerChunk);
-    c.aInPlace |= c.columnsPerChunk <= kFewColumns && (c.aStep == 1 || c.columns <= kFewColumns);
-    double chunk = rectangleCost(c, c.batchPerChunk, c.rowsPerChunk, c.columnsPerChunk) + 500;
-    double cost = chunk * ((double)quotientUp(c.batchChunks * c.rowChunks * c.columnChunks, threads) + 0.3);
-    if (c.columnChunks > 1) cost *= kColumnCut;
-    if (best >= 0 && cost >= best) return;
-    best = cost;
-    *m = c;
-  }
-};
-
-void chooseChunks(Matmul* m, int64_t threads) {
-  ChunkChoice choice = {m, threads, -1};
-  const int64_t leastColumnChunks = m->bInPlace ? 1 : quotientUp(m->columns, m->bColumn == 1 ? kMostColumns : kMostTransposed);
-  const int64_t most = 8 * threads;
-  choice.consider(1, 1, leastColumnChunks);
-  if (threads == 1) return;
-  if (m->batch >= most / 2) {
-    for (int64_t n = most / 2; n <= lesser(m->batch, most); n++) choice.consider(n, 1, leastColumnChunks);
-    return;
-  }
-  const int64_t strips = quotientUp(m->rows, kStripRows), lines = quotientUp(m->columns, 16);
-  for (int64_t c = leastColumnChunks; c <= greaterOf(lesser(lines, most), leastColumnChunks); c++)
-    for (int64_t r = 1; r <= lesser(strips, most) && (r == 1 || m->batch * r * c <= most); r++)
-      choice.consider(m->batch, r, c);
-}
-
 // The chain that ends the product, if there are steps: its input 0 is the output itself.
 bool prepareWriteBack(Preparation* preparation, Matmul* m) {
   const Instruction* instruction = preparation->instruction;
@@ -650,10 +524,6 @@ bool prepareMatmul(Preparation* preparation) {
   m->rows = y.shape[y.rank - 2];
   m->columns = y.shape[y.rank - 1];
   m->depth = a.shape[a.rank - (transposeA ? 2 : 1)];
-  m->aRow = transposeA ? 1 : m->depth;
-  m->aStep = transposeA ? m->rows : 1;
-  m->bStep = transposeB ? 1 : m->columns;
-  m->bColumn = transposeB ? m->depth : 1;
   instruction->chunks = 0;
   if (y.size == 0) return true;
   if (!transposeA && matrices(b) == 1 && matrices(a) == m->batch) {
@@ -661,52 +531,9 @@ bool prepareMatmul(Preparation* preparation) {
     m->rows *= m->batch;
     m->batch = 1;
   }
-  if (m->columns == 1 && m->rows > 1 && (transposeA || m->rows >= kTile)) {
-    m->swapped = true;
-    int64_t aRow = m->aRow, aStep = m->aStep;
-    m->aRow = m->bColumn;
-    m->aStep = m->bStep;
-    m->bStep = aStep;
-    m->bColumn = aRow;
-    m->columns = m->rows;
-    m->rows = 1;
-  }
-  m->small = {m->rows, m->columns, m->depth, m->aRow, m->aStep, m->bStep, m->swapped};
-  m->isSmall = m->batch == 1 && m->bColumn == 1 && isSmall(m->small);
-  double products = (double)m->rows * (double)m->columns * (double)m->depth;
-  m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->aStep == 1 && m->columns <= kFewColumnsOfA);
-  const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
-  m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
-  chooseChunks(m, m->isSmall ? 1 : preparation->threads);
-
-  // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
-  // A large matrix read in place is read in shallow blocks, which is nearly in the order of memory.
-  int64_t mostDepth = m->bColumn == 1 ? kDepthBlock : kTransposedDepthBlock;
-  if (m->bInPlace && m->depth * m->columns > kLargeMatrix) {
-    mostDepth = kShallowBlock;
-  } else if (m->bInPlace && m->aInPlace) {
-    mostDepth = 8 * kDepthBlock;
-  }
-  m->depthBlock = roundedUp(quotientUp(m->depth, greaterOf(1, quotientUp(m->depth, mostDepth))), 8);
-  int64_t rowBlocks = 1;
-  if (!m->aInPlace && m->rowsPerChunk * m->depthBlock > kBlockElements + kBlockElements / 3)
-    rowBlocks = quotientUp(m->rowsPerChunk * m->depthBlock, kBlockElements);
-  // NOTE: not where b is transposed: there a single block was 2 to 4 % faster.
-  const bool shallow = m->depth <= kShallowDepth;
-  if (!m->aInPlace && m->bColumn == 1 && (shallow || !m->bInPlace))
-    rowBlocks = greaterOf(rowBlocks, quotientUp(m->rowsPerChunk, shallow ? kShallowBlockRows : kBlockRows));
-  m->rowBlock = roundedUp(quotientUp(m->rowsPerChunk, rowBlocks), kStripRows);
-
-  int64_t panelsTogether = m->rowBlock < m->rowsPerChunk && !m->bInPlace
-                               ? greaterOf(roundedUp(m->columnsPerChunk, kWidth), kPanelColumns) : kPanelColumns;
-  // The chain's tiles lie where a's strips were: it runs on whole rows, when they are done with.
-  m->packedPanels = roundedUp(greaterOf(m->aInPlace ? 0 : m->rowBlock * m->depthBlock,
-                                        m->chain.scratchBytes / (int64_t)sizeof(float)), 16);
-  preparation->scratchBytes = (m->packedPanels + panelsTogether * m->depthBlock) * (int64_t)sizeof(float);
-  preparation->nanoseconds = rectangleCost(*m, m->batch, m->rows, m->columns);
+  planMatmul(preparation, m, transposeA, transposeB, Result::kept);
   if (m->chained)
     preparation->nanoseconds += (double)y.size * (m->chain.cost + 0.05 * (double)(m->chain.wholeInputs - 1));
-  instruction->chunks = m->batchChunks * m->rowChunks * m->columnChunks;
   return true;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../simd/simd.h"
+#include "matmul.h"
 #include "support.h"
 
 namespace thalweg {
@@ -29,10 +30,8 @@ THALWEG_INLINE void storeColumn(float* row, int v, int lastLanes, Float x) {
 
 // --- Transposing ---
 
-// A square of kTile x kTile elements, transposed in registers: lane i of columns[k] is source[i * sourceRow + k].
+// A square of kTile x kTile elements (matmul.h), transposed in registers: lane i of columns[k] is source[i * sourceRow + k].
 #if defined(THALWEG_ISA_AVX2) || defined(THALWEG_ISA_AVX512)
-
-constexpr int kTile = 8;
 
 #if defined(THALWEG_ISA_AVX2)
 using TileVector = Float;
@@ -70,7 +69,6 @@ THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileV
 
 #elif defined(THALWEG_ISA_NEON)
 
-constexpr int kTile = 4;
 using TileVector = Float;
 THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
 THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
@@ -86,7 +84,6 @@ THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileV
 
 #else
 
-constexpr int kTile = 1;
 using TileVector = Float;
 THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
 THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }

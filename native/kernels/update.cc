@@ -5,6 +5,7 @@
 // repeated in any language. Stores are ordinary ones: the lines are in the cache, having just been read.
 #include "chain.h"
 #include "kernel.h"
+#include "rules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,11 +25,6 @@ int64_t chunkOf(int64_t size, int64_t threads) {
   int64_t each = threads == 1 ? kChunk : roundedUp(quotientUp(size, 4 * threads), 16);
   return each < kLeastChunk ? kLeastChunk : each > kChunk ? kChunk : each;
 }
-
-// How far ahead the parameters are fetched, in floats. Other threads have read them in their products, so that the first store to a
-// line would wait for the word of every other core; fetched for writing, they wait side by side. Adam fetches all its arrays, twice as
-// far ahead: a step reads more than the second-level cache holds, and hardware is late for what part of them has left it.
-constexpr int64_t kAhead = 256;
 
 // The first `arrays` inputs are float32 arrays of one size, and the outputs are those inputs without the second, the
 // gradient. Sets the number of chunks, and their size.
@@ -53,235 +49,36 @@ bool prepareArrays(Preparation* preparation, const char* kernel, int64_t inputs,
   return true;
 }
 
-bool expectRange(Preparation* preparation, const char* kernel, const char* name, double value, double end) {
-  if (value >= 0 && value < end) return true;
-  snprintf(preparation->error, sizeof preparation->error, "%s: expected %s to be at least 0 and below %g, got %g", kernel, name, end, value);
-  return false;
-}
-
-// sgd: p g v lr[] -> p v, or without momentum p g lr[] -> p
-//   d = g + weightDecay p         (d = g when weightDecay is 0)
-//   v = momentum v + d            (0 when below 2^-110)
-//   p = p - lr (nesterov ? d + momentum v : v)
-struct Sgd {
+// sgd: p g v lr[] -> p v, or without momentum p g lr[] -> p.   adam: p g m v lr[] step int32[] -> p m v.   rules.h has the formulas.
+struct RuleUpdate {
   int64_t chunk;  // elements
-  float momentum, weightDecay;
-  bool hasMomentum, nesterov;
+  Rule rule;
 };
 
-bool prepareSgd(Preparation* preparation) {
-  Sgd* s = (Sgd*)preparation->instruction->parameters;
-  double momentum = attributeNumber(preparation->attributes, "momentum", 0);
-  double weightDecay = attributeNumber(preparation->attributes, "weightDecay", 0);
-  s->hasMomentum = momentum != 0;
-  s->nesterov = attributeNumber(preparation->attributes, "nesterov", 0) != 0;
-  if (!expectRange(preparation, "sgd", "momentum", momentum, __builtin_inf())) return false;
-  if (!expectRange(preparation, "sgd", "weightDecay", weightDecay, __builtin_inf())) return false;
-  if (!prepareArrays(preparation, "sgd", s->hasMomentum ? 4 : 3, s->hasMomentum ? 3 : 2, &s->chunk)) return false;
-  s->momentum = (float)momentum;
-  s->weightDecay = (float)weightDecay;
-  preparation->nanoseconds = 20 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 0.7 : s->hasMomentum ? 0.3 : 0.2);
+bool prepareRuleUpdate(Preparation* preparation, const char* kernel, bool isAdam) {
+  RuleUpdate* u = (RuleUpdate*)preparation->instruction->parameters;
+  if (!prepareRule(preparation, kernel, isAdam, &u->rule)) return false;
+  const int64_t arrays = 2 + u->rule.slots;
+  if (!prepareArrays(preparation, kernel, arrays + (isAdam ? 2 : 1), arrays, &u->chunk)) return false;
+  const Operand* inputs = preparation->instruction->inputs;
+  if (isAdam && (inputs[5].dtype != Dtype::int32 || inputs[5].size != 1))
+    return fail(preparation, kernel, "expected an int32 step of one element");
+  preparation->nanoseconds = (isAdam ? 60 : 20) + (double)inputs[0].size * ruleCost(u->rule);
   return true;
 }
 
-struct SgdElement {
-  Float p, v;
-};
+bool prepareSgd(Preparation* preparation) { return prepareRuleUpdate(preparation, "sgd", false); }
+bool prepareAdam(Preparation* preparation) { return prepareRuleUpdate(preparation, "adam", true); }
 
-// Moments below 2^-110 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
-// (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing.
-constexpr float kLeastMoment = 0x1p-110f;
-THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(kLeastMoment)), splat(0.0f), x); }
-
-template <bool hasMomentum>
-THALWEG_INLINE SgdElement sgdElement(Float p, Float g, Float v, Float rate, const Sgd& s) {
-  Float d = s.weightDecay != 0.0f ? g + splat(s.weightDecay) * p : g;
-  if (!hasMomentum) return {p - rate * d, v};
-  Float momentum = splat(s.momentum);
-  v = withoutRemnant(momentum * v + d);
-  return {p - rate * (s.nesterov ? d + momentum * v : v), v};
-}
-
-template <bool hasMomentum>
-void updateSgd(float* p, const float* g, float* v, float learningRate, const Sgd& s, int64_t n) {
-  Float rate = splat(learningRate);
-  int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) {
-    __builtin_prefetch(p + i + kAhead, 1);
-    SgdElement e = sgdElement<hasMomentum>(load(p + i), load(g + i), hasMomentum ? load(v + i) : splat(0.0f), rate, s);
-    store(p + i, e.p);
-    if (hasMomentum) store(v + i, e.v);
-  }
-  if (i < n) {
-    int rest = (int)(n - i);
-    SgdElement e = sgdElement<hasMomentum>(loadPartial(p + i, rest), loadPartial(g + i, rest),
-                                           hasMomentum ? loadPartial(v + i, rest) : splat(0.0f), rate, s);
-    storePartial(p + i, e.p, rest);
-    if (hasMomentum) storePartial(v + i, e.v, rest);
-  }
-}
-
-void runSgd(const Instruction* instruction, int64_t chunk, void*) {
-  const Sgd& s = *(const Sgd*)instruction->parameters;
+void runRuleUpdate(const Instruction* instruction, int64_t chunk, void*) {
+  const RuleUpdate& u = *(const RuleUpdate*)instruction->parameters;
   const Operand* inputs = instruction->inputs;
-  int64_t from = chunk * s.chunk, n = lesser(s.chunk, inputs[0].size - from);
-  float* p = (float*)inputs[0].data + from;
-  const float* g = (const float*)inputs[1].data + from;
-  if (s.hasMomentum)
-    updateSgd<true>(p, g, (float*)inputs[2].data + from, *(const float*)inputs[3].data, s, n);
-  else
-    updateSgd<false>(p, g, nullptr, *(const float*)inputs[2].data, s, n);
-}
-
-// adam: p g m v lr[] step int32[] -> p m v, with t = step + 1; m and v below 2^-110 become 0
-//   p = p - (lr weightDecay) p                    (left out when weightDecay is 0)
-//   m = m + (1 - beta1) (g - m)
-//   v = v + (1 - beta2) (g g - v)
-//   p = p - (rate m) / (sqrt(v correction) + epsilon),  rate = lr / (1 - beta1^t), correction = 1 / (1 - beta2^t);
-//   with epsilonHat rate = lr sqrt(1 - beta2^t) / (1 - beta1^t), correction = 1
-// 1 - beta, rate and correction are computed in double and rounded to float once.
-// Kingma and Ba, "Adam", 2015, algorithm 1; the decay is Loshchilov and Hutter's (AdamW, 2019).
-struct Adam {
-  int64_t chunk;  // elements
-  double beta1, beta2;
-  float epsilon, weightDecay;
-  bool epsilonHat;
-};
-
-bool prepareAdam(Preparation* preparation) {
-  Adam* a = (Adam*)preparation->instruction->parameters;
-  const Attributes* attributes = preparation->attributes;
-  a->beta1 = attributeNumber(attributes, "beta1", 0.9);
-  a->beta2 = attributeNumber(attributes, "beta2", 0.999);
-  double epsilon = attributeNumber(attributes, "epsilon", 1e-8);
-  double weightDecay = attributeNumber(attributes, "weightDecay", 0);
-  if (!expectRange(preparation, "adam", "beta1", a->beta1, 1)) return false;
-  if (!expectRange(preparation, "adam", "beta2", a->beta2, 1)) return false;
-  if (!expectRange(preparation, "adam", "epsilon", epsilon, __builtin_inf())) return false;
-  if (!expectRange(preparation, "adam", "weightDecay", weightDecay, __builtin_inf())) return false;
-  if (!prepareArrays(preparation, "adam", 6, 4, &a->chunk)) return false;
-  const Operand& step = preparation->instruction->inputs[5];
-  if (step.dtype != Dtype::int32 || step.size != 1) return fail(preparation, "adam", "expected an int32 step of one element");
-  a->epsilon = (float)epsilon;
-  a->weightDecay = (float)weightDecay;
-  a->epsilonHat = attributeNumber(attributes, "epsilonHat", 0) != 0;
-  preparation->nanoseconds = 60 + (double)preparation->instruction->inputs[0].size * (kWidth == 1 ? 1.8 : kWidth == 4 ? 1.0 : 0.6);
-  return true;
-}
-
-// base^exponent by repeated squaring; exponent >= 0.
-double integerPower(double base, int64_t exponent) {
-  double y = 1;
-  for (; exponent > 0; exponent >>= 1) {
-    if (exponent & 1) y *= base;
-    base *= base;
-  }
-  return y;
-}
-
-struct AdamScalars {
-  Float decay, oneMinusBeta1, oneMinusBeta2, rate, correction, epsilon;
-  Float scaledCorrection;  // times 2^40
-  Float largest;           // second moment of which the root is iterated: times the correction at most 2^60
-};
-struct AdamElement {
-  Float p, m, v;
-};
-
-THALWEG_INLINE Float firstMoment(Float g, Float m, const AdamScalars& s) { return m + s.oneMinusBeta1 * (g - m); }
-THALWEG_INLINE Float secondMoment(Float g, Float v, const AdamScalars& s) { return v + s.oneMinusBeta2 * (g * g - v); }
-
-template <bool hasDecay>
-THALWEG_INLINE Float adamParameter(Float p, Float m, Float root, const AdamScalars& s) {
-  if (hasDecay) p = p - s.decay * p;
-  return p - s.rate * m / (root + s.epsilon);
-}
-
-template <bool hasDecay>
-THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const AdamScalars& s) {
-  m = withoutRemnant(firstMoment(g, m, s));
-  v = withoutRemnant(secondMoment(g, v, s));
-  return {adamParameter<hasDecay>(p, m, squareRoot(v * s.correction), s), m, v};
-}
-
-// Two vectors, where the root of the first can be iterated; else false, and nothing is written. Roots and quotients share one unit, which
-// is what an element waits for, so every other root is iterated: of 2^40 times as much, for then the least moment is far from what is too
-// small to iterate. Moments that are 0, as those of units that get no gradient, are no exception.
-template <bool hasDecay>
-THALWEG_INLINE bool updateAdamPair(float* p, const float* g, float* m, float* v, const AdamScalars& s) {
-  const Float ga = load(g), gb = load(g + kWidth);
-  const Float va = withoutRemnant(secondMoment(ga, load(v), s)), vb = withoutRemnant(secondMoment(gb, load(v + kWidth), s));
-  if (!all(less(va, s.largest))) return false;
-  const Float ma = withoutRemnant(firstMoment(ga, load(m), s)), mb = withoutRemnant(firstMoment(gb, load(m + kWidth), s));
-  store(m, ma);
-  store(m + kWidth, mb);
-  store(v, va);
-  store(v + kWidth, vb);
-  const Float scaled = va * s.scaledCorrection;
-  const Float rootA = iterateSquareRoot(scaled, reciprocalRootEstimate(scaled)) * splat(0x1p-20f);
-  const Float rootB = squareRoot(vb * s.correction);
-  store(p, adamParameter<hasDecay>(load(p), ma, rootA, s));
-  store(p + kWidth, adamParameter<hasDecay>(load(p + kWidth), mb, rootB, s));
-  return true;
-}
-
-template <bool hasDecay>
-THALWEG_INLINE void updateAdamVector(float* p, const float* g, float* m, float* v, const AdamScalars& s) {
-  AdamElement e = adamElement<hasDecay>(load(p), load(g), load(m), load(v), s);
-  store(p, e.p);
-  store(m, e.m);
-  store(v, e.v);
-}
-
-template <bool hasDecay>
-void updateAdam(float* p, const float* g, float* m, float* v, const AdamScalars& scalars, int64_t n) {
-  const AdamScalars s = scalars;  // a copy, which the compiler can see that no store changes
-  int64_t i = 0;
-  for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
-    for (int64_t ahead = i + 2 * kAhead; ahead < i + 2 * kAhead + 2 * kWidth; ahead += 16) {  // a line of each array
-      __builtin_prefetch(p + ahead, 1);
-      __builtin_prefetch(g + ahead);
-      __builtin_prefetch(m + ahead, 1);
-      __builtin_prefetch(v + ahead, 1);
-    }
-    if (kIteratesRoots && updateAdamPair<hasDecay>(p + i, g + i, m + i, v + i, s)) continue;
-    for (int64_t j = i; j < i + 2 * kWidth; j += kWidth) updateAdamVector<hasDecay>(p + j, g + j, m + j, v + j, s);
-  }
-  for (; i + kWidth <= n; i += kWidth) updateAdamVector<hasDecay>(p + i, g + i, m + i, v + i, s);
-  if (i < n) {
-    int rest = (int)(n - i);
-    AdamElement e = adamElement<hasDecay>(loadPartial(p + i, rest), loadPartial(g + i, rest), loadPartial(m + i, rest),
-                                          loadPartial(v + i, rest), s);
-    storePartial(p + i, e.p, rest);
-    storePartial(m + i, e.m, rest);
-    storePartial(v + i, e.v, rest);
-  }
-}
-
-void runAdam(const Instruction* instruction, int64_t chunk, void*) {
-  const Adam& a = *(const Adam*)instruction->parameters;
-  const Operand* inputs = instruction->inputs;
-  int64_t from = chunk * a.chunk, n = lesser(a.chunk, inputs[0].size - from);
-  float* p = (float*)inputs[0].data + from;
-  const float* g = (const float*)inputs[1].data + from;
-  float* m = (float*)inputs[2].data + from;
-  float* v = (float*)inputs[3].data + from;
-  float learningRate = *(const float*)inputs[4].data;
-  int64_t t = (int64_t)*(const int32_t*)inputs[5].data + 1;
-  const double correction1 = 1 - integerPower(a.beta1, t), correction2 = 1 - integerPower(a.beta2, t);
-  const float correction = a.epsilonHat ? 1.0f : (float)(1 / correction2);
-  AdamScalars s = {splat(learningRate * a.weightDecay),
-                   splat((float)(1 - a.beta1)),
-                   splat((float)(1 - a.beta2)),
-                   splat((float)(learningRate / correction1 * (a.epsilonHat ? __builtin_sqrt(correction2) : 1))),
-                   splat(correction),
-                   splat(a.epsilon),
-                   splat(0x1p40f * correction),
-                   splat(0x1p60f * (float)correction2)};
-  if (a.weightDecay != 0.0f)
-    updateAdam<true>(p, g, m, v, s, n);
-  else
-    updateAdam<false>(p, g, m, v, s, n);
+  const int64_t from = chunk * u.chunk, n = lesser(u.chunk, inputs[0].size - from), slots = u.rule.slots;
+  const RuleScalars scalars =
+      ruleScalars(u.rule, (const float*)inputs[2 + slots].data, u.rule.isAdam ? (const int32_t*)inputs[5].data : nullptr);
+  float* slot = slots > 0 ? (float*)inputs[2].data + from : nullptr;
+  float* secondSlot = slots > 1 ? (float*)inputs[3].data + from : nullptr;
+  applyRule(u.rule, scalars, (float*)inputs[0].data + from, (const float*)inputs[1].data + from, slot, secondSlot, n);
 }
 
 // update: v0 … vn-1 and what their new values are made of -> v0 … vn-1, an elementwise chain with a result for each (chain.h)
@@ -451,8 +248,8 @@ const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
     {"assign", 0, prepareAssign, runAssign, nullptr},                             // variable value -> variable
     {"update", sizeof(Update), prepareUpdate, runUpdate, nullptr},                // v0 … vn-1 x … -> v0 … vn-1
-    {"sgd", sizeof(Sgd), prepareSgd, runSgd, nullptr},                            // p g v lr -> p v, or p g lr -> p
-    {"adam", sizeof(Adam), prepareAdam, runAdam, nullptr},                        // p g m v lr step -> p m v
+    {"sgd", sizeof(RuleUpdate), prepareSgd, runRuleUpdate, nullptr},                            // p g v lr -> p v, or p g lr -> p
+    {"adam", sizeof(RuleUpdate), prepareAdam, runRuleUpdate, nullptr},                        // p g m v lr step -> p m v
     {"increment", 0, prepareIncrement, runIncrement, nullptr},                    // counter -> counter
     {"continueIf", 0, prepareContinueIf, runContinueIf, finishContinueIf},        // x -> y
     {"checkFinite", sizeof(CheckFinite), prepareCheckFinite, runCheckFinite, finishCheckFinite},    // x0 x1 … -> y

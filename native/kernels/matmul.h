@@ -1,0 +1,73 @@
+// A matrix product, planned and computed: by the kernel `matmul`, and by others that use the product at once (matmulUpdate.cc).
+#pragma once
+#include "../simd/simd.h"
+#include "chain.h"
+#include "kernel.h"
+#include "smallProduct.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+
+// The registers hold kStripRows * kPanelVectors sums, one row of a panel and one broadcast element: 12 + 3 + 1 of 16
+// with AVX2, 24 + 3 + 1 of 32 with AVX-512 and NEON.
+#if defined(THALWEG_ISA_AVX512) || defined(THALWEG_ISA_NEON)
+constexpr int kStripRows = 8;
+#else
+constexpr int kStripRows = 4;
+#endif
+constexpr int kPanelVectors = 3;
+constexpr int kPanelColumns = kPanelVectors * kWidth;
+#if defined(THALWEG_ISA_AVX512) || defined(THALWEG_ISA_AVX2)
+constexpr int kTile = 8;  // rows and columns of what is transposed in registers
+#elif defined(THALWEG_ISA_NEON)
+constexpr int kTile = 4;
+#else
+constexpr int kTile = 1;
+#endif
+constexpr int64_t kLargeMatrix = 256 * 1024;  // elements: it does not fit the L2 cache
+
+struct Matmul {
+  int64_t batch, rows, columns, depth;
+  int64_t aRow, aStep;      // a(i, k) is at i * aRow + k * aStep
+  int64_t bStep, bColumn;   // b(k, j) is at k * bStep + j * bColumn
+  bool aInPlace, bInPlace;  // read without packing
+  bool swapped;             // y is one column: computed as the row b^T a^T, so a and b, and their strides, change places
+  bool biased, chained;     // a bias is added, a chain follows
+  bool inPieces;            // the chain need not wait for whole rows
+  int64_t depthBlock, rowBlock;
+  int64_t batchPerChunk, rowsPerChunk, columnsPerChunk;
+  int64_t batchChunks, rowChunks, columnChunks;
+  int64_t packedPanels;     // where b's packed panels begin in `scratch`, in floats
+  int64_t yRow;             // y(i, j) is at i * yRow + j
+  int64_t block;            // where a block of rows of y lies in `scratch`, in floats, when it is not kept
+  bool isSmall;             // one product, of few multiplications, which is one chunk: `small` says it all
+  SmallProduct small;
+  Chain chain;
+};
+
+// Whether the product, and not only a part of it, is wanted in memory.
+enum class Result { kept, passedOn };
+
+// Chooses how to compute y = a b, batch, rows, columns and depth being known, and says in `preparation` what it takes: chunks, scratch memory,
+// time. (matmulPlan.cc)
+void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool transposeB, Result result);
+
+// The rows and columns of a chunk, and the matrices of the batch.
+struct Rectangle {
+  int64_t firstMatrix, endMatrix, row, rows, column, columns;
+};
+Rectangle rectangleOf(const Matmul& m, int64_t chunk);
+
+// Takes each block of rows of a rectangle as soon as it is computed: `rows` rows from `row` on, counted from the rectangle's first, each m.yRow floats behind
+// the one before. They are gone when it returns.
+struct Receiver {
+  void (*take)(void* context, int64_t row, int64_t rows, const float* y);
+  void* context;
+};
+
+// y[rows, columns] of one product; a, b, bias and y point to the rectangle's first row and column. With a receiver, y is null.
+void multiplyRectangle(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t rows, int64_t columns,
+                       float* scratch, const Receiver* receiver = nullptr);
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg

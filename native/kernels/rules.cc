@@ -1,0 +1,216 @@
+#include "rules.h"
+
+#include <stdio.h>
+
+#include "../simd/simd.h"
+#include "support.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+namespace {
+
+// How far ahead the parameters are fetched, in floats. Other threads have read them in their products, so that the first store to a
+// line would wait for the word of every other core; fetched for writing, they wait side by side. Adam fetches all its arrays, twice as
+// far ahead: a step reads more than the second-level cache holds, and hardware is late for what part of them has left it.
+constexpr int64_t kAhead = 256;
+
+bool expectRange(Preparation* preparation, const char* kernel, const char* name, double value, double end) {
+  if (value >= 0 && value < end) return true;
+  snprintf(preparation->error, sizeof preparation->error, "%s: expected %s to be at least 0 and below %g, got %g", kernel, name, end, value);
+  return false;
+}
+
+struct SgdElement {
+  Float p, v;
+};
+
+// Moments below 2^-110 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
+// (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing.
+constexpr float kLeastMoment = 0x1p-110f;
+THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(kLeastMoment)), splat(0.0f), x); }
+
+template <bool hasMomentum>
+THALWEG_INLINE SgdElement sgdElement(Float p, Float g, Float v, Float rate, const Rule& s) {
+  Float d = s.weightDecay != 0.0f ? g + splat(s.weightDecay) * p : g;
+  if (!hasMomentum) return {p - rate * d, v};
+  Float momentum = splat(s.momentum);
+  v = withoutRemnant(momentum * v + d);
+  return {p - rate * (s.nesterov ? d + momentum * v : v), v};
+}
+
+template <bool hasMomentum>
+void updateSgd(float* p, const float* g, float* v, float learningRate, const Rule& s, int64_t n) {
+  Float rate = splat(learningRate);
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) {
+    __builtin_prefetch(p + i + kAhead, 1);
+    SgdElement e = sgdElement<hasMomentum>(load(p + i), load(g + i), hasMomentum ? load(v + i) : splat(0.0f), rate, s);
+    store(p + i, e.p);
+    if (hasMomentum) store(v + i, e.v);
+  }
+  if (i < n) {
+    int rest = (int)(n - i);
+    SgdElement e = sgdElement<hasMomentum>(loadPartial(p + i, rest), loadPartial(g + i, rest),
+                                           hasMomentum ? loadPartial(v + i, rest) : splat(0.0f), rate, s);
+    storePartial(p + i, e.p, rest);
+    if (hasMomentum) storePartial(v + i, e.v, rest);
+  }
+}
+
+// base^exponent by repeated squaring; exponent >= 0.
+double integerPower(double base, int64_t exponent) {
+  double y = 1;
+  for (; exponent > 0; exponent >>= 1) {
+    if (exponent & 1) y *= base;
+    base *= base;
+  }
+  return y;
+}
+
+struct AdamVectors {
+  Float decay, oneMinusBeta1, oneMinusBeta2, rate, correction, epsilon;
+  Float scaledCorrection;  // times 2^40
+  Float largest;
+};
+struct AdamElement {
+  Float p, m, v;
+};
+
+THALWEG_INLINE Float firstMoment(Float g, Float m, const AdamVectors& s) { return m + s.oneMinusBeta1 * (g - m); }
+THALWEG_INLINE Float secondMoment(Float g, Float v, const AdamVectors& s) { return v + s.oneMinusBeta2 * (g * g - v); }
+
+template <bool hasDecay>
+THALWEG_INLINE Float adamParameter(Float p, Float m, Float root, const AdamVectors& s) {
+  if (hasDecay) p = p - s.decay * p;
+  return p - s.rate * m / (root + s.epsilon);
+}
+
+template <bool hasDecay>
+THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const AdamVectors& s) {
+  m = withoutRemnant(firstMoment(g, m, s));
+  v = withoutRemnant(secondMoment(g, v, s));
+  return {adamParameter<hasDecay>(p, m, squareRoot(v * s.correction), s), m, v};
+}
+
+// Two vectors, where the root of the first can be iterated; else false, and nothing is written. Roots and quotients share one unit, which
+// is what an element waits for, so every other root is iterated: of 2^40 times as much, for then the least moment is far from what is too
+// small to iterate. Moments that are 0, as those of units that get no gradient, are no exception.
+template <bool hasDecay>
+THALWEG_INLINE bool updateAdamPair(float* p, const float* g, float* m, float* v, const AdamVectors& s) {
+  const Float ga = load(g), gb = load(g + kWidth);
+  const Float va = withoutRemnant(secondMoment(ga, load(v), s)), vb = withoutRemnant(secondMoment(gb, load(v + kWidth), s));
+  if (!all(less(va, s.largest))) return false;
+  const Float ma = withoutRemnant(firstMoment(ga, load(m), s)), mb = withoutRemnant(firstMoment(gb, load(m + kWidth), s));
+  store(m, ma);
+  store(m + kWidth, mb);
+  store(v, va);
+  store(v + kWidth, vb);
+  const Float scaled = va * s.scaledCorrection;
+  const Float rootA = iterateSquareRoot(scaled, reciprocalRootEstimate(scaled)) * splat(0x1p-20f);
+  const Float rootB = squareRoot(vb * s.correction);
+  store(p, adamParameter<hasDecay>(load(p), ma, rootA, s));
+  store(p + kWidth, adamParameter<hasDecay>(load(p + kWidth), mb, rootB, s));
+  return true;
+}
+
+template <bool hasDecay>
+THALWEG_INLINE void updateAdamVector(float* p, const float* g, float* m, float* v, const AdamVectors& s) {
+  AdamElement e = adamElement<hasDecay>(load(p), load(g), load(m), load(v), s);
+  store(p, e.p);
+  store(m, e.m);
+  store(v, e.v);
+}
+
+template <bool hasDecay>
+void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors& scalars, int64_t n) {
+  const AdamVectors s = scalars;  // a copy, which the compiler can see that no store changes
+  int64_t i = 0;
+  for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
+    for (int64_t ahead = i + 2 * kAhead; ahead < i + 2 * kAhead + 2 * kWidth; ahead += 16) {  // a line of each array
+      __builtin_prefetch(p + ahead, 1);
+      __builtin_prefetch(g + ahead);
+      __builtin_prefetch(m + ahead, 1);
+      __builtin_prefetch(v + ahead, 1);
+    }
+    if (kIteratesRoots && updateAdamPair<hasDecay>(p + i, g + i, m + i, v + i, s)) continue;
+    for (int64_t j = i; j < i + 2 * kWidth; j += kWidth) updateAdamVector<hasDecay>(p + j, g + j, m + j, v + j, s);
+  }
+  for (; i + kWidth <= n; i += kWidth) updateAdamVector<hasDecay>(p + i, g + i, m + i, v + i, s);
+  if (i < n) {
+    int rest = (int)(n - i);
+    AdamElement e = adamElement<hasDecay>(loadPartial(p + i, rest), loadPartial(g + i, rest), loadPartial(m + i, rest),
+                                          loadPartial(v + i, rest), s);
+    storePartial(p + i, e.p, rest);
+    storePartial(m + i, e.m, rest);
+    storePartial(v + i, e.v, rest);
+  }
+}
+
+}  // namespace
+
+bool prepareRule(Preparation* preparation, const char* kernel, bool isAdam, Rule* rule) {
+  const Attributes* attributes = preparation->attributes;
+  const double weightDecay = attributeNumber(attributes, "weightDecay", 0);
+  const double momentum = attributeNumber(attributes, "momentum", 0);
+  const double epsilon = attributeNumber(attributes, "epsilon", 1e-8);
+  rule->isAdam = isAdam;
+  rule->beta1 = attributeNumber(attributes, "beta1", 0.9);
+  rule->beta2 = attributeNumber(attributes, "beta2", 0.999);
+  if (!expectRange(preparation, kernel, "weightDecay", weightDecay, __builtin_inf())) return false;
+  if (!isAdam && !expectRange(preparation, kernel, "momentum", momentum, __builtin_inf())) return false;
+  if (isAdam && !expectRange(preparation, kernel, "beta1", rule->beta1, 1)) return false;
+  if (isAdam && !expectRange(preparation, kernel, "beta2", rule->beta2, 1)) return false;
+  if (isAdam && !expectRange(preparation, kernel, "epsilon", epsilon, __builtin_inf())) return false;
+  rule->slots = isAdam ? 2 : momentum != 0 ? 1 : 0;
+  rule->weightDecay = (float)weightDecay;
+  rule->momentum = (float)momentum;
+  rule->nesterov = attributeNumber(attributes, "nesterov", 0) != 0;
+  rule->epsilon = (float)epsilon;
+  rule->epsilonHat = attributeNumber(attributes, "epsilonHat", 0) != 0;
+  return true;
+}
+
+double ruleCost(const Rule& rule) {
+  if (rule.isAdam) return kWidth == 1 ? 1.8 : kWidth == 4 ? 1.0 : 0.6;
+  return kWidth == 1 ? 0.7 : rule.slots > 0 ? 0.3 : 0.2;
+}
+
+RuleScalars ruleScalars(const Rule& rule, const float* learningRate, const int32_t* step) {
+  RuleScalars s = {};
+  s.learningRate = *learningRate;
+  if (!rule.isAdam) return s;
+  const int64_t t = (int64_t)*step + 1;
+  const double correction1 = 1 - integerPower(rule.beta1, t), correction2 = 1 - integerPower(rule.beta2, t);
+  s.decay = s.learningRate * rule.weightDecay;
+  s.oneMinusBeta1 = (float)(1 - rule.beta1);
+  s.oneMinusBeta2 = (float)(1 - rule.beta2);
+  s.rate = (float)(s.learningRate / correction1 * (rule.epsilonHat ? __builtin_sqrt(correction2) : 1));
+  s.correction = rule.epsilonHat ? 1.0f : (float)(1 / correction2);
+  s.largest = 0x1p60f * (float)correction2;
+  return s;
+}
+
+void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const float* g, float* slot, float* secondSlot, int64_t n) {
+  if (!rule.isAdam) {
+    if (rule.slots > 0)
+      updateSgd<true>(p, g, slot, scalars.learningRate, rule, n);
+    else
+      updateSgd<false>(p, g, nullptr, scalars.learningRate, rule, n);
+    return;
+  }
+  const AdamVectors s = {splat(scalars.decay),
+                         splat(scalars.oneMinusBeta1),
+                         splat(scalars.oneMinusBeta2),
+                         splat(scalars.rate),
+                         splat(scalars.correction),
+                         splat(rule.epsilon),
+                         splat(0x1p40f * scalars.correction),
+                         splat(scalars.largest)};
+  if (rule.weightDecay != 0.0f)
+    updateAdam<true>(p, g, slot, secondSlot, s, n);
+  else
+    updateAdam<false>(p, g, slot, secondSlot, s, n);
+}
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg

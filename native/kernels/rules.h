@@ -1,0 +1,55 @@
+// The rules of the optimizers that have kernels of their own, for any range of elements.
+//
+// Every element is computed by the formula below with each operation rounded to float on its own: no fused multiply-add, so that the bits
+// can be repeated in any language.
+#pragma once
+#include "kernel.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+
+// sgd, of a parameter p, its gradient g and its velocity v, which there is with momentum only:
+//   d = g + weightDecay p         (d = g when weightDecay is 0)
+//   v = momentum v + d            (0 when below 2^-110)
+//   p = p - lr (nesterov ? d + momentum v : v)
+//
+// adam, of p, g and the moments m and v, with t = step + 1; m and v below 2^-110 become 0:
+//   p = p - (lr weightDecay) p                    (left out when weightDecay is 0)
+//   m = m + (1 - beta1) (g - m)
+//   v = v + (1 - beta2) (g g - v)
+//   p = p - (rate m) / (sqrt(v correction) + epsilon),  rate = lr / (1 - beta1^t), correction = 1 / (1 - beta2^t);
+//   with epsilonHat rate = lr sqrt(1 - beta2^t) / (1 - beta1^t), correction = 1
+// 1 - beta, rate and correction are computed in double and rounded to float once.
+// Kingma and Ba, "Adam", 2015, algorithm 1; the decay is Loshchilov and Hutter's (AdamW, 2019).
+struct Rule {
+  bool isAdam;
+  int64_t slots;  // how many: velocity, or moments
+  float weightDecay;
+  float momentum;
+  bool nesterov;
+  double beta1, beta2;
+  float epsilon;
+  bool epsilonHat;
+};
+
+// Reads the attributes of the op of this name. False: `error` says what is wrong, in the name of `kernel`.
+bool prepareRule(Preparation* preparation, const char* kernel, bool isAdam, Rule* rule);
+
+// On one thread, for each element.
+double ruleCost(const Rule& rule);
+
+// What is the same for all elements of a step.
+struct RuleScalars {
+  float learningRate;
+  float decay, oneMinusBeta1, oneMinusBeta2, rate, correction;  // adam
+  float largest;  // second moment of which the root is iterated: times the correction at most 2^60
+};
+
+// step: null for sgd.
+RuleScalars ruleScalars(const Rule& rule, const float* learningRate, const int32_t* step);
+
+// Updates n elements. Slots that the rule does not have are null.
+void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const float* g, float* slot, float* secondSlot, int64_t n);
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg
