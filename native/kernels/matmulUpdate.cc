@@ -71,6 +71,8 @@ bool prepareMatmulUpdate(Preparation* preparation) {
   return true;
 }
 
+constexpr int64_t kFetchedOfRow = 512;  // floats: behind them the rule fetches for itself
+
 // Where the update of a chunk is.
 struct UpdateContext {
   const Rule* rule;
@@ -86,6 +88,9 @@ void updateRows(void* context, int64_t row, int64_t rows, const float* y) {
   const int64_t runs = together ? 1 : rows, n = together ? rows * u.width : u.width;
   for (int64_t i = 0; i < runs; i++) {
     const int64_t at = (row + i) * u.columns;
+    // What follows in memory belongs to other columns, so the next row is fetched here.
+    for (int64_t k = 0; k <= u.rule->slots && i + 1 < runs; k++)
+      for (int64_t ahead = 0; ahead < lesser(n, kFetchedOfRow); ahead += 16) __builtin_prefetch(u.arrays[k] + at + u.columns + ahead, 1);
     float* slots[2];
     for (int64_t k = 0; k < 2; k++) slots[k] = u.arrays[1 + k] == nullptr ? nullptr : u.arrays[1 + k] + at;
     applyRule(*u.rule, u.scalars, u.arrays[0] + at, y + i * u.yRow, slots[0], slots[1], n);

@@ -126,7 +126,7 @@ void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors&
   const AdamVectors s = scalars;  // a copy, which the compiler can see that no store changes
   int64_t i = 0;
   for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
-    for (int64_t ahead = i + 2 * kAhead; ahead < i + 2 * kAhead + 2 * kWidth; ahead += 16) {  // a line of each array
+    for (int64_t ahead = i + 2 * kAhead; ahead < lesser(n, i + 2 * kAhead + 2 * kWidth); ahead += 16) {  // a line of each array
       __builtin_prefetch(p + ahead, 1);
       __builtin_prefetch(g + ahead);
       __builtin_prefetch(m + ahead, 1);
