@@ -48,7 +48,7 @@ export interface RunProfile {
 
 export interface RunResult {
   readonly completed: number
-  /** Why the run ended early: it was aborted, or checkFinite found NaN or infinity; null if it did not. */
+  /** Why the run ended early: it was aborted, or checkFinite or checkMatmul found NaN or infinity; null if it did not. */
   readonly stopped: 'aborted' | 'nonFinite' | null
   readonly records: Records
   /** Of a run that was to be profiled; if a step stopped it, the totals hold the time of that step too. */

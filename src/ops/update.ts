@@ -1,7 +1,7 @@
 /** Ops that write variables: the end of a training step. They work on flat memory, so the planner joins neighbours into one pass. */
 import { GraphError, ShapeError } from '../errors.ts'
 import { defineOp, integers, type Op, type Sample, spec, uniform } from '../graph/op.ts'
-import { broadcastShapes, formatShape, sameShape } from '../graph/shape.ts'
+import { broadcastShapes, concrete, formatShape, sameShape, sizeOf } from '../graph/shape.ts'
 import { apply, expectDtype, locate, type Spec, type Tensor } from '../graph/tensor.ts'
 import { constantValue, isVariable } from './source.ts'
 
@@ -21,6 +21,9 @@ export interface AdamAttributes {
   /** Decoupled decay (AdamW): the parameter shrinks by learningRate · weightDecay. */
   readonly weightDecay: number
 }
+
+/** An update whose gradient is a product: which one it is, and the attributes of that op. Made by the planner, see plan/defer.ts. */
+export type MatmulUpdateAttributes = ({ readonly rule: 'sgd' } & SgdAttributes) | ({ readonly rule: 'adam' } & AdamAttributes)
 
 /** Several variables set at once; in the graph without steps, in a plan with the elementwise ops that give the values. */
 export interface UpdateAttributes {
@@ -45,6 +48,17 @@ function scalar(where: string, what: string, input: Spec, dtype: Spec['dtype']):
   if (input.shape.length !== 0) throw new ShapeError(`${where}: ${what} must be a scalar, got shape ${formatShape(input.shape)}.`)
 }
 
+/** The shape of aᵀ b: [rows, columns]. */
+function productShape(where: string, a: Spec, b: Spec): Spec['shape'] {
+  expectDtype(where, a, 'float32', 'a')
+  expectDtype(where, b, 'float32', 'b')
+  if (a.shape.length !== 2 || b.shape.length !== 2 || a.shape[0] !== b.shape[0])
+    throw new ShapeError(
+      `${where}: expected a [batch, rows] and b [batch, columns], got a ${formatShape(a.shape)} and b ${formatShape(b.shape)}.`,
+    )
+  return [a.shape[1], b.shape[1]]
+}
+
 const rate = uniform([], { low: 0.01, high: 0.1 })
 const sgdSample = (size: number[], momentum: number, nesterov = false, weightDecay = 0): Sample<SgdAttributes> => ({
   inputs: momentum === 0 ? [uniform(size), uniform(size), rate] : [uniform(size), uniform(size), uniform(size), rate],
@@ -54,6 +68,16 @@ const adamSample = (size: number[], weightDecay = 0, epsilonHat = false): Sample
   inputs: [uniform(size), uniform(size), uniform(size), uniform(size, { low: 0, high: 1 }), rate, integers([], 30)],
   attributes: { beta1: 0.9, beta2: 0.999, epsilon: 1e-7, epsilonHat, weightDecay },
 })
+
+/** A sample of `sgd` or `adam`, with a product in the place of its gradient. */
+const matmulUpdateSample = (
+  batch: number,
+  { inputs: [p, , ...others], attributes }: Sample<SgdAttributes> | Sample<AdamAttributes>,
+): Sample<MatmulUpdateAttributes> => {
+  const [rows, columns] = p.shape
+  const rule = 'momentum' in attributes ? { rule: 'sgd' as const, ...attributes } : { rule: 'adam' as const, ...attributes }
+  return { inputs: [p, uniform([batch, rows]), uniform([batch, columns]), ...others], attributes: rule }
+}
 
 const updateSample = (sizes: number[][], targets: number, steps: string[], results: number[]): Sample<UpdateAttributes> => ({
   inputs: sizes.map((size) => uniform(size)),
@@ -166,6 +190,58 @@ export const updateOps = {
     ],
   }),
 
+  // sgd or adam with g = aᵀ b, which is never stored: p [rows, columns], a [batch, rows], b [batch, columns]; then what the op of that name
+  // reads behind its gradient. The bits are those of the product and the op one after the other.
+  // [p a b v rate] or, without momentum, [p a b rate]; [p a b m v rate step]
+  matmulUpdate: defineOp<MatmulUpdateAttributes>({
+    name: 'matmulUpdate',
+    writes: (attributes): readonly number[] => {
+      const written = ruleOf(attributes).writes?.(attributes) ?? []
+      return written.map((i) => (i === 0 ? 0 : i + 1))
+    },
+    infer: (inputs, attributes, where): Spec => {
+      if (inputs.length < 3) throw new ShapeError(`${where}: expected parameter, a and b, and what the update reads, got ${inputs.length}.`)
+      const [p, a, b, ...others] = inputs
+      const gradient: Spec = { shape: productShape(where, a, b), dtype: 'float32' }
+      return ruleOf(attributes).infer([p, gradient, ...others], attributes, where)
+    },
+    // Those of the product.
+    flops: ([p, a]) => 2 * sizeOf(concrete(p.shape)) * (a.shape[0] as number),
+    samples: [
+      matmulUpdateSample(3, sgdSample([2, 5], 0)),
+      matmulUpdateSample(1, sgdSample([1, 1], 0.9)),
+      matmulUpdateSample(17, sgdSample([33, 49], 0.9, true, 0.01)),
+      matmulUpdateSample(33, sgdSample([130, 257], 0.9)),
+      matmulUpdateSample(0, sgdSample([7, 5], 0.9)),
+      matmulUpdateSample(2, sgdSample([0, 5], 0)),
+      matmulUpdateSample(4, adamSample([3, 7])),
+      matmulUpdateSample(1, adamSample([37, 19], 0.01)),
+      matmulUpdateSample(70, adamSample([65, 31], 0.1, true)),
+      matmulUpdateSample(33, adamSample([131, 250])),
+      matmulUpdateSample(384, adamSample([16, 100])),
+      matmulUpdateSample(5, adamSample([1, 1031])),
+      matmulUpdateSample(5, adamSample([1031, 1])),
+      matmulUpdateSample(3, adamSample([5, 0])),
+    ],
+    rejects: [
+      {
+        inputs: [spec([3, 4]), spec([2, 3]), spec([5, 4]), spec([])],
+        attributes: { rule: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 },
+        message: /got a \[2, 3\] and b \[5, 4\]/,
+      },
+      {
+        inputs: [spec([3, 4]), spec([2, 3]), spec([2, 5]), spec([])],
+        attributes: { rule: 'sgd', momentum: 0, nesterov: false, weightDecay: 0 },
+        message: /one shape, got \[3, 4\] and \[3, 5\]/,
+      },
+      {
+        inputs: [spec([3, 4]), spec([2, 3]), spec([2, 4]), spec([3, 4]), spec([3, 4]), spec([]), spec([])],
+        attributes: { rule: 'adam', beta1: 0.9, beta2: 0.999, epsilon: 1e-7, epsilonHat: false, weightDecay: 0 },
+        message: /step must be int32/,
+      },
+    ],
+  }),
+
   // counter += 1.
   increment: defineOp({
     name: 'increment',
@@ -209,6 +285,35 @@ export const updateOps = {
     ],
     rejects: [{ inputs: [spec([3], 'int32')], attributes: {}, message: /must be float32/ }],
   }),
+
+  // y = 1 if every element of aᵀ b is finite; otherwise y = 0 and the step stops before what follows. a [batch, rows], b [batch, columns].
+  checkMatmul: defineOp({
+    name: 'checkMatmul',
+    infer: ([a, b], _, where) => {
+      productShape(where, a, b)
+      return { shape: [], dtype: 'int32' }
+    },
+    samples: [
+      { inputs: [uniform([3, 2]), uniform([3, 5])], attributes: {} },
+      { inputs: [uniform([33, 130]), uniform([33, 257])], attributes: {} },
+      { inputs: [uniform([0, 5]), uniform([0, 3])], attributes: {} },
+      { inputs: [uniform([4, 0]), uniform([4, 3])], attributes: {} },
+      // Elements below the largest float by a factor of 2 to 12, of 5, and beyond it.
+      { inputs: [uniform([7, 19], { low: 2e18, high: 5e18 }), uniform([7, 37], { low: 2e18, high: 5e18 })], attributes: {} },
+      { inputs: [uniform([1, 1], { low: 8e18, high: 8e18 }), uniform([1, 1], { low: 8e18, high: 8e18 })], attributes: {} },
+      { inputs: [uniform([7, 19], { low: 1e20, high: 2e20 }), uniform([7, 37], { low: 1e20, high: 2e20 })], attributes: {} },
+    ],
+    rejects: [
+      { inputs: [spec([3, 2]), spec([4, 2])], attributes: {}, message: /got a \[3, 2\] and b \[4, 2\]/ },
+      { inputs: [spec([3]), spec([3, 2])], attributes: {}, message: /got a \[3\] and b \[3, 2\]/ },
+      { inputs: [spec([3, 2]), spec([3, 2], 'int32')], attributes: {}, message: /b must be float32/ },
+    ],
+  }),
+}
+
+/** The op that a `matmulUpdate` does the work of, behind its product. */
+function ruleOf({ rule }: MatmulUpdateAttributes): Op {
+  return updateOps[rule]
 }
 
 /** The variable that a tensor is, or is an update of; null for any other. */

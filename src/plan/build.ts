@@ -6,6 +6,7 @@ import { ancestors, type Scope, type Tensor } from '../graph/tensor.ts'
 import { constantValue, isVariable, sourceOps } from '../ops/source.ts'
 import { bind } from './bind.ts'
 import { coalesce } from './coalesce.ts'
+import { defer } from './defer.ts'
 import { fuse } from './fuse.ts'
 import { type Layout, layOut, type Storage } from './layout.ts'
 import { type Instruction, type Plan, type PlanTensor, WORKSPACE } from './plan.ts'
@@ -25,11 +26,13 @@ export interface PlanRequest {
   readonly mode: Mode
   /** The names of layers, for messages and printed plans. */
   readonly layerNames?: ReadonlyMap<Scope, string>
+  /** Whether every gradient is to be found in its variable after the step; large ones need not be stored for the step itself. Default true. */
+  readonly keepGradients?: boolean
 }
 
-/** Makes the plan: bind → simplify → fuse → lay out → coalesce. */
+/** Makes the plan: bind → simplify → fuse → defer → lay out → coalesce. */
 export function buildPlan(request: PlanRequest): Plan {
-  const { outputs, updates = [], inputs, variables, batchSize, mode, layerNames = new Map() } = request
+  const { outputs, updates = [], inputs, variables, batchSize, mode, layerNames = new Map(), keepGradients = true } = request
   checkCount('plan', 'batchSize', batchSize)
   const names = Object.keys(outputs)
   const inputNames = Object.keys(inputs)
@@ -41,6 +44,7 @@ export function buildPlan(request: PlanRequest): Plan {
   roots = bind(roots, batchSize, mode)
   roots = simplify(roots)
   roots = fuse(roots)
+  if (!keepGradients) roots = defer(roots, roots.slice(0, names.length))
 
   const outputRoots = roots.slice(0, names.length)
   const inputRoots = roots.slice(count)

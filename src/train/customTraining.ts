@@ -102,7 +102,7 @@ export class CustomTraining {
   private readonly measures: Reports
   private step: CustomStep
   /** That of the last run, and which weights it belongs to. */
-  private last: { readonly trainer: Trainer; readonly generations: readonly number[] } | null = null
+  private last: { readonly trainer: Trainer; readonly keepsGradients: boolean; readonly generations: readonly number[] } | null = null
 
   constructor(options: CustomTrainingOptions) {
     checkOptions(place, options, ['models', 'inputs', 'minimize', 'report'], hints)
@@ -131,17 +131,18 @@ export class CustomTraining {
     const where = 'fit of customTraining'
     checkOptions(where, options, [...runOptionNames, ...listenerNames], fitHints)
     const models = [...this.models.values()]
-    const { history } = await runEpochs(where, models, options, async () => {
+    const { history } = await runEpochs(where, models, options, async (keepsGradients) => {
       const generations = models.map(({ generation }) => generation)
-      const last = this.last?.generations.every((generation, i) => generation === generations[i]) ? this.last.trainer : undefined
+      const last = this.last?.generations.every((generation, i) => generation === generations[i]) ? this.last : null
       const step = this.currentStep()
-      const trainer = last?.step === step ? last : new Trainer(step, last)
+      const isSame = last?.trainer.step === step && last.keepsGradients === keepsGradients
+      const trainer = isSame ? last.trainer : new Trainer(step, last?.trainer, keepsGradients)
       // A call that is refused does not cost the optimizers their moments.
       const begin = () => {
         this.step = step
-        this.last = { trainer, generations }
+        this.last = { trainer, keepsGradients, generations }
       }
-      const training = { models, measures: this.measures, trainer, begin }
+      const training = { models, measures: this.measures, trainer, keepsGradients, begin }
       const { validationData } = options
       const sourced = { ...options, validationData: validationData && sourceOf(validationData) }
       return new Epochs(where, training, options, await suppliesOf(where, training, sourceOf(data), sourced))
@@ -157,7 +158,7 @@ export class CustomTraining {
    */
   plan(batchSize: number): Plan {
     checkCount(place, 'batchSize', batchSize)
-    return new Trainer(this.currentStep()).plan(batchSize)
+    return new Trainer(this.currentStep(), undefined, false).plan(batchSize)
   }
 
   /** The step for the parameters that are not frozen now. */

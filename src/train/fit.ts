@@ -78,8 +78,8 @@ export async function fitRows(
   options: SourcedOptions<FitOptions>,
   split?: RowSplit,
 ): Promise<{ history: History; run: Epochs }> {
-  return runEpochs(where, [model], options, async () => {
-    const training = trainingOf(where, model, data, options)
+  return runEpochs(where, [model], options, async (keepsGradients) => {
+    const training = trainingOf(where, model, data, options, keepsGradients)
     return new Epochs(where, training, options, await suppliesOf(where, training, data, options, split))
   })
 }
@@ -88,20 +88,20 @@ export async function fitRows(
  * Runs all epochs, and what is to happen beside them.
  *
  * @param models Held meanwhile.
- * @param begin Makes the run, when they are.
+ * @param begin Makes the run, when they are; with gradients that can be read between steps, or without.
  */
 export async function runEpochs<Data>(
   where: string,
   models: readonly Model[],
   options: Listeners & Pick<RunOptions<Data>, 'signal'>,
-  begin: () => Promise<Epochs<Data>>,
+  begin: (keepsGradients: boolean) => Promise<Epochs<Data>>,
 ): Promise<{ history: History; run: Epochs<Data> }> {
   const { profile = false } = options
   checkBoolean(where, 'profile', profile)
   const callbacks = callbacksOf(where, options)
   const endTraining = beginTraining(models)
   try {
-    const run = await begin()
+    const run = await begin(callbacks.some(({ readsGradients }) => readsGradients === true))
     const list = new CallbackList(callbacks, run)
     const epochs: EpochValues[] = []
     const checkpointer = options.checkpoint && (await Checkpointer.open(where, options.checkpoint, run, list, epochs, options.signal))

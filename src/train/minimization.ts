@@ -41,17 +41,17 @@ export class Minimization {
 
   /** What needs memory beside the parameters. */
   get variables(): readonly NamedVariable[] {
-    return [...this.ofParameters, ...this.ofAll]
+    return [...this.own.gradients, ...this.remembered]
   }
 
   /** What the optimizer remembers from one step to the next: all but gradients. */
   get remembered(): readonly NamedVariable[] {
-    return [...this.own.slots.flat(), ...this.ofAll]
+    return [...this.ofParameters, ...this.ofAll]
   }
 
-  /** What there is for each parameter. */
+  /** What it remembers for each parameter. */
   get ofParameters(): readonly NamedVariable[] {
-    return [...this.own.gradients, ...this.own.slots.flat()]
+    return this.own.slots.flat()
   }
 
   /** What there is once for all parameters. */
@@ -84,9 +84,13 @@ export class Minimization {
     return this.optimizer === other.optimizer && this.parameters.every(({ name }) => names.has(name))
   }
 
-  /** Begins anew. @param valuesOf The memory of a variable, its own or a parameter. */
+  /**
+   * Begins anew. Gradients are made in each step, those that are not stored never: their memory stays untouched, and costs nothing.
+   *
+   * @param valuesOf The memory of a variable, its own or a parameter.
+   */
   initialize(valuesOf: (variable: Tensor) => Float32Array): void {
-    for (const { variable: each } of this.variables) {
+    for (const { variable: each } of this.remembered) {
       const { initialize, shape } = each.attributes as VariableAttributes
       initialize(valuesOf(each), shape, new RandomStream(0, Purpose.initialize, 0))
     }

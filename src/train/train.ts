@@ -60,7 +60,7 @@ export async function* train(
   const endTraining = model.beginTraining()
   try {
     const [source, sourced] = [sourceOf(data), withSources(options)]
-    const training = trainingOf('train', model, source, sourced)
+    const training = trainingOf('train', model, source, sourced, false)
     const run = new Epochs('train', training, options, await suppliesOf('train', training, source, sourced))
     for (let epoch = run.initialEpoch; epoch < run.epochs && run.stopped === null; epoch++) {
       const groups: StepGroup[] = []

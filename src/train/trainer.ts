@@ -3,6 +3,7 @@ import { Arena } from '../executors/arena.ts'
 import type { Feed, RunRequest, RunResult, Session } from '../executors/executor.ts'
 import type { Tensor } from '../graph/tensor.ts'
 import type { VariableAttributes } from '../ops/source.ts'
+import { updateOps } from '../ops/update.ts'
 import type { LearningRate } from '../optim/schedules.ts'
 import { buildPlan } from '../plan/build.ts'
 import type { Plan } from '../plan/plan.ts'
@@ -27,6 +28,7 @@ export interface SavedTrainer {
  */
 export class Trainer {
   readonly step: Step
+  private readonly keepsGradients: boolean
   private readonly layout: VariableLayout
   private readonly memory: Arena
   private readonly sessions: SessionCache
@@ -34,10 +36,14 @@ export class Trainer {
   private readonly standIns: Minimization['standIns']
   private readonly aside: Map<Tensor, Float32Array>
 
-  /** @param previous The trainer of the models' last run; with the same optimizer objects their slots carry on, if they had all these parameters. */
-  constructor(step: Step, previous?: Trainer) {
+  /**
+   * @param previous The trainer of the models' last run; with the same optimizer objects their slots carry on, if they had all these parameters.
+   * @param keepsGradients Whether `latestGradients` will be asked for; without, large ones are not stored.
+   */
+  constructor(step: Step, previous?: Trainer, keepsGradients = true) {
     const { models, minimizations, variables = [] } = step
     this.step = step
+    this.keepsGradients = keepsGradients
     const own = [...minimizations.flatMap((each) => each.variables), ...variables]
     this.layout = joinedLayout(models, own)
     const before = previous?.step.minimizations
@@ -62,10 +68,10 @@ export class Trainer {
   }
 
   /** The whole training step for one batch size. */
-  plan(batchSize: number): Plan {
+  plan(batchSize: number, keepGradients = this.keepsGradients): Plan {
     const { inputs, outputs, updates, models } = this.step
     const layerNames = namesOfLayers(models)
-    return buildPlan({ inputs, outputs, updates, variables: this.layout, batchSize, mode: 'training', layerNames })
+    return buildPlan({ inputs, outputs, updates, variables: this.layout, batchSize, mode: 'training', layerNames, keepGradients })
   }
 
   session(batchSize: number): Session {
@@ -101,16 +107,19 @@ export class Trainer {
     )
   }
 
-  /** The latest step's gradient of each parameter, as the optimizer left it, by the parameter's name: the memory itself, not a copy. */
+  /**
+   * The latest step's gradient of each parameter, as the optimizer left it, by the parameter's name: the memory itself, not a copy. Only of a trainer
+   * that keeps gradients.
+   */
   latestGradients(): Record<string, Float32Array> {
     return Object.fromEntries(
       this.step.minimizations.flatMap(({ parameters, gradients }) => parameters.map(({ name }, i) => [name, this.values(gradients[i])])),
     )
   }
 
-  /** The whole step as text. */
+  /** The whole step as text: the same whether gradients are kept or not, for the results are. */
   describe(batchSize: number): string {
-    return [...this.kept.map(([name, { length }]) => `${name} ${length}`), printPlan(this.plan(batchSize))].join('\n')
+    return [...this.kept.map(([name, { length }]) => `${name} ${length}`), printPlan(this.plan(batchSize, true))].join('\n')
   }
 
   /** Copies of all that a later run goes on from. Only while no steps run. */
@@ -204,11 +213,25 @@ export class Trainer {
       this.takePlaces()
       try {
         const several = this.step.minimizations.length > 1
-        return nonFiniteError(session, step, several ? 'What the minimizations before it did in this step is done' : undefined)
+        const stopped = this.withGradients(session)
+        return nonFiniteError(stopped, step, several ? 'What the minimizations before it did in this step is done' : undefined)
       } finally {
         this.standIn()
       }
     })
+  }
+
+  /** A session with the same batch whose plan has an instruction for every gradient: the one to be blamed may be among those that are left out. */
+  private withGradients(session: Session): Session {
+    const { plan } = session
+    if (plan.instructions.every(({ op }) => op !== updateOps.matmulUpdate.name)) return session
+    const [first] = this.step.models.values()
+    const whole = first.load(this.plan(plan.batchSize, true), this.memory)
+    for (const [name, tensor] of Object.entries(plan.inputs)) {
+      const to = whole.arena.view(whole.plan.tensors[whole.plan.inputs[name]])
+      to.set(session.arena.view(plan.tensors[tensor]))
+    }
+    return whole
   }
 }
 

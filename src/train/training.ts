@@ -20,6 +20,8 @@ export interface Training<Data = TrainingData> {
   readonly models: readonly Model[]
   readonly measures: Measures<Data>
   readonly trainer: Trainer | FullBatchTrainer
+  /** Whether gradients can be read between steps: large ones are stored only for somebody who reads them. */
+  readonly keepsGradients: boolean
   /** What samples of training data are made; default: as they are. */
   adjust?(samples: Samples): Samples
   /** Called when everything has been checked, and the run begins. */
@@ -29,12 +31,17 @@ export interface Training<Data = TrainingData> {
 /** The trainer of each model's last run, and which weights it belongs to. */
 const trainers = new WeakMap<Model, { readonly trainer: Trainer | FullBatchTrainer; readonly generation: number }>()
 
-/** One model and its objective. If the model was last trained with the same optimizer object, its moments carry on. */
+/**
+ * One model and its objective. If the model was last trained with the same optimizer object, its moments carry on.
+ *
+ * @param keepsGradients Whether somebody reads gradients between steps.
+ */
 export function trainingOf(
   where: string,
   model: Model,
   data: TrainingData | Streamed<TrainingData>,
   options: SourcedOptions<EpochOptions>,
+  keepsGradients: boolean,
 ): Training {
   const { optimizer: choice = 'adam', classWeights, mixup, validationData } = options
   const weighted = classWeights !== undefined || hasWeights(data) || hasWeights(validationData)
@@ -54,11 +61,12 @@ export function trainingOf(
           fullBatch as FullBatchOptimizer,
           previous instanceof FullBatchTrainer ? previous : undefined,
         )
-      : new Trainer(stepOf(model, objective, optimizer), previous instanceof Trainer ? previous : undefined)
+      : new Trainer(stepOf(model, objective, optimizer), previous instanceof Trainer ? previous : undefined, keepsGradients)
   return {
     models: [model],
     measures: objective,
     trainer,
+    keepsGradients,
     adjust: (samples) => (classWeights === undefined ? samples : objective.withClassWeights(where, samples, classWeights)),
     // A call that is refused does not cost the optimizer of the run before its moments.
     begin: () => trainers.set(model, { trainer, generation }),
@@ -78,5 +86,6 @@ export function trainingPlan(model: Model, batchSize: number, options: PlanOptio
   checkOptions('trainingPlan', options, ['loss', 'lossWeights', 'metrics', 'optimizer'])
   const objective = new Objective('trainingPlan', model, options)
   checkGradient('trainingPlan', objective.loss, model.trainableParameters)
-  return new Trainer(stepOf(model, objective, optimizerFor('trainingPlan', options.optimizer ?? 'adam'))).plan(batchSize)
+  const step = stepOf(model, objective, optimizerFor('trainingPlan', options.optimizer ?? 'adam'))
+  return new Trainer(step, undefined, false).plan(batchSize)
 }

@@ -31,7 +31,7 @@ import { Objective, type ObjectiveOptions } from '../../src/train/objective.ts'
 import { Trainer } from '../../src/train/trainer.ts'
 
 export function trainingPlan(net: Model, options: ObjectiveOptions, optimizer: Optimizer, batchSize: number): Plan {
-  return new Trainer(stepOf(net, new Objective('fit', net, options), optimizer)).plan(batchSize)
+  return new Trainer(stepOf(net, new Objective('fit', net, options), optimizer), undefined, false).plan(batchSize)
 }
 
 /** The smallest network that is one: 2-8-1 on XOR. */
@@ -50,6 +50,12 @@ export function digits(): Plan {
 export function wide(): Plan {
   const net = sequential([input(40), dense(72, { activation: 'relu' }), dropout(0.2), dense(56, { activation: 'tanh' }), dense(5)])
   return trainingPlan(net, { loss: 'sparseCategoricalCrossentropy', metrics: ['accuracy'] }, sgd({ momentum: 0.9 }), 48)
+}
+
+/** Two layers of which the first is so large that its gradient is not stored. No text is kept of its plan. */
+export function large(): Plan {
+  const net = sequential([input(130), dense(260, { activation: 'relu' }), dense(3)])
+  return trainingPlan(net, { loss: 'sparseCategoricalCrossentropy' }, adam(), 24)
 }
 
 /** Two residual blocks with gelu, dropout and penalties, in a functional model. */

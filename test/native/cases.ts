@@ -8,7 +8,7 @@ import { loadAddon } from '../../src/executors/native/addon.ts'
 import { nativeExecutor } from '../../src/executors/native/index.ts'
 import type { Plan } from '../../src/plan/plan.ts'
 import { cases, filled, planOf } from '../battery/samples.ts'
-import { combined, residual, twoInputs, wide, xor } from '../golden/models.ts'
+import { combined, large, residual, twoInputs, wide, xor } from '../golden/models.ts'
 
 /** Bits of one tensor, eight hexadecimal digits a word. */
 function words(arena: Arena, plan: Plan, tensor: number): string {
@@ -66,7 +66,7 @@ export async function writeCases(path: string): Promise<number> {
     const made = planOf(subject)
     stream.write(caseText(portable, subject.name, made.plan, filled(made)))
   }
-  const plans = { xor, residual, twoInputs, wide, combined }
+  const plans = { xor, residual, twoInputs, wide, large, combined }
   for (const [name, make] of Object.entries(plans)) stream.write(planText(portable, `plan ${name}`, make()))
   stream.end()
   await finished(stream)

@@ -205,6 +205,7 @@ describe.each(executors)('on the %s executor', (executor) => {
       const seen: number[][] = []
       const net = line()
       const look: Callback = {
+        readsGradients: true,
         onEpochEnd: (_, __, run) => void seen.push([run.latestGradients().p[0], run.model.weights().p.data[0], run.learningRate]),
       }
       await net.fit(

@@ -71,6 +71,7 @@ describe.each(executors)('on the %s executor', (executor) => {
     const x = Array.from({ length: 8 }, (_, i) => Array.from({ length: features }, (_, j) => (i === 3 && j === 0 ? 1e30 : 1)))
     let kernel = new Float32Array()
     const look: Callback = {
+      readsGradients: true,
       onTrainEnd(_, run) {
         kernel = run.latestGradients()['dense_1.kernel'].slice()
       },

@@ -97,7 +97,7 @@ export interface AddonRunRequest {
 export interface AddonRunResult {
   /** Steps that ran to their end. */
   readonly completedSteps: number
-  /** Why there are no more: all were run, `control[0]` was set, or a kernel stopped the step (`checkFinite`). */
+  /** Why there are no more: all were run, `control[0]` was set, or a kernel stopped the step (`checkFinite`, `checkMatmul`). */
   readonly stopped: 'none' | 'aborted' | 'nonFinite'
   /** The instruction that stopped the step; -1 otherwise. */
   readonly instruction: number

@@ -1,6 +1,7 @@
-import type { AdamAttributes, SgdAttributes, UpdateAttributes } from '../../ops/update.ts'
+import type { AdamAttributes, MatmulUpdateAttributes, SgdAttributes, UpdateAttributes } from '../../ops/update.ts'
 import { operandsOfChain } from './elementwise.ts'
-import type { Kernel } from './kernel.ts'
+import type { Kernel, View } from './kernel.ts'
+import { matmulKernels } from './matmul.ts'
 
 const assign: Kernel = ([, value], [variable]) => {
   variable.values.set(value.values)
@@ -49,6 +50,20 @@ const adam: Kernel<AdamAttributes> = ([parameter, gradient, mean, square, rateVi
   }
 }
 
+/** aᵀ b of a [batch, rows] and b [batch, columns], as `matmul` makes it. */
+function productOf(a: View, b: View): View {
+  const shape = [a.shape[1], b.shape[1]]
+  const memory = a.values.constructor as Float32ArrayConstructor
+  const product = { values: new memory(shape[0] * shape[1]), shape }
+  matmulKernels.matmul([a, b], [product], { transposeA: true, transposeB: false, bias: false, steps: [] })
+  return product
+}
+
+const rules: Readonly<Record<MatmulUpdateAttributes['rule'], Kernel>> = { sgd, adam }
+
+const matmulUpdate: Kernel<MatmulUpdateAttributes> = ([parameter, a, b, ...others], written, attributes) =>
+  rules[attributes.rule]([parameter, productOf(a, b), ...others], written, attributes)
+
 const increment: Kernel = (_, [counter]) => {
   counter.values[0] += 1
 }
@@ -64,4 +79,6 @@ const checkFinite: Kernel = (inputs, [y]) => {
   return finite ? undefined : 'stopRun'
 }
 
-export const updateKernels = { assign, update, sgd, adam, increment, continueIf, checkFinite }
+const checkMatmul: Kernel = ([a, b], [y]) => checkFinite([productOf(a, b)], [y], {})
+
+export const updateKernels = { assign, update, sgd, adam, matmulUpdate, increment, continueIf, checkFinite, checkMatmul }

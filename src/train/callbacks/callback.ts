@@ -1,5 +1,5 @@
 /** Callbacks: what happens beside training. One mechanism; the options `earlyStopping`, `onProgress` and `onEpochEnd` of fit are made from it too. */
-import { unknownName } from '../../checks.ts'
+import { checkBoolean, unknownName } from '../../checks.ts'
 import { BusyError, describe, OptionError } from '../../errors.ts'
 import type { EpochValues } from '../measures.ts'
 import type { Model } from '../model.ts'
@@ -29,6 +29,8 @@ export interface TrainingRun {
   /**
    * The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, to be read between epochs. As the
    * optimizer left it there: clipped by `clipGradients`, and `lamb` and `adafactor` put the direction of their step in its place.
+   *
+   * @throws OptionError if no callback of the run has `readsGradients`.
    */
   latestGradients(): Record<string, Float32Array>
   /** Ends the run after the epoch in progress. */
@@ -71,6 +73,11 @@ export interface Callback {
   readonly name?: string
   /** The best epoch it knows of, for `history.bestEpoch`. */
   readonly bestEpoch?: number | null
+  /**
+   * Whether it calls `run.latestGradients()`; default false. A run in which nobody does need not store the gradients of large kernels, which saves time and memory; what it
+   * computes is the same.
+   */
+  readonly readsGradients?: boolean
   /** Before the first epoch. */
   onTrainBegin?(run: TrainingRun): void | Promise<void>
   onEpochBegin?(epoch: number, run: TrainingRun): void | Promise<void>
@@ -119,6 +126,8 @@ export function checkCallbacks(where: string, callbacks: unknown): asserts callb
       if (value !== undefined && typeof value !== 'function')
         throw new OptionError(`${place}.${name} must be a function, got ${describe(value)}.`)
     }
+    const { readsGradients = false } = callback as Callback
+    checkBoolean(place, 'readsGradients', readsGradients)
     if (given.length === 0) throw new OptionError(`${place} must have at least one of ${members.join(', ')}, got ${describe(callback)}.`)
   })
 }

@@ -38,6 +38,7 @@ export function tensorBoard(directory: string, options: TensorBoardOptions = {})
   }
   return forOneRun({
     name: 'tensorBoard',
+    readsGradients: histograms > 0,
     async onTrainBegin({ valueNames }) {
       const { EventFile } = await format()
       const parts = valueNames.includes('validationLoss') ? ['train', 'validation'] : ['train']

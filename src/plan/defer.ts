@@ -1,0 +1,112 @@
+import { concrete, sizeOf } from '../graph/shape.ts'
+import { ancestors, apply, type Tensor, within } from '../graph/tensor.ts'
+import { matmulOps } from '../ops/matmul.ts'
+import { isVariable, type VariableAttributes } from '../ops/source.ts'
+import { updateOps, variableBehind } from '../ops/update.ts'
+import { GRADIENTS } from './plan.ts'
+import { countUses, rewrite } from './rewrite.ts'
+
+/** Smaller gradients stay in the cache, and go through the optimizer together with their neighbours, in one flat pass. */
+export const SMALLEST_DEFERRED = 32_768
+
+/** A product of more samples is computed in several passes over its result, which then has to be stored in between. */
+export const DEEPEST_DEFERRED = 384
+
+/** A gradient that is left out: the assignment that would store it, the product that makes it, and the update that uses it. */
+interface Deferred {
+  readonly stored: Tensor
+  readonly product: Tensor
+  readonly update: Tensor
+}
+
+/**
+ * Leaves out large gradients of kernels, products of activations and what comes back to them: the update makes such a product block by block and uses each
+ * block at once. A `checkMatmul` beside the `checkFinite` makes sure before all updates that the product is finite; it stands in for the
+ * stored gradient among the roots. The values keep their bits. Whatever else reads the gradient leaves it as it is.
+ */
+export function defer(roots: readonly Tensor[], outputs: readonly Tensor[]): Tensor[] {
+  const nodes = ancestors(roots)
+  const checks = nodes.filter(({ op }) => op === updateOps.checkFinite)
+  // With several, some gradients are made from what updates before them have written; a step that may end early keeps its gradients for a later one.
+  if (checks.length !== 1 || nodes.some(({ op }) => op === updateOps.continueIf)) return [...roots]
+  const [check] = checks
+  const byGradient = deferrable(nodes, check, roots, outputs)
+  // What has nothing left to check is no check.
+  if (byGradient.size === 0 || check.inputs.every((input) => byGradient.has(input))) return [...roots]
+
+  const byProduct = new Map([...byGradient.values()].map((each) => [each.product, each]))
+  const byUpdate = new Map([...byGradient.values()].map((each) => [each.update, each]))
+  // By product, its operands rebuilt; by gradient, the check in its place.
+  const factors = new Map<Tensor, readonly Tensor[]>()
+  const guards = new Map<Tensor, Tensor>()
+  const rebuilt = rewrite(roots, (node, inputs) => {
+    if (byProduct.has(node)) factors.set(node, inputs)
+    // Nobody reads what is left out; an operand stands in for it.
+    if (byProduct.has(node) || byGradient.has(node)) return inputs[0]
+    if (node === check) {
+      const checked = apply(
+        updateOps.checkFinite,
+        inputs.filter((_, i) => !byGradient.has(check.inputs[i])),
+        {},
+      )
+      // All behind it: guards in one place, because nothing may run on both sides of one at once.
+      for (const { stored, product } of byGradient.values())
+        guards.set(
+          stored,
+          within(product.scope, product.phase, () => apply(updateOps.checkMatmul, factors.get(product) as readonly Tensor[], {})),
+        )
+      return checked
+    }
+    const deferred = byUpdate.get(node)
+    if (deferred === undefined) return apply(node.op, inputs, node.attributes)
+    const [parameter, , ...others] = inputs
+    const operands = [parameter, ...(factors.get(deferred.product) as readonly Tensor[]), ...others]
+    const attributes = { rule: node.op === updateOps.sgd ? 'sgd' : 'adam', ...node.attributes }
+    return within(deferred.product.scope, node.phase, () => apply(updateOps.matmulUpdate, operands, attributes))
+  })
+  return rebuilt.map((root, i) => guards.get(roots[i]) ?? root)
+}
+
+/** What can be left out, by the assignment that stores it. */
+function deferrable(
+  nodes: readonly Tensor[],
+  check: Tensor,
+  roots: readonly Tensor[],
+  outputs: readonly Tensor[],
+): ReadonlyMap<Tensor, Deferred> {
+  const uses = countUses(roots)
+  const updates = new Map(nodes.filter(({ op }) => op === updateOps.sgd || op === updateOps.adam).map((node) => [node.inputs[1], node]))
+  const assigned = new Set(nodes.filter(({ op }) => op === updateOps.assign).map(({ inputs: [, value] }) => behindViews(value)))
+  const isRoot = new Set(roots)
+  const found = new Map<Tensor, Deferred>()
+  for (const stored of check.inputs) {
+    const update = updates.get(stored)
+    if (stored.op !== updateOps.assign || update === undefined || update.id < check.id) continue
+    const [gradient, product] = stored.inputs
+    // By the check, the update and its place among the roots; the variable and the product by the assignment.
+    const readElsewhere =
+      uses.get(stored) !== 3 || uses.get(gradient) !== 1 || uses.get(product) !== 1 || !isRoot.has(stored) || outputs.includes(stored)
+    if (readElsewhere || !isGradient(gradient) || !isDeferrableProduct(product)) continue
+    // What lies in the memory of a variable may be overwritten before the update comes to read it.
+    const moves = product.inputs.map(behindViews).some((operand) => variableBehind(operand) !== null || assigned.has(operand))
+    if (!moves) found.set(stored, { stored, product, update })
+  }
+  return found
+}
+
+function isGradient(tensor: Tensor): boolean {
+  return isVariable(tensor) && (tensor.attributes as VariableAttributes).block === GRADIENTS
+}
+
+function isDeferrableProduct({ op, attributes, shape, inputs: [a] }: Tensor): boolean {
+  if (op !== matmulOps.matmul || shape.length !== 2) return false
+  const { transposeA, transposeB, bias, steps } = attributes
+  if (!transposeA || transposeB || bias || steps.length > 0) return false
+  return sizeOf(concrete(shape)) >= SMALLEST_DEFERRED && (a.shape[0] as number) <= DEEPEST_DEFERRED
+}
+
+function behindViews(tensor: Tensor): Tensor {
+  let x = tensor
+  while (x.op.alias) x = x.inputs[0]
+  return x
+}
