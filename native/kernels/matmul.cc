@@ -57,7 +57,28 @@ struct Tiles {
   // s * soonStrip + i * soonRow + k * soonStep, for 8 i.
   const float* soon;
   int64_t soonStrip, soonRow, soonStep;
+  struct Fetch* meanwhile;  // null, or what else is fetched
 };
+
+// Rows of several arrays, to be fetched little by little.
+struct Fetch {
+  int64_t arrayCount;
+  const float* arrays[3];
+  int64_t rows, columns, stride;  // what is left to fetch: rows of so many columns, that far apart
+  int64_t column;                 // where in the first of these rows
+  int64_t lines;                  // of each array, at a time
+};
+
+THALWEG_INLINE void fetchSome(Fetch* f) {
+  for (int64_t n = 0; n < f->lines && f->rows > 0; n++) {
+    for (int64_t i = 0; i < f->arrayCount; i++) __builtin_prefetch(f->arrays[i] + f->column, FW, FL);
+    f->column += 16;
+    if (f->column < f->columns) continue;
+    for (int64_t i = 0; i < f->arrayCount; i++) f->arrays[i] += f->stride;
+    f->column = 0;
+    f->rows--;
+  }
+}
 
 using TilesFunction = void (*)(const Tiles& tiles);
 
@@ -156,6 +177,7 @@ void computeTiles(const Tiles& t) {
       if constexpr (kSteps == kFetchStrips) {
         for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(next + c, 0, 2);
         next += nextStep;
+        if (t.meanwhile != nullptr) fetchSome(t.meanwhile);
         if (soon != nullptr) {
           for (int i = 0; i < 8; i++) __builtin_prefetch(soon + i * t.soonRow);
           soon += t.soonStep;
@@ -387,6 +409,19 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
       const float* block = a + row * m.aRow + k * m.aStep;
       float* target = receiver == nullptr ? y + row * m.yRow : scratch + m.block;
       Tiles tiles;
+      Fetch fetch;
+      tiles.meanwhile = nullptr;
+      if (receiver != nullptr && receiver->arrayCount > 0) {
+        fetch = {receiver->arrayCount, {}, blockRows, columns, m.columns, 0, 0};
+        for (int64_t i = 0; i < fetch.arrayCount; i++) fetch.arrays[i] = receiver->arrays[i] + row * m.columns;
+        if (columns == m.columns) {
+          fetch.columns *= blockRows;
+          fetch.rows = 1;
+        }
+        const int64_t times = greaterOf(1, blockRows / kStripRows * quotientUp(columns, kPanelColumns) * (depth / 8));
+        fetch.lines = quotientUp(quotientUp(columns, 16) * blockRows, times);
+        tiles.meanwhile = &fetch;
+      }
       tiles.a = m.aInPlace ? block : scratch;
       tiles.aStrip = kStripRows * (m.aInPlace ? m.aRow : depth);
       tiles.aRow = m.aRow;

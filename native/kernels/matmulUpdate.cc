@@ -111,7 +111,7 @@ void runMatmulUpdate(const Instruction* instruction, int64_t chunk, void* scratc
   context.columns = m.columns;
   context.width = r.columns;
   context.yRow = m.yRow;
-  multiplyChunk(m, inputs[1], inputs[2], r, (float*)scratch, {updateRows, &context});
+  multiplyChunk(m, inputs[1], inputs[2], r, (float*)scratch, {updateRows, &context, 1 + slots, {context.arrays[0], context.arrays[1], context.arrays[2]}});
 }
 
 // --- checkMatmul ---
@@ -191,7 +191,7 @@ bool isProductFinite(const Instruction* instruction, const CheckMatmul& c) {
   for (int64_t chunk = 0; chunk < c.productChunks && context.isFinite; chunk++) {
     const Rectangle r = rectangleOf(c.product, chunk);
     context.width = r.columns;
-    multiplyChunk(c.product, instruction->inputs[0], instruction->inputs[1], r, instruction->shared + c.scratchAt, {checkRows, &context});
+    multiplyChunk(c.product, instruction->inputs[0], instruction->inputs[1], r, instruction->shared + c.scratchAt, {checkRows, &context, 0, {}});
   }
   return context.isFinite;
 }

@@ -6,7 +6,7 @@ import { ancestors, type Scope, type Tensor } from '../graph/tensor.ts'
 import { constantValue, isVariable, sourceOps } from '../ops/source.ts'
 import { bind } from './bind.ts'
 import { coalesce } from './coalesce.ts'
-import { defer } from './defer.ts'
+import { checkByFactors, defer } from './defer.ts'
 import { fuse } from './fuse.ts'
 import { type Layout, layOut, type Storage } from './layout.ts'
 import { type Instruction, type Plan, type PlanTensor, WORKSPACE } from './plan.ts'
@@ -45,9 +45,10 @@ export function buildPlan(request: PlanRequest): Plan {
   roots = simplify(roots)
   roots = fuse(roots)
   if (!keepGradients) roots = defer(roots, roots.slice(0, names.length))
+  roots = checkByFactors(roots)
 
   const outputRoots = roots.slice(0, names.length)
-  const inputRoots = roots.slice(count)
+  const inputRoots = roots.slice(count, count + inputNames.length)
   const layout = layOut(roots, outputRoots, variables)
   const { tensors, instructions, ids } = emit(layout, layerNames, label)
 

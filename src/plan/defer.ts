@@ -7,10 +7,13 @@ import { GRADIENTS } from './plan.ts'
 import { countUses, rewrite } from './rewrite.ts'
 
 /** Smaller gradients stay in the cache, and go through the optimizer together with their neighbours, in one flat pass. */
-export const SMALLEST_DEFERRED = 32_768
+export const SMALLEST_DEFERRED = 131_072
 
 /** A product of more samples is computed in several passes over its result, which then has to be stored in between. */
 export const DEEPEST_DEFERRED = 384
+
+/** Smaller products are checked as fast as their factors. */
+export const SMALLEST_CHECKED_BY_FACTORS = 32_768
 
 /** A gradient that is left out: the assignment that would store it, the product that makes it, and the update that uses it. */
 interface Deferred {
@@ -50,11 +53,7 @@ export function defer(roots: readonly Tensor[], outputs: readonly Tensor[]): Ten
         {},
       )
       // All behind it: guards in one place, because nothing may run on both sides of one at once.
-      for (const { stored, product } of byGradient.values())
-        guards.set(
-          stored,
-          within(product.scope, product.phase, () => apply(updateOps.checkMatmul, factors.get(product) as readonly Tensor[], {})),
-        )
+      for (const { stored, product } of byGradient.values()) guards.set(stored, checkMatmul(product, factors))
       return checked
     }
     const deferred = byUpdate.get(node)
@@ -67,6 +66,45 @@ export function defer(roots: readonly Tensor[], outputs: readonly Tensor[]): Ten
   return rebuilt.map((root, i) => guards.get(roots[i]) ?? root)
 }
 
+/**
+ * Checks large gradients that are stored by the factors of the product that makes them, where these are much smaller: a `checkMatmul` beside the `checkFinite`, and one
+ * root more, at the end, for each. What is computed stays the same.
+ */
+export function checkByFactors(roots: readonly Tensor[]): Tensor[] {
+  const nodes = ancestors(roots)
+  const checks = nodes.filter(({ op }) => op === updateOps.checkFinite)
+  if (checks.length !== 1) return [...roots]
+  const [check] = checks
+  const moves = movingMemory(nodes)
+  const products = new Map<Tensor, Tensor>()
+  for (const stored of check.inputs) {
+    if (stored.op !== updateOps.assign || !isGradient(stored.inputs[0])) continue
+    const product = stored.inputs[1]
+    const size = sizeOf(concrete(product.shape))
+    const factors = product.inputs.reduce((sum, { shape }) => sum + sizeOf(concrete(shape)), 0)
+    if (isKernelGradient(product) && size >= SMALLEST_CHECKED_BY_FACTORS && 2 * factors <= size && !moves(product))
+      products.set(stored, product)
+  }
+  if (products.size === 0 || products.size === check.inputs.length) return [...roots]
+
+  const factors = new Map<Tensor, readonly Tensor[]>()
+  const guards: Tensor[] = []
+  const isProduct = new Set(products.values())
+  const rebuilt = rewrite(roots, (node, inputs) => {
+    if (isProduct.has(node)) factors.set(node, inputs)
+    if (node !== check) return apply(node.op, inputs, node.attributes)
+    const others = inputs.filter((_, i) => !products.has(check.inputs[i]))
+    const checked = apply(updateOps.checkFinite, others, {})
+    for (const product of products.values()) guards.push(checkMatmul(product, factors))
+    return checked
+  })
+  return [...rebuilt, ...guards]
+}
+
+function checkMatmul(product: Tensor, factors: ReadonlyMap<Tensor, readonly Tensor[]>): Tensor {
+  return within(product.scope, product.phase, () => apply(updateOps.checkMatmul, factors.get(product) as readonly Tensor[], {}))
+}
+
 /** What can be left out, by the assignment that stores it. */
 function deferrable(
   nodes: readonly Tensor[],
@@ -76,7 +114,7 @@ function deferrable(
 ): ReadonlyMap<Tensor, Deferred> {
   const uses = countUses(roots)
   const updates = new Map(nodes.filter(({ op }) => op === updateOps.sgd || op === updateOps.adam).map((node) => [node.inputs[1], node]))
-  const assigned = new Set(nodes.filter(({ op }) => op === updateOps.assign).map(({ inputs: [, value] }) => behindViews(value)))
+  const moves = movingMemory(nodes)
   const isRoot = new Set(roots)
   const found = new Map<Tensor, Deferred>()
   for (const stored of check.inputs) {
@@ -86,10 +124,7 @@ function deferrable(
     // By the check, the update and its place among the roots; the variable and the product by the assignment.
     const readElsewhere =
       uses.get(stored) !== 3 || uses.get(gradient) !== 1 || uses.get(product) !== 1 || !isRoot.has(stored) || outputs.includes(stored)
-    if (readElsewhere || !isGradient(gradient) || !isDeferrableProduct(product)) continue
-    // What lies in the memory of a variable may be overwritten before the update comes to read it.
-    const moves = product.inputs.map(behindViews).some((operand) => variableBehind(operand) !== null || assigned.has(operand))
-    if (!moves) found.set(stored, { stored, product, update })
+    if (!readElsewhere && isGradient(gradient) && isDeferrable(product) && !moves(product)) found.set(stored, { stored, product, update })
   }
   return found
 }
@@ -98,11 +133,22 @@ function isGradient(tensor: Tensor): boolean {
   return isVariable(tensor) && (tensor.attributes as VariableAttributes).block === GRADIENTS
 }
 
-function isDeferrableProduct({ op, attributes, shape, inputs: [a] }: Tensor): boolean {
+/** Whether a tensor is aᵀ b of two matrices, and nothing more. */
+function isKernelGradient({ op, attributes, shape }: Tensor): boolean {
   if (op !== matmulOps.matmul || shape.length !== 2) return false
   const { transposeA, transposeB, bias, steps } = attributes
-  if (!transposeA || transposeB || bias || steps.length > 0) return false
-  return sizeOf(concrete(shape)) >= SMALLEST_DEFERRED && (a.shape[0] as number) <= DEEPEST_DEFERRED
+  return transposeA && !transposeB && !bias && steps.length === 0
+}
+
+function isDeferrable(product: Tensor): boolean {
+  if (!isKernelGradient(product)) return false
+  return sizeOf(concrete(product.shape)) >= SMALLEST_DEFERRED && (product.inputs[0].shape[0] as number) <= DEEPEST_DEFERRED
+}
+
+/** Tells whether a factor of a product lies in the memory of a variable, where it may be overwritten before the update, or the check, comes to read it. */
+function movingMemory(nodes: readonly Tensor[]): (product: Tensor) => boolean {
+  const assigned = new Set(nodes.filter(({ op }) => op === updateOps.assign).map(({ inputs: [, value] }) => behindViews(value)))
+  return ({ inputs }) => inputs.map(behindViews).some((factor) => variableBehind(factor) !== null || assigned.has(factor))
 }
 
 function behindViews(tensor: Tensor): Tensor {
