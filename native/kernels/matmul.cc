@@ -35,6 +35,26 @@ constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and
 
 // --- Micro-kernels ---
 
+// Rows of several arrays, of which each group of steps of the micro-kernel fetches some lines into the L2 cache.
+struct Fetch {
+  int64_t arrayCount;
+  const float* arrays[3];         // where the first row begins that is not fetched wholly
+  int64_t rows, columns, stride;  // so many rows are left, of so many columns, that far apart
+  int64_t column;                 // up to which the first of them is fetched
+  int64_t lines;                  // of each array, at a time
+};
+
+THALWEG_INLINE void fetchSome(Fetch* f) {
+  for (int64_t n = 0; n < f->lines && f->rows > 0; n++) {
+    for (int64_t i = 0; i < f->arrayCount; i++) __builtin_prefetch(f->arrays[i] + f->column, 0, 2);
+    f->column += 16;
+    if (f->column < f->columns) continue;
+    for (int64_t i = 0; i < f->arrayCount; i++) f->arrays[i] += f->stride;
+    f->column = 0;
+    f->rows--;
+  }
+}
+
 // A column of tiles: `strips` strips of the same height against one panel.
 struct Tiles {
   const float* a;     // a(i, k) of strip s is at s * aStrip + i * aRow + k * aStep
@@ -57,28 +77,8 @@ struct Tiles {
   // s * soonStrip + i * soonRow + k * soonStep, for 8 i.
   const float* soon;
   int64_t soonStrip, soonRow, soonStep;
-  struct Fetch* meanwhile;  // null, or what else is fetched
+  Fetch* meanwhile;   // null, or what else is fetched
 };
-
-// Rows of several arrays, to be fetched little by little.
-struct Fetch {
-  int64_t arrayCount;
-  const float* arrays[3];
-  int64_t rows, columns, stride;  // what is left to fetch: rows of so many columns, that far apart
-  int64_t column;                 // where in the first of these rows
-  int64_t lines;                  // of each array, at a time
-};
-
-THALWEG_INLINE void fetchSome(Fetch* f) {
-  for (int64_t n = 0; n < f->lines && f->rows > 0; n++) {
-    for (int64_t i = 0; i < f->arrayCount; i++) __builtin_prefetch(f->arrays[i] + f->column, FW, FL);
-    f->column += 16;
-    if (f->column < f->columns) continue;
-    for (int64_t i = 0; i < f->arrayCount; i++) f->arrays[i] += f->stride;
-    f->column = 0;
-    f->rows--;
-  }
-}
 
 using TilesFunction = void (*)(const Tiles& tiles);
 
@@ -382,6 +382,15 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
   }
 }
 
+// What a receiver will need of its arrays for a block of rows, in as many parts as the micro-kernels have groups of steps.
+Fetch fetchOf(const Matmul& m, const Receiver& receiver, int64_t row, int64_t rows, int64_t columns) {
+  Fetch f = {receiver.arrayCount, {}, rows, columns, m.columns, 0, 0};
+  for (int64_t i = 0; i < f.arrayCount; i++) f.arrays[i] = receiver.arrays[i] + row * m.columns;
+  const int64_t groups = rows / kStripRows * quotientUp(columns, kPanelColumns) * (m.depth / kFetchStrips);
+  f.lines = quotientUp(rows * quotientUp(columns, 16), greaterOf(1, groups));
+  return f;
+}
+
 }  // namespace
 
 Rectangle rectangleOf(const Matmul& m, int64_t chunk) {
@@ -408,18 +417,11 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
       const int64_t blockRows = lesser(rows - row, m.rowBlock);
       const float* block = a + row * m.aRow + k * m.aStep;
       float* target = receiver == nullptr ? y + row * m.yRow : scratch + m.block;
-      Tiles tiles;
       Fetch fetch;
+      Tiles tiles;
       tiles.meanwhile = nullptr;
       if (receiver != nullptr && receiver->arrayCount > 0) {
-        fetch = {receiver->arrayCount, {}, blockRows, columns, m.columns, 0, 0};
-        for (int64_t i = 0; i < fetch.arrayCount; i++) fetch.arrays[i] = receiver->arrays[i] + row * m.columns;
-        if (columns == m.columns) {
-          fetch.columns *= blockRows;
-          fetch.rows = 1;
-        }
-        const int64_t times = greaterOf(1, blockRows / kStripRows * quotientUp(columns, kPanelColumns) * (depth / 8));
-        fetch.lines = quotientUp(quotientUp(columns, 16) * blockRows, times);
+        fetch = fetchOf(m, *receiver, row, blockRows, columns);
         tiles.meanwhile = &fetch;
       }
       tiles.a = m.aInPlace ? block : scratch;

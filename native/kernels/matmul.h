@@ -63,7 +63,7 @@ Rectangle rectangleOf(const Matmul& m, int64_t chunk);
 struct Receiver {
   void (*take)(void* context, int64_t row, int64_t rows, const float* y);
   void* context;
-  // What it will change at the same rows and columns, and what is therefore fetched while they are computed: matrices of m's rows and
+  // What `take` will change at the same rows and columns, and what is therefore fetched while they are computed: arrays of m.columns
   // columns, from the rectangle's first element on.
   int64_t arrayCount;
   const float* arrays[3];

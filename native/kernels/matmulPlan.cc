@@ -42,7 +42,7 @@ constexpr int64_t kMostTransposed = 2304;      // columns of a chunk where b is 
 constexpr int64_t kSmallMatrix = 16 * 1024;    // elements: it stays in the L1 and L2 caches, packing is no gain
 constexpr int64_t kShallowBlock = 48;          // depth of a block of a large matrix read in place
 constexpr int64_t kTinyProduct = 8 * 1024;     // multiplications: packing a is no gain
-constexpr int64_t kPassedElements = 64 * 1024;  // of a block of rows that is passed on: it stays in the L2 cache
+constexpr int64_t kPassedElements = 32 * 1024;  // of a block of rows that is passed on: it stays in the L2 cache, with what it is for
 // Estimates, per element.
 constexpr double kNanosecondsPerPacked = 0.3;
 constexpr double kNanosecondsInPlace = 0.2;    // of a

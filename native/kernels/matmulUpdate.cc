@@ -111,7 +111,8 @@ void runMatmulUpdate(const Instruction* instruction, int64_t chunk, void* scratc
   context.columns = m.columns;
   context.width = r.columns;
   context.yRow = m.yRow;
-  multiplyChunk(m, inputs[1], inputs[2], r, (float*)scratch, {updateRows, &context, 1 + slots, {context.arrays[0], context.arrays[1], context.arrays[2]}});
+  float* const* arrays = context.arrays;
+  multiplyChunk(m, inputs[1], inputs[2], r, (float*)scratch, {updateRows, &context, 1 + slots, {arrays[0], arrays[1], arrays[2]}});
 }
 
 // --- checkMatmul ---
