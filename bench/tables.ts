@@ -22,7 +22,13 @@ export function formatBytes(bytes: number): string {
   return megabytes >= 1000 ? `${formatNumber(megabytes / 1000)} GB` : `${formatNumber(megabytes)} MB`
 }
 
-const percent = (part: number) => (part < 0.001 ? '< 0.1 %' : `${Number((part * 100).toPrecision(2))} %`)
+/** Two significant digits, or all before the point. @param absent What stands for a part that is not known. */
+export function percent(part: number | null | undefined, absent = ''): string {
+  if (part === null || part === undefined) return absent
+  if (part < 0.001) return '< 0.1 %'
+  return `${part < 0.1 ? Number((100 * part).toPrecision(2)) : Math.round(100 * part)} %`
+}
+
 const times = (quotient: number) => `${formatNumber(quotient)} ×`
 export const threadsOf = (count: number) => (count === 1 ? '1 thread' : `${count} threads`)
 
@@ -48,7 +54,7 @@ function speedTable(results: Results, name: string): ResultTable {
       entry.nativeIs === null || entry.contestant === 'native'
         ? ''
         : `${formatNumber(entry.nativeIs.lowest)} … ${formatNumber(entry.nativeIs.highest)}`,
-      ...(withPeak ? [entry.partOfPeak === null ? '' : percent(entry.partOfPeak)] : []),
+      ...(withPeak ? [percent(entry.partOfPeak)] : []),
       formatBytes(entry.peakBytes),
     ]),
   }
