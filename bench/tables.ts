@@ -32,6 +32,14 @@ export function percent(part: number | null | undefined, absent = ''): string {
 const times = (quotient: number) => `${formatNumber(quotient)} ×`
 export const threadsOf = (count: number) => (count === 1 ? '1 thread' : `${count} threads`)
 
+/** Numbers of threads whose peak is below that of fewer: others used the processors while it was measured. */
+export function unreliablePeaks({ peak }: Pick<Results, 'peak'>): number[] {
+  const measured = Object.entries(peak).flatMap(([threads, value]) => (value === null ? [] : [{ threads: Number(threads), value }]))
+  return measured
+    .filter(({ threads, value }) => measured.some((other) => other.threads < threads && other.value > value))
+    .map(({ threads }) => threads)
+}
+
 /** Of one case, the fastest first; fewer threads before more. */
 export function ranked(speed: readonly Speed[]): Speed[] {
   return [...speed].sort((a, b) => a.threads - b.threads || b.stepsPerSecond.median - a.stepsPerSecond.median)
@@ -40,6 +48,7 @@ export function ranked(speed: readonly Speed[]): Speed[] {
 function speedTable(results: Results, name: string): ResultTable {
   const { what, batchSize } = results.cases.find((entry) => entry.name === name) ?? { what: '', batchSize: 0 }
   const withPeak = results.speed.some(({ partOfPeak }) => partOfPeak !== null)
+  const unreliable = unreliablePeaks(results)
   return {
     case: name,
     title: `${name}: ${what}, batch ${batchSize}`,
@@ -54,7 +63,7 @@ function speedTable(results: Results, name: string): ResultTable {
       entry.nativeIs === null || entry.contestant === 'native'
         ? ''
         : `${formatNumber(entry.nativeIs.lowest)} … ${formatNumber(entry.nativeIs.highest)}`,
-      ...(withPeak ? [percent(entry.partOfPeak)] : []),
+      ...(withPeak ? [`${percent(entry.partOfPeak)}${unreliable.includes(entry.threads) ? ' ?' : ''}`] : []),
       formatBytes(entry.peakBytes),
     ]),
   }
@@ -158,6 +167,10 @@ export function remarks(results: Results): string[] {
     ...([...results.speed, ...results.busy].every(({ quiet }) => quiet)
       ? []
       : ['~ others used the processors: the least disturbed windows stand in for quiet ones.']),
+    ...unreliablePeaks(results).map(
+      (threads) =>
+        `? the peak measured on ${threadsOf(threads)} is below that of fewer: others used the processors, and the shares of it are unreliable.`,
+    ),
     ...results.omissions.map(
       ({ contestant, case: name, threads, reason }) =>
         `Not measured: ${contestant}${name === null ? '' : `, case ${name}, ${threadsOf(threads ?? 1)}`}: ${reason}.`,
@@ -165,10 +178,14 @@ export function remarks(results: Results): string[] {
   ]
 }
 
-export function machineLine({ machine, date, rounds, quick, peak }: Results): string {
+export function machineLine(results: Results): string {
+  const { machine, date, rounds, quick, peak } = results
+  const unreliable = unreliablePeaks(results)
   const { processor, cores, memoryBytes, instructionSet, node, system, pytorch } = machine
   const peaks = Object.entries(peak).flatMap(([threads, value]) =>
-    value === null ? [] : [`${formatNumber(value)} GFLOP/s on ${threadsOf(Number(threads))}`],
+    value === null
+      ? []
+      : [`${formatNumber(value)} GFLOP/s on ${threadsOf(Number(threads))}${unreliable.includes(Number(threads)) ? ' (unreliable)' : ''}`],
   )
   return [
     `${processor}, ${cores} logical processors, ${formatBytes(memoryBytes)}`,
