@@ -1,6 +1,6 @@
 /** The charts of the report, as Vega-Lite specifications drawn to SVG without a browser. */
 import type { Results, Speed } from './results.ts'
-import { ranked, threadsOf } from './tables.ts'
+import { ranked, threadsOf, unreliablePeaks } from './tables.ts'
 
 export interface Chart {
   readonly title: string
@@ -140,7 +140,7 @@ function againstPyTorch(speed: readonly Speed[]): Specification {
 }
 
 function partsOfPeak(speed: readonly Speed[]): Specification {
-  const entries = speed.filter(({ contestant, partOfPeak }) => partOfPeak !== null && ['native', 'pytorch'].includes(contestant))
+  const entries = speed.filter(({ contestant }) => ['native', 'pytorch'].includes(contestant))
   const colors: Readonly<Record<string, readonly string[]>> = { native: [OURS, '#7fb8d0'], pytorch: [PYTORCH, '#e8b48f'] }
   const colorsByName = new Map(
     ranked(entries).map((entry) => [named(entry), colors[entry.contestant][entry.threads === 1 ? 0 : 1]] as const),
@@ -217,11 +217,13 @@ export async function drawCharts(results: Results, draw: Draw): Promise<{ overvi
     'Bars to the right of 1: thalweg is faster. To the left: PyTorch is. ~: others used the processors meanwhile.',
     () => againstPyTorch(speed),
   )
+  const unreliable = unreliablePeaks(results)
+  const known = speed.filter(({ threads, partOfPeak }) => partOfPeak !== null && !unreliable.includes(threads))
   await add(
-    has(({ partOfPeak }) => partOfPeak !== null),
+    known.length > 0,
     'Share of what the processor can do',
     'Products that a step cannot do without, as a share of the measured peak of as many cores.',
-    () => partsOfPeak(speed),
+    () => partsOfPeak(known),
   )
   const { name, entries } = memory(results)
   await add(

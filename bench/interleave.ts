@@ -124,7 +124,7 @@ export interface Comparison {
   /** False when the least disturbed pairs had to stand in for quiet ones. */
   readonly quiet: boolean
   /** Why it left early; null when it did not. */
-  readonly failure: string | null
+  readonly failure: Error | null
 }
 
 /** Idle threads of the program before go on spinning for a while. */
@@ -140,15 +140,15 @@ export type Player = Pick<Program, 'name' | 'window'>
 class Turns {
   private readonly pairs: Pair[] = []
   private slow = false
-  private failure: string | null = null
+  private failure: Error | null = null
 
   add(pair: Pair, slow: boolean): void {
     this.pairs.push(pair)
     this.slow ||= slow
   }
 
-  fail(reason: string): void {
-    this.failure = reason
+  fail(error: Error): void {
+    this.failure = error
   }
 
   get hasFailed(): boolean {
@@ -169,7 +169,7 @@ class Turns {
 }
 
 /** A window of each that answers. */
-async function playRound<P extends Player>(players: readonly P[], failed: (player: P, reason: string) => void) {
+async function playRound<P extends Player>(players: readonly P[], failed: (player: P, error: Error) => void) {
   const windows = new Map<P, { readonly window: Window; readonly seconds: number }>()
   for (const player of players) {
     await sleep(PAUSE)
@@ -178,7 +178,7 @@ async function playRound<P extends Player>(players: readonly P[], failed: (playe
       const window = await player.window()
       windows.set(player, { window, seconds: (performance.now() - start) / 1000 })
     } catch (error) {
-      failed(player, (error as Error).message)
+      failed(player, error as Error)
     }
   }
   return windows
@@ -196,7 +196,7 @@ export async function interleave<P extends Player>(
     const waiting = players.filter((player) => !of(player).isComplete(rounds))
     if (waiting.length === 0) break
     const present = players.filter((player) => waiting.includes(player) || (player.name === reference && !of(player).hasFailed))
-    const windows = await playRound(round % 2 === 0 ? present : present.toReversed(), (player, reason) => of(player).fail(reason))
+    const windows = await playRound(round % 2 === 0 ? present : present.toReversed(), (player, error) => of(player).fail(error))
     const standard = [...windows].find(([{ name }]) => name === reference)?.[1].window ?? null
     for (const [player, { window, seconds }] of windows) of(player).add({ own: window, reference: standard }, seconds > slow)
   }

@@ -60,6 +60,12 @@ function entrants(definition: Case, threads: number, options: MeasureOptions): E
   return [...native, ...pytorch, ours('plain'), ours('reference'), ...rivals]
 }
 
+/** What one can do about it. Where others use the processors, everyone takes longer. */
+const WAIT = 'a larger --patience waits for it'
+
+const noAnswer = (error: Error) =>
+  error instanceof TooSlow ? `a window takes ${error.message}; ${WAIT}` : `it stopped answering: ${error.message}`
+
 export class Measurement {
   private readonly results: Results
   private readonly options: MeasureOptions
@@ -104,7 +110,7 @@ export class Measurement {
     const { rounds, seconds, patience, report } = this.options
     report(`case ${definition.name}, ${threadsOf(threads)}: ${program.name} beside a busy process`)
     const { pairs, quiet, failure } = await besideBusyProcess(program, { cpus, rounds, seconds, patience })
-    if (failure !== null) this.omit(program.name, definition, threads, `it stopped answering: ${failure}`)
+    if (failure !== null) this.omit(program.name, definition, threads, noAnswer(failure))
     const rates = pairs.flatMap(({ own, reference }) => (reference === null ? [] : [{ of: own.steps_per_s, to: reference.steps_per_s }]))
     const kept = ratio(rates)
     if (kept === null) return
@@ -125,12 +131,12 @@ export class Measurement {
     const omit = (reason: string) => this.omit(entrant.name, definition, threads, reason)
     const step = this.predict(entrant.name, definition)
     if (step !== null && step * LEAST_STEPS > this.options.patience)
-      return omit(`by its speed in the cases before, a step takes about ${Number(step.toPrecision(2))} s`)
+      return omit(`by its speed in the cases before, a step takes about ${Number(step.toPrecision(2))} s; ${WAIT}`)
     this.options.report(`case ${definition.name}, ${threadsOf(threads)}: starting ${entrant.name}`)
     try {
       return await entrant.start(cpus)
     } catch (error) {
-      return omit(error instanceof TooSlow ? `starting and warming up take ${error.message}` : (error as Error).message)
+      return omit(error instanceof TooSlow ? `starting and warming up take ${error.message}; ${WAIT}` : (error as Error).message)
     }
   }
 
@@ -146,7 +152,7 @@ export class Measurement {
     const limit = rounds * programs.length * (seconds + 0.1) * (this.options.quick ? 1.2 : 3)
     const compared = await interleave(programs, { reference: 'native', rounds, limit, slow: Math.max(1, 4 * seconds) })
     for (const [program, { pairs, quiet, failure }] of compared) {
-      if (failure !== null) this.omit(program.name, definition, threads, `it stopped answering: ${failure}`)
+      if (failure !== null) this.omit(program.name, definition, threads, noAnswer(failure))
       if (pairs.length === 0) continue
       const entry = this.entry(
         program,

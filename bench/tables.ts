@@ -22,9 +22,23 @@ export function formatBytes(bytes: number): string {
   return megabytes >= 1000 ? `${formatNumber(megabytes / 1000)} GB` : `${formatNumber(megabytes)} MB`
 }
 
-const percent = (part: number) => (part < 0.001 ? '< 0.1 %' : `${Number((part * 100).toPrecision(2))} %`)
+/** Two significant digits, or all before the point. @param absent What stands for a part that is not known. */
+export function percent(part: number | null | undefined, absent = ''): string {
+  if (part === null || part === undefined) return absent
+  if (part < 0.001) return '< 0.1 %'
+  return `${part < 0.1 ? Number((100 * part).toPrecision(2)) : Math.round(100 * part)} %`
+}
+
 const times = (quotient: number) => `${formatNumber(quotient)} ×`
 export const threadsOf = (count: number) => (count === 1 ? '1 thread' : `${count} threads`)
+
+/** Numbers of threads whose peak is below that of fewer: others used the processors while it was measured. */
+export function unreliablePeaks({ peak }: Pick<Results, 'peak'>): number[] {
+  const measured = Object.entries(peak).flatMap(([threads, value]) => (value === null ? [] : [{ threads: Number(threads), value }]))
+  return measured
+    .filter(({ threads, value }) => measured.some((other) => other.threads < threads && other.value > value))
+    .map(({ threads }) => threads)
+}
 
 /** Of one case, the fastest first; fewer threads before more. */
 export function ranked(speed: readonly Speed[]): Speed[] {
@@ -34,6 +48,7 @@ export function ranked(speed: readonly Speed[]): Speed[] {
 function speedTable(results: Results, name: string): ResultTable {
   const { what, batchSize } = results.cases.find((entry) => entry.name === name) ?? { what: '', batchSize: 0 }
   const withPeak = results.speed.some(({ partOfPeak }) => partOfPeak !== null)
+  const unreliable = unreliablePeaks(results)
   return {
     case: name,
     title: `${name}: ${what}, batch ${batchSize}`,
@@ -48,7 +63,7 @@ function speedTable(results: Results, name: string): ResultTable {
       entry.nativeIs === null || entry.contestant === 'native'
         ? ''
         : `${formatNumber(entry.nativeIs.lowest)} … ${formatNumber(entry.nativeIs.highest)}`,
-      ...(withPeak ? [entry.partOfPeak === null ? '' : percent(entry.partOfPeak)] : []),
+      ...(withPeak ? [`${percent(entry.partOfPeak)}${unreliable.includes(entry.threads) ? ' ?' : ''}`] : []),
       formatBytes(entry.peakBytes),
     ]),
   }
@@ -152,6 +167,10 @@ export function remarks(results: Results): string[] {
     ...([...results.speed, ...results.busy].every(({ quiet }) => quiet)
       ? []
       : ['~ others used the processors: the least disturbed windows stand in for quiet ones.']),
+    ...unreliablePeaks(results).map(
+      (threads) =>
+        `? the peak measured on ${threadsOf(threads)} is below that of fewer: others used the processors, and the shares of it are unreliable.`,
+    ),
     ...results.omissions.map(
       ({ contestant, case: name, threads, reason }) =>
         `Not measured: ${contestant}${name === null ? '' : `, case ${name}, ${threadsOf(threads ?? 1)}`}: ${reason}.`,
@@ -159,10 +178,14 @@ export function remarks(results: Results): string[] {
   ]
 }
 
-export function machineLine({ machine, date, rounds, quick, peak }: Results): string {
+export function machineLine(results: Results): string {
+  const { machine, date, rounds, quick, peak } = results
+  const unreliable = unreliablePeaks(results)
   const { processor, cores, memoryBytes, instructionSet, node, system, pytorch } = machine
   const peaks = Object.entries(peak).flatMap(([threads, value]) =>
-    value === null ? [] : [`${formatNumber(value)} GFLOP/s on ${threadsOf(Number(threads))}`],
+    value === null
+      ? []
+      : [`${formatNumber(value)} GFLOP/s on ${threadsOf(Number(threads))}${unreliable.includes(Number(threads)) ? ' (unreliable)' : ''}`],
   )
   return [
     `${processor}, ${cores} logical processors, ${formatBytes(memoryBytes)}`,

@@ -21,6 +21,9 @@ export type Bound =
   | { readonly kind: 'pass'; readonly traffic: Traffic }
   | { readonly kind: 'itself' }
 
+/** Bytes that are read or written. */
+export const bytesMoved = ({ read, write, copy, update }: Traffic) => read + write + 2 * copy + 2 * update
+
 /** Seconds that the traffic takes when each array is gone through on its own; streams side by side may be a little faster. */
 export const leastSeconds = ({ read, write, copy, update }: Traffic, limit: Bandwidth) =>
   1e-9 * (read / limit.read + write / limit.write + (2 * copy) / limit.copy + (2 * update) / limit.update)

@@ -1,6 +1,7 @@
 /** One instruction of the addon on its own, over memory that the caller can read. */
 import { NativeError } from '../../src/errors.ts'
 import { type Addon, type AddonAttribute, type AddonSession, loadAddon } from '../../src/executors/native/addon.ts'
+import { sizeOf } from '../../src/graph/shape.ts'
 
 export function requireAddon(): Addon {
   const { addon, failure } = loadAddon()
@@ -41,25 +42,35 @@ export function memoryOf(addon: Addon, bytes: number): Memory {
   return new Uint8Array(buffer, addon.bytesToAlignment(new Uint8Array(buffer)), bytes)
 }
 
-const elements = (shape: readonly number[]) => shape.reduce((product, extent) => product * extent, 1)
+/** All operands of an instruction, once each. */
+export const operandsOf = ({ inputs, outputs }: Pick<InstructionDescription, 'inputs' | 'outputs'>) => [...new Set([...inputs, ...outputs])]
 
-/** Loads a plan of one instruction. Its operands lie in `memory` one after the other, or in memory of their own. */
+export const bytesOf = ({ shape }: Operand) => 4 * sizeOf(shape)
+
+/** Where operands lie that follow one another, each at an aligned place, and how many bytes they take together. */
+export function layOut(operands: readonly Operand[], { alignment }: Pick<Addon, 'alignment'>): { offsets: number[]; bytes: number } {
+  const offsets: number[] = []
+  let bytes = 0
+  for (const operand of operands) {
+    offsets.push(bytes)
+    bytes += Math.ceil(bytesOf(operand) / alignment) * alignment
+  }
+  return { offsets, bytes }
+}
+
+/** Loads a plan of one instruction. Its operands lie in `memory` as `layOut` has it, or in memory of their own. */
 export function loadInstruction(
   addon: Addon,
   { op, inputs, outputs, attributes }: InstructionDescription,
   options: { threads: number; isa?: string },
   memory?: Memory,
 ): LoadedInstruction {
-  const operands = [...new Set([...inputs, ...outputs])]
-  const offsets: number[] = []
-  let bytes = 0
-  for (const { shape } of operands) {
-    offsets.push(bytes)
-    bytes += Math.ceil((4 * elements(shape)) / addon.alignment) * addon.alignment
-  }
+  const operands = operandsOf({ inputs, outputs })
+  const { offsets, bytes } = layOut(operands, addon)
   const region = memory ?? memoryOf(addon, bytes)
+  if (region.length < bytes) throw new Error(`${op}: the operands take ${bytes} bytes, the memory has ${region.length}`)
   const values = operands.map(({ shape, dtype, value, seed = 1 }, i) => {
-    const place = [region.buffer, region.byteOffset + offsets[i], elements(shape)] as const
+    const place = [region.buffer, region.byteOffset + offsets[i], sizeOf(shape)] as const
     const array = dtype === 'int32' ? new Int32Array(...place) : new Float32Array(...place)
     return value === undefined ? fill(array, seed) : array.fill(value)
   })

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { AnsweringProgram } from './answering.ts'
-import { compile } from './compile.ts'
+import { compileCpp } from './compileCpp.ts'
 
 interface Library {
   readonly name: string
@@ -59,7 +59,7 @@ export interface Multiplier {
  * environment would hold for all of them. A process that is not asked waits for its input.
  */
 export async function startLibraries(threads: number, isa: string): Promise<Multiplier[]> {
-  const program = compile('libraries.cc')
+  const program = compileCpp('libraries.cc')
   if (program === null) return []
   const found: Multiplier[] = []
   for (const { name, kind, files } of libraries) {

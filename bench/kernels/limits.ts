@@ -9,7 +9,7 @@ import { parseArgs, promisify } from 'node:util'
 import { readArguments, threadCount } from '../arguments.ts'
 import { drawTable, threadsOf } from '../tables.ts'
 import { AnsweringProgram } from './answering.ts'
-import { compile } from './compile.ts'
+import { compileCpp } from './compileCpp.ts'
 
 /** GB/s of going through a working set, counting what is read and what is written. */
 export interface Bandwidth {
@@ -38,7 +38,7 @@ const execute = promisify(execFile)
 
 /** The limits of so many threads on as many cores, the bandwidths of each working set; null when there is no compiler. */
 export async function measureLimits(threads: number, workingSets: readonly number[] = [], isa?: string): Promise<Limits | null> {
-  const program = compile('limits.cc')
+  const program = compileCpp('limits.cc')
   if (program === null) return null
   const { stdout } = await execute(program, [threads, vectorBytes[isa ?? ''] ?? 0, ...workingSets].map(String))
   return JSON.parse(stdout)
@@ -61,7 +61,7 @@ export interface Peak {
 
 /** A process that measures the peak whenever it is asked; null when there is no compiler. */
 export function startPeak(threads: number, isa?: string): Peak | null {
-  const path = compile('limits.cc')
+  const path = compileCpp('limits.cc')
   if (path === null) return null
   const program = new AnsweringProgram('limits', path, [`${threads}`, `${vectorBytes[isa ?? ''] ?? 0}`, 'windows'])
   return {

@@ -5,7 +5,7 @@
  *     npx tsx bench/kernels/passes.ts [--threads N] [--isa X] [--quick] [--rounds N] [--only adam] [--json FILE]
  */
 import { cpus } from 'node:os'
-import type { AddonAttribute } from '../../src/executors/native/addon.ts'
+import type { Addon, AddonAttribute } from '../../src/executors/native/addon.ts'
 import {
   adadelta,
   adagrad,
@@ -27,25 +27,25 @@ import {
 } from '../../src/index.ts'
 import type { Instruction } from '../../src/plan/plan.ts'
 import { type Spread, spread } from '../statistics.ts'
-import { drawTable, threadsOf } from '../tables.ts'
+import { drawTable, percent, threadsOf } from '../tables.ts'
 import { type Options, runCommand } from './command.ts'
-import { loadInstruction, type Memory, memoryOf, type Operand, requireAddon } from './instruction.ts'
+import { bytesMoved, leastSeconds, type Traffic } from './floors.ts'
+import {
+  bytesOf,
+  type InstructionDescription,
+  layOut,
+  loadInstruction,
+  type Memory,
+  memoryOf,
+  type Operand,
+  operandsOf,
+  requireAddon,
+} from './instruction.ts'
 import { type Bandwidth, type Level, levels, measureLimits } from './limits.ts'
 import { guessSeconds, repetitions, secondsOf } from './timing.ts'
 
-/** How many arrays of full size a pass goes through, and how. */
-interface Traffic {
-  readonly read?: number
-  readonly write?: number
-  /** Pairs: one that is read, one that is written. */
-  readonly copy?: number
-  /** Changed in place. */
-  readonly update?: number
-}
-
 interface Pass {
   readonly op: string
-  readonly traffic: Traffic
   /** The last extent of the arrays; without it they have one axis. */
   readonly columns?: number
   readonly attributes?: Readonly<Record<string, AddonAttribute>>
@@ -57,7 +57,6 @@ const scalar = (value: number, dtype: 'float32' | 'int32' = 'float32'): Operand 
 /** y = f(inputs), all of one size, and perhaps scalars after them. */
 const chain = (steps: readonly string[], arrays = 1, scalars: readonly number[] = []): Pass => ({
   op: 'elementwise',
-  traffic: { read: arrays - 1, copy: 1 },
   attributes: { steps },
   operands: (shape) => ({
     inputs: [...Array.from({ length: arrays }, () => ({ shape })), ...scalars.map((value) => scalar(value))],
@@ -67,7 +66,6 @@ const chain = (steps: readonly string[], arrays = 1, scalars: readonly number[] 
 
 const rows = (op: string, columns: number): Pass => ({
   op,
-  traffic: { copy: 1 },
   columns,
   operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape }] }),
 })
@@ -75,7 +73,6 @@ const rows = (op: string, columns: number): Pass => ({
 /** Losses, or the gradient of their mean, of rows of logits and one class number each. */
 const crossEntropy = (columns: number, gradient: boolean): Pass => ({
   op: gradient ? 'softmaxCrossEntropyGradient' : 'softmaxCrossEntropy',
-  traffic: gradient ? { copy: 1 } : { read: 1 },
   columns,
   operands: (shape) => ({
     inputs: [{ shape }, { shape: shape.slice(0, 1), dtype: 'int32', value: 3 }, ...(gradient ? [scalar(1 / shape[0])] : [])],
@@ -86,7 +83,6 @@ const crossEntropy = (columns: number, gradient: boolean): Pass => ({
 /** A sum over one of two axes, or over the only one. */
 const sum = (axis: number, columns?: number): Pass => ({
   op: 'sum',
-  traffic: { read: 1 },
   columns,
   attributes: { start: axis, end: axis + 1 },
   operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape: shape.toSpliced(axis, 1) }] }),
@@ -105,7 +101,6 @@ function optimizer(choice: Optimizer): Pass {
   const targets = outputs.map((output) => inputs.findIndex((operand) => place(operand) === place(output)))
   return {
     op,
-    traffic: { read: inputs.filter(isArray).length - targets.length, update: targets.length },
     attributes: attributes as Readonly<Record<string, AddonAttribute>>,
     operands: (shape) => {
       const operands = inputs.map((tensor): Operand => {
@@ -123,7 +118,6 @@ const passes: Readonly<Record<string, Pass>> = {
   relu: chain(['relu 0']),
   'relu, in place': {
     ...chain(['relu 0']),
-    traffic: { update: 1 },
     operands: (shape) => {
       const x = { shape }
       return { inputs: [x], outputs: [x] }
@@ -134,7 +128,6 @@ const passes: Readonly<Record<string, Pass>> = {
   tanh: chain(['tanh 0']),
   'dropout: mask': {
     op: 'bernoulli',
-    traffic: { write: 1 },
     attributes: { probability: 0.8, value: 1.25, stream: 0 },
     operands: (shape) => ({ inputs: [{ shape: [2], dtype: 'int32', value: 7 }, scalar(1, 'int32')], outputs: [{ shape }] }),
   },
@@ -151,7 +144,6 @@ const passes: Readonly<Record<string, Pass>> = {
   'sums of columns (bias)': sum(0, 1024),
   checkFinite: {
     op: 'checkFinite',
-    traffic: { read: 1 },
     operands: (shape) => ({ inputs: [{ shape }], outputs: [{ shape: [], dtype: 'int32' }] }),
   },
   sgd: optimizer(sgd()),
@@ -184,26 +176,43 @@ interface Row {
   readonly shareOfLimit: number | null
 }
 
-/** Bytes of memory traffic for each element. */
-const bytesMoved = ({ read = 0, write = 0, copy = 0, update = 0 }: Traffic) => 4 * (read + write + 2 * copy + 2 * update)
+/** The instruction of a pass over so many elements, or so many rows of them. */
+const instructionOf = ({ op, columns, attributes, operands }: Pass, count: number): InstructionDescription => ({
+  op,
+  attributes,
+  ...operands(columns === undefined ? [count] : [count, columns]),
+})
 
-/** Nanoseconds that the traffic of one element takes when each array is gone through on its own. */
-const leastNanoseconds = ({ read = 0, write = 0, copy = 0, update = 0 }: Traffic, limit: Bandwidth) =>
-  4 * (read / limit.read + write / limit.write + (2 * copy) / limit.copy + (2 * update) / limit.update)
+const total = (operands: readonly Operand[]) => operands.reduce((bytes, operand) => bytes + bytesOf(operand), 0)
 
-/** The shape of the arrays that fill the working set of a level together. */
-function shapeFor({ traffic: { read = 0, write = 0, copy = 0, update = 0 }, columns }: Pass, bytes: number): number[] {
-  const elements = Math.floor(bytes / (4 * (read + write + 2 * copy + update)))
-  return columns === undefined ? [elements] : [Math.floor(elements / columns), columns]
+/** What is read and what is written makes pairs, as far as it goes. */
+export function trafficOf({ inputs, outputs }: Pick<InstructionDescription, 'inputs' | 'outputs'>): Traffic {
+  const read = total(inputs.filter((input) => !outputs.includes(input)))
+  const written = total(outputs.filter((output) => !inputs.includes(output)))
+  const copy = Math.min(read, written)
+  return { read: read - copy, write: written - copy, copy, update: total(outputs.filter((output) => inputs.includes(output))) }
+}
+
+/** So many elements, or rows of them, that the arrays which grow with their number fill the working set of a level together. */
+function countFor(pass: Pass, bytes: number): number {
+  const [one, two] = [1, 2].map((count) => total(operandsOf(instructionOf(pass, count))))
+  return Math.floor(bytes / (two - one))
+}
+
+/** The memory that a pass needs in order to fill a working set: a little more than that, for the sake of scalars and alignment. */
+export function bytesFor(name: string, workingSet: number, addon: Pick<Addon, 'alignment'>): number {
+  const pass = passes[name]
+  return layOut(operandsOf(instructionOf(pass, countFor(pass, workingSet))), addon).bytes
 }
 
 function measurePass(name: string, level: Level, memory: Memory, limit: Bandwidth | undefined, options: Options): Row {
   const { threads, isa, rounds, windowSeconds } = options
   const pass = passes[name]
-  const shape = shapeFor(pass, level.bytes)
-  const elements = shape.reduce((product, extent) => product * extent, 1)
-  const { op, attributes } = pass
-  const instruction = loadInstruction(requireAddon(), { op, attributes, ...pass.operands(shape) }, { threads, isa }, memory)
+  const count = countFor(pass, level.bytes)
+  const elements = count * (pass.columns ?? 1)
+  const description = instructionOf(pass, count)
+  const traffic = trafficOf(description)
+  const instruction = loadInstruction(requireAddon(), description, { threads, isa }, memory)
   const times = repetitions(windowSeconds, guessSeconds(threads, instruction.run))
   const rates = Array.from({ length: rounds }, () => {
     const seconds = secondsOf(threads, () => instruction.run(times))
@@ -215,8 +224,8 @@ function measurePass(name: string, level: Level, memory: Memory, limit: Bandwidt
     level: level.name,
     elements,
     elementsPerNanosecond,
-    gigabytesPerSecond: elementsPerNanosecond.median * bytesMoved(pass.traffic),
-    shareOfLimit: limit === undefined ? null : elementsPerNanosecond.median * leastNanoseconds(pass.traffic, limit),
+    gigabytesPerSecond: (elementsPerNanosecond.median * bytesMoved(traffic)) / elements,
+    shareOfLimit: limit === undefined ? null : (1e9 * elementsPerNanosecond.median * leastSeconds(traffic, limit)) / elements,
   }
 }
 
@@ -226,9 +235,8 @@ function printTable(level: Level, limit: Bandwidth | undefined, rows: readonly R
   console.log(`${level.name}, ${digits(level.bytes / 2 ** 20)} MiB${limits.length > 0 ? `; GB/s: ${limits.join(', ')}` : ''}`)
   const head = ['pass', 'elements', 'elements/ns', 'lowest … highest', 'GB/s', 'of the limit']
   const cells = rows.map(({ pass, elements, elementsPerNanosecond: rate, gigabytesPerSecond, shareOfLimit }) => {
-    const share = shareOfLimit === null ? '–' : `${(100 * shareOfLimit).toFixed(0)} %`
     const range = `${digits(rate.lowest)} … ${digits(rate.highest)}`
-    return [pass, elements.toLocaleString('en-US'), digits(rate.median), range, digits(gigabytesPerSecond), share]
+    return [pass, elements.toLocaleString('en-US'), digits(rate.median), range, digits(gigabytesPerSecond), percent(shareOfLimit, '–')]
   })
   console.log(drawTable({ head, words: 1, rows: cells }))
 }
@@ -243,14 +251,13 @@ export async function benchPasses(options: Options): Promise<object> {
   )
   const limits: Record<string, Bandwidth> = {}
   const results: Row[] = []
+  const names = only === undefined ? passNames : [only]
   for (const level of levels(threads)) {
     const limit = (await measureLimits(threads, [level.bytes]))?.memory[0]
     if (limit !== undefined) limits[level.name] = limit
     // One piece for all passes of a level: the largest ones would not fit next to each other.
-    const memory = memoryOf(addon, level.bytes + 2 ** 20)
-    const rows = passNames
-      .filter((name) => only === undefined || name === only)
-      .map((name) => measurePass(name, level, memory, limit, options))
+    const memory = memoryOf(addon, Math.max(...names.map((name) => bytesFor(name, level.bytes, addon))))
+    const rows = names.map((name) => measurePass(name, level, memory, limit, options))
     printTable(level, limit, rows)
     results.push(...rows)
   }

@@ -8,7 +8,7 @@
  */
 import { cpus, loadavg } from 'node:os'
 import { median, ratio, type Spread, spread } from '../statistics.ts'
-import { drawTable, threadsOf } from '../tables.ts'
+import { drawTable, percent, threadsOf } from '../tables.ts'
 import { type Options, runCommand } from './command.ts'
 import { requireAddon } from './instruction.ts'
 import { type Multiplier, type Product, startLibraries } from './libraries.ts'
@@ -98,7 +98,6 @@ const spreadOfAll = (spreads: readonly Spread[]): Spread | null =>
         highest: Math.max(...spreads.map(({ highest }) => highest)),
       }
 
-const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(0)} %`)
 const rate = (gflops: number) => gflops.toPrecision(3)
 
 function printTable(rows: readonly Row[], libraries: readonly Multiplier[]): void {
@@ -120,7 +119,7 @@ function printTable(rows: readonly Row[], libraries: readonly Multiplier[]): voi
       product,
       rate(typical),
       `${rate(lowest)} … ${rate(highest)}`,
-      percent(shareOfPeak?.median ?? null),
+      percent(shareOfPeak?.median, '–'),
       ...libraries.map(({ name }) => rate(gflops[name].median)),
       toBest === undefined ? '–' : `${toBest.median.toFixed(2)} ×`,
       toBest === undefined ? '–' : `${toBest.lowest.toFixed(2)} … ${toBest.highest.toFixed(2)}`,

@@ -13,7 +13,7 @@ import { interleave, type Program, start } from '../interleave.ts'
 import { lastProcessors } from '../processors.ts'
 import { findTorch, type Python, startTorch } from '../pytorch.ts'
 import { median, ratio, type Spread, spread } from '../statistics.ts'
-import { drawTable, formatNumber, threadsOf } from '../tables.ts'
+import { drawTable, formatNumber, percent, threadsOf } from '../tables.ts'
 import { buildModel, buildOptimizer } from '../thalweg.ts'
 import { NOISE, type Window } from '../window.ts'
 import { type Options, runCommand } from './command.ts'
@@ -224,8 +224,6 @@ async function measureRates(definition: Case, { serve, torch }: Machine, { threa
 }
 
 // ---- Tables ----
-
-const percent = (share: number | null | undefined) => (share === null || share === undefined ? '' : `${(100 * share).toFixed(0)} %`)
 
 function printCase({ share, rates, ...result }: Result, { what, batchSize }: Case): void {
   const { parts, bandwidth, peak } = result

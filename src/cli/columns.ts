@@ -39,7 +39,7 @@ export function columnsOf(given: readonly string[], ignored: readonly string[], 
 function optionsIn(name: string, text: string): object {
   const options = new Map<string, unknown>()
   // A comma within brackets or quotes is part of a value.
-  for (const part of text.match(/(?:"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,"[\]]+)+/g) ?? []) {
+  for (const part of text.match(/(?:"(?:[^"\\]|\\.)*"|\[(?:"(?:[^"\\]|\\.)*"|[^"\]])*\]|[^,"[\]]+)+/g) ?? []) {
     const [, key, value] = /^\s*(\w+)\s*[=:]\s*(.*?)\s*$/s.exec(part) ?? []
     if (key === undefined) throw new UsageError(`--column ${name}: expected option=value, got ${describe(part.trim())}.`)
     options.set(key, parsedValue(value))

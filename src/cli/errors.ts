@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander'
 import { AbortError, ThalwegError } from '../errors.ts'
+import { shellWord } from './shell.ts'
 
 /** Exit codes: what scripts may rely on. */
 export const EXIT = { done: 0, failed: 1, usage: 2, SIGINT: 130, SIGTERM: 143 } as const
@@ -17,17 +18,39 @@ const functions =
 /** An option as the library's messages advise it. */
 const advised = /\{ (\w+): ["']?([\w.-]+)["']? \}/g
 
+const quoted = /"(?:[^"\\]|\\.)*"/.source
+const options = `\\{ (\\w+: (?:${quoted}|[^"}])*) \\}`
+
+/** A column as the library's messages advise it, or options of one alone. What is quoted comes from the data. */
+const advisedOfColumn = new RegExp(`${quoted}|\\b(?:column|target)\\.(\\w+)\\((?:${options})?\\)|${options}`, 'g')
+const optionName = new RegExp(`${quoted}|(\\w+): `, 'g')
+
+/** `bins: 8` is `bins=8`. */
+const optionsInWords = (json: string) => json.replace(optionName, (whole, name?: string) => (name === undefined ? whole : `${name}=`))
+
+/** Advice about a column as --column takes it: `--column 'age=number(bins=8)'` for `column.number({ bins: 8 })`. */
+function columnsInWords(text: string): string {
+  const [, name] = /\bcolumn "(.+?)": /.exec(text) ?? []
+  if (name === undefined) return text
+  return text.replace(advisedOfColumn, (whole, kind?: string, given?: string, alone?: string) => {
+    if (kind !== undefined) return `--column ${shellWord(`${name}=${kind}${given === undefined ? '' : `(${optionsInWords(given)})`}`)}`
+    return alone === undefined ? whole : optionsInWords(alone)
+  })
+}
+
 /**
- * A message of the library in the words of the command line: without the name of the function, and with `--missing-target skip` for `{ missingTarget: "skip" }`.
+ * A message of the library in the words of the command line: without the name of the function, with `--missing-target skip` for `{ missingTarget: "skip" }`,
+ * and with --column for what is advised of a column.
  *
  * @param flags The long flags of the command's options, by their names in camelCase.
  */
 export function inWordsOfCommand(message: string, flags: ReadonlyMap<string, string>): string {
   let text = message
   while (functions.test(text)) text = text.replace(functions, '')
-  return text.replace(advised, (whole, name: string, value: string) =>
+  text = text.replace(advised, (whole, name: string, value: string) =>
     flags.has(name) ? `${flags.get(name)}${value === 'true' ? '' : ` ${value}`}` : whole,
   )
+  return flags.has('column') ? columnsInWords(text) : text
 }
 
 /** The exit code that an error stands for. @param signal What may have stopped the command. */

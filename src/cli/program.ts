@@ -5,6 +5,7 @@ import { version } from '../version.ts'
 import type { CommandEntry } from './command.ts'
 import { EXIT, exitCodeOf, inWordsOfCommand, isAbort, isExpected } from './errors.ts'
 import { Output, type OutputOptions, type Streams, wantsColor, widthOf } from './output.ts'
+import { shellWord } from './shell.ts'
 import { withSynonym } from './synonyms.ts'
 
 /** In the order of the help. */
@@ -74,10 +75,7 @@ export async function programFor(argv: readonly string[], streams: Streams, sign
     .option('--no-color', 'no colours, as with NO_COLOR=1 (default: on a terminal)')
     .option('--debug', 'print the stack of an error, as with THALWEG_DEBUG=1')
     .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}\n\nHelp for a command: thalweg train --help`)
-  const commandLine = [
-    'thalweg',
-    ...argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)),
-  ].join(' ')
+  const commandLine = ['thalweg', ...argv.map(shellWord)].join(' ')
   const words = argv.filter((word) => !word.startsWith('-')).slice(0, 2)
   for (const { name, summary, load } of commands) {
     const command = program.command(name).summary(summary)

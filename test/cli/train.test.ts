@@ -419,6 +419,49 @@ describe('thalweg train refuses', () => {
   })
 })
 
+describe('thalweg train advises', () => {
+  const small = lines(60, (i) => `${i},${2 * i}.5`, 'temp,label')
+  const advised = (stderr: string) => /say so: (--column .*)\.\n$/.exec(stderr)?.[1] ?? ''
+
+  test('options of a column as --column takes them, beside those that it has', async () => {
+    const path = file('warm.csv', `${small}warm,7\n`)
+    const given = await train(path, '-t', 'label', '--column', 'temp=number')
+    expect(given.stderr).toContain('column "temp": expected a number, got "warm"; if it stands for a missing value, say so: ')
+    expect(advised(given.stderr)).toBe(`--column 'temp=number(missingValues=["warm"])'`)
+    expect(advised((await train(path, '-t', 'label')).stderr)).toBe(`--column 'temp=number(bins=8, missingValues=["warm"])'`)
+    expect(advised((await train(path, '-t', 'label', '--column', 'temp=number(missingValues=["cold"])')).stderr)).toBe(
+      `--column 'temp=number(missingValues=["cold","warm"])'`,
+    )
+  })
+
+  test('of a target too', async () => {
+    const path = file('lukewarm.csv', `${small}3,warm\n`)
+    const { stderr } = await train(path, '-t', 'label', '--column', 'label=number(scale=none)', '--test', '0')
+    expect(advised(stderr)).toBe(`--column 'label=number(scale="none", missingValues=["warm"])'`)
+  })
+
+  test.each(['warm', 'a, b', '[x]', '"{ y: 1 }" (z)', "it's", '\\'])('what works: %s', async (word) => {
+    const path = file('word.csv', `${small}"${word.replaceAll('"', '""')}",7\n`)
+    const given = ['-t', 'label', '--out', out('word')]
+    const { stderr } = await train(path, ...given)
+    // As a shell reads it.
+    const column = advised(stderr)
+      .replace(/^--column /, '')
+      .replaceAll(`'\\''`, '\0')
+      .replaceAll("'", '')
+      .replaceAll('\0', "'")
+    expect(await train(path, ...given, '--column', column)).toMatchObject({ code: 0 })
+  })
+
+  test('another kind, and single options', async () => {
+    const fractions = file('fractions.csv', `${small}1.5,7\n`)
+    await failing(train(fractions, '-t', 'label', '--column', 'temp=integer'), 1, /got "?1\.5"?; use --column temp=number for fractions\.$/)
+    const gaps = file('gap.csv', `${small},7\n`)
+    const strict = train(gaps, '-t', 'label', '--column', 'temp=number(missing=error)')
+    await failing(strict, 1, /say what stands in for a missing one, such as missing="median"\.$/)
+  })
+})
+
 describe('thalweg train warns', () => {
   test('of a column that gives the target away', async () => {
     const { code, stderr } = await train(

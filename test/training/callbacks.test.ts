@@ -5,10 +5,8 @@ import {
   adam,
   type Callback,
   callbacks,
-  constantOf,
   dense,
   type EpochValues,
-  type FitOptions,
   input,
   type LearningRate,
   type Model,
@@ -20,29 +18,11 @@ import {
   type TrainEnd,
   type TrainingRun,
 } from '../../src/index.ts'
-import { bitsOf, executors, expectRefusal, rows, scaledBy, sumLoss } from './support.ts'
+import { bitsOf, executors, expectRefusal, line, onesOf, ratesTaken, rows, sumLoss } from './support.ts'
 
 const anything = (value: unknown) => value as never
 
 describe.each(executors)('on the %s executor', (executor) => {
-  /** y = p x from p = 0: with sumLoss and x = 1 every step takes its learning rate from p, and the loss of a step is p before it. */
-  const line = () => sequential([input(1), scaledBy(1, constantOf(0))], { executor })
-  const ones = (count: number) => ({ x: Array.from({ length: count }, () => [1]), y: Array.from({ length: count }, () => [0]) })
-
-  /** The rates that steps really were taken with. Powers of 2, so that float32 subtracts them exactly. */
-  async function ratesTaken(net: Model, count: number, learningRate: LearningRate, options: Partial<FitOptions> = {}): Promise<number[]> {
-    const losses: number[] = []
-    await net.fit(ones(count), {
-      loss: sumLoss,
-      optimizer: sgd({ learningRate }),
-      batchSize: 1,
-      callbacks: [{ onEpochBegin: () => {}, onSteps: (steps) => void losses.push(...steps.losses) }],
-      ...options,
-    })
-    losses.push(net.weights().p.data[0])
-    return losses.slice(1).map((loss, i) => losses[i] - loss)
-  }
-
   describe('callbacks', () => {
     /** Writes down what is called. */
     class Diary implements Callback {
@@ -72,14 +52,21 @@ describe.each(executors)('on the %s executor', (executor) => {
 
     it('are called in order, and waited for', async () => {
       const diary = new Diary()
-      await line().fit(ones(3), { loss: sumLoss, optimizer: still, epochs: 2, batchSize: 3, validationData: ones(2), callbacks: [diary] })
+      await line(executor).fit(onesOf(3), {
+        loss: sumLoss,
+        optimizer: still,
+        epochs: 2,
+        batchSize: 3,
+        validationData: onesOf(2),
+        callbacks: [diary],
+      })
       const epoch = (i: number) => [`epoch ${i}`, `steps ${i} 0 1`, `end ${i} 0`]
       expect(diary.lines).toEqual(['begin 2 1 loss validationLoss', ...epoch(0), ...epoch(1), 'over 2 completed fine'])
     })
 
     it('with onSteps alone do not part short epochs', async () => {
       const groups: StepGroup[] = []
-      const { epochs } = await line().fit(ones(2), {
+      const { epochs } = await line(executor).fit(onesOf(2), {
         loss: sumLoss,
         epochs: 500,
         batchSize: 1,
@@ -96,7 +83,7 @@ describe.each(executors)('on the %s executor', (executor) => {
       ['stop() between epochs', { onEpochBegin: (epoch, run) => (epoch === 1 ? run.stop() : undefined) }, 'stop'],
       ['stop() while steps run', { onEpochBegin: () => {}, onSteps: ({ epoch }, run) => (epoch === 1 ? run.stop() : undefined) }, 'stop'],
     ])('end the run by %s', async (_, callback, expected) => {
-      const { stopped, epochs } = await line().fit(ones(2), { loss: sumLoss, epochs: 9, callbacks: [callback] })
+      const { stopped, epochs } = await line(executor).fit(onesOf(2), { loss: sumLoss, epochs: 9, callbacks: [callback] })
       expect({ stopped, epochs: epochs.length }).toEqual({ stopped: expected, epochs: 2 })
     })
 
@@ -110,10 +97,10 @@ describe.each(executors)('on the %s executor', (executor) => {
           throw new RangeError('later')
         },
       }
-      const net = line()
-      await expect(net.fit(ones(1), { loss: sumLoss, callbacks: [fails, diary] })).rejects.toThrow('mine')
+      const net = line(executor)
+      await expect(net.fit(onesOf(1), { loss: sumLoss, callbacks: [fails, diary] })).rejects.toThrow('mine')
       expect(diary.lines[diary.lines.length - 1]).toBe('over 1 null mine')
-      expect((await net.fit(ones(1), { loss: sumLoss })).stopped).toBe('completed')
+      expect((await net.fit(onesOf(1), { loss: sumLoss })).stopped).toBe('completed')
     })
 
     it('hear of the end when the run is stopped from outside', async () => {
@@ -121,7 +108,7 @@ describe.each(executors)('on the %s executor', (executor) => {
       const stop = new AbortController()
       const stops: Callback = { onEpochBegin: (epoch) => (epoch === 1 ? stop.abort() : undefined) }
       await expectRefusal(
-        () => line().fit(ones(2), { loss: sumLoss, epochs: 3, batchSize: 1, signal: stop.signal, callbacks: [stops, diary] }),
+        () => line(executor).fit(onesOf(2), { loss: sumLoss, epochs: 3, batchSize: 1, signal: stop.signal, callbacks: [stops, diary] }),
         'ABORT_ERR',
       )
       expect(diary.lines[diary.lines.length - 1]).toBe(
@@ -141,7 +128,7 @@ describe.each(executors)('on the %s executor', (executor) => {
         onTrainEnd: () => void lines.push('end'),
       }
       const options = { loss: sumLoss, batchSize: 2, signal: stop.signal, callbacks: [slow] }
-      await expectRefusal(() => line().fit(ones(3), options), 'ABORT_ERR')
+      await expectRefusal(() => line(executor).fit(onesOf(3), options), 'ABORT_ERR')
       expect(lines).toEqual(['steps', 'end'])
     })
 
@@ -152,29 +139,29 @@ describe.each(executors)('on the %s executor', (executor) => {
           throw new RangeError('late')
         },
       }
-      await expect(line().fit(ones(1), { loss: sumLoss, callbacks: [fails, diary] })).rejects.toThrow('late')
+      await expect(line(executor).fit(onesOf(1), { loss: sumLoss, callbacks: [fails, diary] })).rejects.toThrow('late')
       expect(diary.lines[diary.lines.length - 1]).toBe('over 1 completed fine')
     })
 
     it('whose beginning fails end the run before it begins, and those that had begun hear of it', async () => {
       const [before, after] = [new Diary(), new Diary()]
       const fails: Callback = { onTrainBegin: () => Promise.reject(new RangeError('no')) }
-      const net = line()
-      await expect(net.fit(ones(1), { loss: sumLoss, callbacks: [before, fails, after] })).rejects.toThrow('no')
+      const net = line(executor)
+      await expect(net.fit(onesOf(1), { loss: sumLoss, callbacks: [before, fails, after] })).rejects.toThrow('no')
       expect(before.lines).toEqual(['begin 1 1 loss', 'over 0 null no'])
       expect(after.lines).toEqual([])
       expect(net.weights().p.data[0]).toBe(0)
     })
 
     it('whose beginning fails cost the optimizer of the run before nothing', async () => {
-      const [net, twin] = [line(), line()]
+      const [net, twin] = [line(executor), line(executor)]
       const refused: Callback = { onTrainBegin: () => Promise.reject(new RangeError('no')) }
       const noRate = schedules.perStep(() => Number.NaN)
       const optimizers = [adam({ learningRate: 0.5 }), adam({ learningRate: 0.5 })]
       const fit = (model: Model, optimizer: Optimizer, x: number) => model.fit({ x: [[x]], y: [[0]] }, { loss: sumLoss, optimizer })
       await fit(net, optimizers[0], 1)
-      await expect(net.fit(ones(1), { loss: sumLoss, callbacks: [refused] })).rejects.toThrow('no')
-      await expectRefusal(() => net.fit(ones(1), { loss: sumLoss, optimizer: sgd({ learningRate: noRate }) }), 'ERR_OPTION')
+      await expect(net.fit(onesOf(1), { loss: sumLoss, callbacks: [refused] })).rejects.toThrow('no')
+      await expectRefusal(() => net.fit(onesOf(1), { loss: sumLoss, optimizer: sgd({ learningRate: noRate }) }), 'ERR_OPTION')
       await fit(net, optimizers[0], 3)
       for (const x of [1, 3]) await fit(twin, optimizers[1], x)
       expect(bitsOf(net)).toEqual(bitsOf(twin))
@@ -192,18 +179,18 @@ describe.each(executors)('on the %s executor', (executor) => {
           },
         })
       const slow: Callback = { onSteps: () => later('steps'), onEpochEnd: () => later('epoch'), onTrainEnd: () => later('end') }
-      await line().fit(ones(1), { loss: sumLoss, callbacks: [slow] })
+      await line(executor).fit(onesOf(1), { loss: sumLoss, callbacks: [slow] })
       expect(lines).toEqual(['steps', 'epoch', 'end'])
     })
 
     it('a promise of onSteps that is rejected ends the run', async () => {
       const fails: Callback = { onSteps: () => Promise.reject(new RangeError('steps')) }
-      await expect(line().fit(ones(1), { loss: sumLoss, epochs: 3, callbacks: [fails] })).rejects.toThrow('steps')
+      await expect(line(executor).fit(onesOf(1), { loss: sumLoss, epochs: 3, callbacks: [fails] })).rejects.toThrow('steps')
     })
 
     it('may read gradients and weights between epochs', async () => {
       const seen: number[][] = []
-      const net = line()
+      const net = line(executor)
       const look: Callback = {
         readsGradients: true,
         onEpochEnd: (_, __, run) => void seen.push([run.latestGradients().p[0], run.model.weights().p.data[0], run.learningRate]),
@@ -227,7 +214,7 @@ describe.each(executors)('on the %s executor', (executor) => {
       for (const learningRate of [1, schedules.constant({ rate: 1 })]) {
         const losses: number[] = []
         const listens: Callback = { onSteps: (steps) => void losses.push(...steps.losses) }
-        await ratesTaken(line(), 2, learningRate, { epochs: 3, callbacks: [halves, listens] })
+        await ratesTaken(line(executor), 2, learningRate, { epochs: 3, callbacks: [halves, listens] })
         expect(losses).toEqual([0, -1, -2, -2.5, -3, -3.25])
       }
     })
@@ -239,7 +226,7 @@ describe.each(executors)('on the %s executor', (executor) => {
         },
       }
       await expectRefusal(
-        () => line().fit(ones(1), { loss: sumLoss, callbacks: [bad] }),
+        () => line(executor).fit(onesOf(1), { loss: sumLoss, callbacks: [bad] }),
         'ERR_OPTION',
         'learningRateScale must be a finite number',
       )
@@ -247,7 +234,7 @@ describe.each(executors)('on the %s executor', (executor) => {
 
     it('bestWeights puts the best weights back, and does not end the run', async () => {
       // The loss of an epoch is p before it: 0, -1, -0.5, ….
-      const net = line()
+      const net = line(executor)
       const learningRate = schedules.perStep((step) => [1, 0.5, 0.25][step] ?? 0)
       const climbing = { x: [[1]], y: [[0]] }
       const first = await net.fit(climbing, {
@@ -275,23 +262,24 @@ describe.each(executors)('on the %s executor', (executor) => {
     it('that remember their run serve one at a time, and another afterwards', async () => {
       const log = callbacks.earlyStopping()
       const options = { loss: sumLoss, epochs: 2 }
-      const first = line().fit(ones(2), { ...options, callbacks: [log] })
+      const first = line(executor).fit(onesOf(2), { ...options, callbacks: [log] })
       await expectRefusal(
-        () => line().fit(ones(2), { ...options, callbacks: [log] }),
+        () => line(executor).fit(onesOf(2), { ...options, callbacks: [log] }),
         'ERR_BUSY',
         'this earlyStopping already serves a run',
       )
       await first
-      await expectRefusal(() => line().fit(ones(2), { ...options, callbacks: [log, log] }), 'ERR_BUSY', 'make one for each run')
+      await expectRefusal(() => line(executor).fit(onesOf(2), { ...options, callbacks: [log, log] }), 'ERR_BUSY', 'make one for each run')
       const bad = callbacks.bestWeights({ monitor: 'accuracy' })
-      for (let i = 0; i < 2; i++) await expectRefusal(() => line().fit(ones(2), { ...options, callbacks: [log, bad] }), 'ERR_OPTION')
-      expect((await line().fit(ones(2), { ...options, callbacks: [log] })).bestEpoch).toBe(1)
+      for (let i = 0; i < 2; i++)
+        await expectRefusal(() => line(executor).fit(onesOf(2), { ...options, callbacks: [log, bad] }), 'ERR_OPTION')
+      expect((await line(executor).fit(onesOf(2), { ...options, callbacks: [log] })).bestEpoch).toBe(1)
     })
 
     it('a value is better as its metric says', async () => {
       const growing = { name: 'score', mode: 'max' as const, batch: () => [], result: () => score++ }
       let score = 0
-      const { bestEpoch } = await line().fit(ones(1), {
+      const { bestEpoch } = await line(executor).fit(onesOf(1), {
         loss: sumLoss,
         metrics: [growing],
         epochs: 4,
@@ -305,9 +293,9 @@ describe.each(executors)('on the %s executor', (executor) => {
       const metric = { name: 'given', batch: () => [], result: () => result-- }
       const best = callbacks.bestWeights({ monitor: 'given' })
       const options = { loss: sumLoss, metrics: [metric], epochs: 3, callbacks: [best] }
-      expect((await line().fit(ones(1), options)).bestEpoch).toBe(2)
+      expect((await line(executor).fit(onesOf(1), options)).bestEpoch).toBe(2)
       result = Number.NaN
-      expect((await line().fit(ones(1), options)).bestEpoch).toBe(null)
+      expect((await line(executor).fit(onesOf(1), options)).bestEpoch).toBe(null)
     })
 
     describe('a value that is NaN', () => {
@@ -316,8 +304,8 @@ describe.each(executors)('on the %s executor', (executor) => {
         return { name: 'given', mode: 'max' as const, batch: () => [], result: () => values[epoch++] }
       }
       const always = Array.from({ length: 6 }, () => Number.NaN)
-      const fitWith = (values: readonly number[], callback: Callback, net = line(), initialEpoch = 0) =>
-        net.fit(ones(1), { loss: sumLoss, optimizer: 'sgd', metrics: [given(values)], epochs: 6, initialEpoch, callbacks: [callback] })
+      const fitWith = (values: readonly number[], callback: Callback, net = line(executor), initialEpoch = 0) =>
+        net.fit(onesOf(1), { loss: sumLoss, optimizer: 'sgd', metrics: [given(values)], epochs: 6, initialEpoch, callbacks: [callback] })
 
       it.each([
         ['earlyStopping', () => callbacks.earlyStopping({ monitor: 'given', patience: 2 }), '0 … 2'],
@@ -331,18 +319,18 @@ describe.each(executors)('on the %s executor', (executor) => {
       })
 
       it('leaves the weights that are reached', async () => {
-        const [stopped, kept, twin] = [line(), line(), line()]
+        const [stopped, kept, twin] = [line(executor), line(executor), line(executor)]
         await expectRefusal(() => fitWith(always, callbacks.earlyStopping({ monitor: 'given', patience: 2 }), stopped), 'ERR_DATA')
-        await twin.fit(ones(1), { loss: sumLoss, optimizer: 'sgd', epochs: 3 })
+        await twin.fit(onesOf(1), { loss: sumLoss, optimizer: 'sgd', epochs: 3 })
         expect(bitsOf(stopped)).toEqual(bitsOf(twin))
         await fitWith(always, callbacks.bestWeights({ monitor: 'given' }), kept)
-        await twin.fit(ones(1), { loss: sumLoss, optimizer: 'sgd', epochs: 6, initialEpoch: 3 })
+        await twin.fit(onesOf(1), { loss: sumLoss, optimizer: 'sgd', epochs: 6, initialEpoch: 3 })
         expect(bitsOf(kept)).toEqual(bitsOf(twin))
       })
 
       it('names its epoch, numbered as they are', async () => {
         const callback = callbacks.reduceOnPlateau({ monitor: 'given', patience: 1 })
-        await expectRefusal(() => fitWith(always, callback, line(), 4), 'ERR_DATA', 'given is NaN in epoch 4,')
+        await expectRefusal(() => fitWith(always, callback, line(executor), 4), 'ERR_DATA', 'given is NaN in epoch 4,')
       })
 
       it('is forgotten when a number comes within the patience, and does not count once there was one', async () => {
@@ -358,7 +346,7 @@ describe.each(executors)('on the %s executor', (executor) => {
       const scalesFor = async (values: readonly number[], options = {}, learningRate: LearningRate = 1) => {
         const scales: number[] = []
         const metric = { name: 'given', batch: () => [], result: () => values[scales.length] }
-        await line().fit(ones(1), {
+        await line(executor).fit(onesOf(1), {
           loss: sumLoss,
           metrics: [metric],
           optimizer: sgd({ learningRate }),
@@ -392,7 +380,7 @@ describe.each(executors)('on the %s executor', (executor) => {
         const scales: number[] = []
         const plateaus = [0, 1].map(() => callbacks.reduceOnPlateau({ patience: 1, factor: 0.5, floor: 0.4 }))
         const listens: Callback = { onEpochEnd: (_, __, run) => void scales.push(run.learningRateScale) }
-        const net = sequential([input(1), scaledBy(1, constantOf(0))], { executor })
+        const net = line(executor)
         const options = { loss: sumLoss, optimizer: sgd({ learningRate: 1 }), epochs: 4, callbacks: [...plateaus, listens] }
         await net.fit({ x: [[0]], y: [[0]] }, options)
         expect(scales).toEqual([1, 0.4, 0.4, 0.4])
@@ -405,7 +393,7 @@ describe.each(executors)('on the %s executor', (executor) => {
         const callback = callbacks.reduceOnPlateau({ patience: 1, floor: 0.2 })
         const scales: number[] = []
         const listens: Callback = { onEpochEnd: (_, __, run) => void scales.push(run.learningRateScale) }
-        const net = sequential([input(1), scaledBy(1, constantOf(0))], { executor })
+        const net = line(executor)
         const still = { x: [[0]], y: [[0]] }
         for (let i = 0; i < 2; i++)
           await net.fit(still, { loss: sumLoss, optimizer: sgd({ learningRate: 1 }), epochs: 3, callbacks: [callback, listens] })

@@ -3,7 +3,6 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import {
   adam,
-  constantOf,
   dense,
   dropout,
   type EpochValues,
@@ -16,7 +15,7 @@ import {
   type Tensor,
   type TrainEvent,
 } from '../../src/index.ts'
-import { bitsOf, executors, expectRefusal, oneHotRows, rows, scaledBy, scaledError, stepsOf, sumLoss, xor } from './support.ts'
+import { bitsOf, executors, expectRefusal, line, oneHotRows, rows, scaledBy, scaledError, stepsOf, sumLoss, xor } from './support.ts'
 
 describe.each(executors)('on the %s executor', (executor) => {
   const still = sgd({ learningRate: 0 })
@@ -226,7 +225,7 @@ describe.each(executors)('on the %s executor', (executor) => {
 
   describe('early stopping', () => {
     /** One weight on its way from 0 to 1, judged by how far it is from 0.5: gets better, then worse. */
-    const passing = () => sequential([input(1), scaledBy(1, constantOf(0))], { executor })
+    const passing = () => line(executor)
     const data = { x: [[1]], y: [[1]] }
     const options: FitOptions = {
       loss: 'meanSquaredError',
@@ -312,7 +311,7 @@ describe.each(executors)('on the %s executor', (executor) => {
       ['r2Score', 'min', 'first'],
     ] as const)('watches %s with mode %s', async (monitor, mode, which) => {
       // Two samples, because r2Score needs targets that differ; the weight moves from 0 towards 1.
-      const net = sequential([input(1), scaledBy(1, constantOf(0))], { executor })
+      const net = line(executor)
       const { epochs, bestEpoch } = await net.fit(
         { x: [[1], [2]], y: [[1], [2]] },
         {

@@ -6,12 +6,8 @@ import {
   assignAll,
   type Callback,
   callbacks,
-  constantOf,
   dense,
-  type FitOptions,
   input,
-  type LearningRate,
-  type Model,
   multiply,
   type Optimizer,
   schedules,
@@ -20,36 +16,18 @@ import {
   subtract,
   type TrainingRun,
 } from '../../src/index.ts'
-import { bitsOf, executors, expectRefusal, rows, scaledBy, sumLoss, xor } from './support.ts'
+import { bitsOf, executors, expectRefusal, line, onesOf, ratesTaken, rows, sumLoss, xor } from './support.ts'
 
 const anything = (value: unknown) => value as never
 
 describe.each(executors)('on the %s executor', (executor) => {
-  /** y = p x from p = 0: with sumLoss and x = 1 every step takes its learning rate from p, and the loss of a step is p before it. */
-  const line = () => sequential([input(1), scaledBy(1, constantOf(0))], { executor })
-  const ones = (count: number) => ({ x: Array.from({ length: count }, () => [1]), y: Array.from({ length: count }, () => [0]) })
-
-  /** The rates that steps really were taken with. Powers of 2, so that float32 subtracts them exactly. */
-  async function ratesTaken(net: Model, count: number, learningRate: LearningRate, options: Partial<FitOptions> = {}): Promise<number[]> {
-    const losses: number[] = []
-    await net.fit(ones(count), {
-      loss: sumLoss,
-      optimizer: sgd({ learningRate }),
-      batchSize: 1,
-      callbacks: [{ onEpochBegin: () => {}, onSteps: (steps) => void losses.push(...steps.losses) }],
-      ...options,
-    })
-    losses.push(net.weights().p.data[0])
-    return losses.slice(1).map((loss, i) => losses[i] - loss)
-  }
-
   describe('the learning rate of each step', () => {
     const powers = [1, 0.5, 0.25, 0.125, 2, 4]
 
     it('is that of the schedule', async () => {
       expect(
         await ratesTaken(
-          line(),
+          line(executor),
           3,
           schedules.perStep((step) => powers[step]),
           { epochs: 2 },
@@ -58,18 +36,18 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
 
     it('is that of the epoch for a function of the epoch', async () => {
-      expect(await ratesTaken(line(), 2, (epoch) => powers[epoch], { epochs: 3 })).toEqual([1, 1, 0.5, 0.5, 0.25, 0.25])
+      expect(await ratesTaken(line(executor), 2, (epoch) => powers[epoch], { epochs: 3 })).toEqual([1, 1, 0.5, 0.5, 0.25, 0.25])
     })
 
     it('is that of the epoch and the run for a function of both', async () => {
-      const rates = await ratesTaken(line(), 2, (epoch, { epochs }) => powers[epochs - epoch], { epochs: 2 })
+      const rates = await ratesTaken(line(executor), 2, (epoch, { epochs }) => powers[epochs - epoch], { epochs: 2 })
       expect(rates).toEqual([0.25, 0.25, 0.5, 0.5])
     })
 
     it('knows the length of the run', async () => {
       const seen: object[] = []
       await ratesTaken(
-        line(),
+        line(executor),
         3,
         schedules.perStep((_, run) => seen.push({ ...run }) * 0),
         { epochs: 2, batchSize: 2 },
@@ -78,14 +56,14 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
 
     it('is right in a smaller last batch', async () => {
-      const net = line()
+      const net = line(executor)
       const learningRate = schedules.perStep((step) => powers[step])
-      await net.fit(ones(5), { loss: sumLoss, optimizer: sgd({ learningRate }), batchSize: 2, epochs: 2 })
+      await net.fit(onesOf(5), { loss: sumLoss, optimizer: sgd({ learningRate }), batchSize: 2, epochs: 2 })
       expect(net.weights().p.data[0]).toBe(-powers.reduce((sum, rate) => sum + rate))
     })
 
     it('does not become that of the run before', async () => {
-      const net = line()
+      const net = line(executor)
       await ratesTaken(
         net,
         2,
@@ -102,7 +80,7 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
 
     it('may be several, each with its own schedule', async () => {
-      const net = line()
+      const net = line(executor)
       const both: Optimizer = {
         name: 'both',
         learningRates: [8, schedules.perStep((step) => powers[step])],
@@ -110,7 +88,7 @@ describe.each(executors)('on the %s executor', (executor) => {
           parameters: parameters.map(({ value, gradient }) => assignAll([value], [subtract(value, multiply(add(a, b), gradient))])),
         }),
       }
-      await net.fit(ones(3), { loss: sumLoss, optimizer: both, batchSize: 1 })
+      await net.fit(onesOf(3), { loss: sumLoss, optimizer: both, batchSize: 1 })
       expect(net.weights().p.data[0]).toBe(-(3 * 8 + 1 + 0.5 + 0.25))
     })
 
@@ -123,7 +101,12 @@ describe.each(executors)('on the %s executor', (executor) => {
         }),
       }
       const fit = (optimizer: Optimizer) =>
-        line().fit(ones(1), { loss: sumLoss, optimizer, epochs: 2, callbacks: [callbacks.reduceOnPlateau({ patience: 1, minDelta: 9 })] })
+        line(executor).fit(onesOf(1), {
+          loss: sumLoss,
+          optimizer,
+          epochs: 2,
+          callbacks: [callbacks.reduceOnPlateau({ patience: 1, minDelta: 9 })],
+        })
       await expectRefusal(() => fit(none), 'ERR_OPTION', 'fit: an optimizer of your own needs at least one learning rate, got none')
       expect((await fit({ ...none, learningRates: [0] })).stopped).toBe('completed')
     })
@@ -137,7 +120,7 @@ describe.each(executors)('on the %s executor', (executor) => {
         onEpochEnd: (_, values, run) => tell(values, run),
       }
       const learningRate = schedules.perStep((step) => powers[step])
-      await ratesTaken(line(), 5, learningRate, { epochs: 2, batchSize: 2, callbacks: [look] })
+      await ratesTaken(line(executor), 5, learningRate, { epochs: 2, batchSize: 2, callbacks: [look] })
       expect(told).toEqual([1, 1, 0.25, 0.25, 4])
     })
 
@@ -153,7 +136,7 @@ describe.each(executors)('on the %s executor', (executor) => {
         onEpochEnd: (_, __, run) => void told.push(run.learningRate),
       }
       const learningRate = schedules.perStep((step) => powers[step])
-      await ratesTaken(line(), 3, learningRate, { epochs: 2, callbacks: [halves, look] })
+      await ratesTaken(line(executor), 3, learningRate, { epochs: 2, callbacks: [halves, look] })
       expect(told).toEqual([0.25, 0.25, 2, 2])
     })
 
@@ -168,16 +151,16 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
 
     it('is that of the schedule in train() too', async () => {
-      const [net, twin] = [line(), line()]
+      const [net, twin] = [line(executor), line(executor)]
       const options = () => ({
         loss: sumLoss,
         optimizer: sgd({ learningRate: schedules.polynomial({ rate: 1 }) }),
         epochs: 3,
         batchSize: 2,
       })
-      await net.fit(ones(7), options())
+      await net.fit(onesOf(7), options())
       const epochs: number[] = []
-      for await (const event of twin.train(ones(7), options())) if (event.type === 'epoch') epochs.push(event.epoch)
+      for await (const event of twin.train(onesOf(7), options())) if (event.type === 'epoch') epochs.push(event.epoch)
       expect(epochs).toEqual([0, 1, 2])
       expect(bitsOf(twin)).toEqual(bitsOf(net))
     })
@@ -186,19 +169,19 @@ describe.each(executors)('on the %s executor', (executor) => {
       let rate = 1
       for (const learningRate of [() => rate, schedules.perEpoch(() => rate), schedules.scaled(() => rate, 1)]) {
         const taken: number[] = []
-        for (rate of [1, 0.5]) taken.push(...(await ratesTaken(line(), 1, learningRate)))
+        for (rate of [1, 0.5]) taken.push(...(await ratesTaken(line(executor), 1, learningRate)))
         expect(taken).toEqual([1, 0.5])
       }
     })
 
     it('may come from a schedule by name, and from one of your own', async () => {
-      expect(await ratesTaken(line(), 2, { name: 'mine', rateAt: (step) => powers[step] })).toEqual([1, 0.5])
-      const [first] = await ratesTaken(line(), 4, 'cosine')
+      expect(await ratesTaken(line(executor), 2, { name: 'mine', rateAt: (step) => powers[step] })).toEqual([1, 0.5])
+      const [first] = await ratesTaken(line(executor), 4, 'cosine')
       expect(first).toBe(Math.fround(0.001))
     })
 
     it('is refused where a schedule gives none, with the step', async () => {
-      const net = line()
+      const net = line(executor)
       const bad = schedules.perStep((step) => (step < 3 ? 1 : Number.NaN))
       await expectRefusal(
         () => ratesTaken(net, 2, bad, { epochs: 4 }),

@@ -6,19 +6,8 @@ import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
 import protobuf from 'protobufjs'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import {
-  type Callback,
-  callbacks,
-  constantOf,
-  dense,
-  type FitOptions,
-  input,
-  type Metric,
-  schedules,
-  sequential,
-  sgd,
-} from '../../src/index.ts'
-import { executors, expectRefusal, rows, scaledBy, sumLoss } from './support.ts'
+import { type Callback, callbacks, dense, type FitOptions, input, type Metric, schedules, sequential, sgd } from '../../src/index.ts'
+import { executors, expectRefusal, line, rows, scaledBy, sumLoss } from './support.ts'
 
 let folder: string
 beforeEach(() => {
@@ -33,7 +22,7 @@ const text = (name: string) => readFileSync(path(name), 'utf8')
 
 describe.each(executors)('on the %s executor', (executor) => {
   /** The loss of an epoch is p before it, and each epoch takes its rate from p: 0, -1, -1.5. */
-  const net = () => sequential([input(1), scaledBy(1, constantOf(0))], { executor })
+  const net = () => line(executor)
   const data = { x: [[1]], y: [[0]] }
   const options = (list: readonly Callback[], more: Partial<FitOptions> = {}): FitOptions => ({
     loss: sumLoss,

@@ -1,11 +1,26 @@
 /** What the tests of training share. */
 import { expect } from 'vitest'
-import { ThalwegError } from '../../src/errors.ts'
+import type { ThalwegError } from '../../src/errors.ts'
 import { loadAddon } from '../../src/executors/native/addon.ts'
-import { type Model, multiply, type Optimizer, ones, parameter, sum, type Tensor } from '../../src/index.ts'
+import {
+  constantOf,
+  type FitOptions,
+  input,
+  type LearningRate,
+  type Model,
+  multiply,
+  type Optimizer,
+  ones,
+  parameter,
+  sequential,
+  sgd,
+  sum,
+  type Tensor,
+} from '../../src/index.ts'
 import { stepVariable } from '../../src/ops/random.ts'
 import { buildPlan } from '../../src/plan/build.ts'
 import { Purpose, RandomStream } from '../../src/random.ts'
+import { refusal } from '../refusal.ts'
 
 /** What training is tested on. fallback.test.ts makes sure that "native" is missing here for a good reason only. */
 export const executors = loadAddon().addon === undefined ? (['reference'] as const) : (['native', 'reference'] as const)
@@ -20,10 +35,7 @@ export async function expectRefusal(call: () => unknown, code: string, ...parts:
   } catch (error) {
     thrown = error
   }
-  expect(thrown).toBeInstanceOf(ThalwegError)
-  const { code: got, message } = thrown as ThalwegError
-  expect({ code: got, message, missing: parts.filter((part) => !message.includes(part)) }).toEqual({ code, message, missing: [] })
-  return thrown as ThalwegError
+  return refusal(thrown, code, parts)
 }
 
 /** Lets a run that was just asked for begin. Unless it is so short that it needs no thread, it cannot end before the event loop turns. */
@@ -104,6 +116,31 @@ export function whileTraining(net: Model, x: readonly ArrayLike<number>[]): Floa
 
 /** The sum of the predictions, whatever the targets. */
 export const sumLoss = (prediction: Tensor): Tensor => sum(prediction, { axes: [-1] })
+
+/** y = p x from p = 0: with sumLoss and x = 1 every step takes its learning rate from p, and the loss of a step is p before it. */
+export const line = (executor: ExecutorName) => sequential([input(1), scaledBy(1, constantOf(0))], { executor })
+
+/** Samples for `line`. */
+export const onesOf = (count: number) => ({ x: Array.from({ length: count }, () => [1]), y: Array.from({ length: count }, () => [0]) })
+
+/** The rates that steps of a `line` really were taken with. Powers of 2, so that float32 subtracts them exactly. */
+export async function ratesTaken(
+  net: Model,
+  count: number,
+  learningRate: LearningRate,
+  options: Partial<FitOptions> = {},
+): Promise<number[]> {
+  const losses: number[] = []
+  await net.fit(onesOf(count), {
+    loss: sumLoss,
+    optimizer: sgd({ learningRate }),
+    batchSize: 1,
+    callbacks: [{ onEpochBegin: () => {}, onSteps: (steps) => void losses.push(...steps.losses) }],
+    ...options,
+  })
+  losses.push(net.weights().p.data[0])
+  return losses.slice(1).map((loss, i) => losses[i] - loss)
+}
 
 /** An optimizer's steps over a sequence of gradients, from p = 1: the parameters after each. Batches of one sample, in order. */
 export async function stepsWith(net: Model, optimizer: Optimizer, gradients: readonly (readonly number[])[]): Promise<number[][]> {

@@ -1,86 +1,39 @@
 /** Models for rows: whole runs, in memory and in streams, of every kind of column. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { answer } from '../../examples/stream.ts'
 import {
   column,
   concatenate,
-  crossValidateTable,
   csv,
   dataset,
   dense,
   embedding,
   flatten,
   inferSchema,
-  input,
   loadTabular,
-  NdArray,
   openSharedTabular,
   type Row,
   readSafetensors,
   schema,
-  sequential,
   TabularModel,
-  ThalwegError,
   tableReport,
   tabular,
   target,
-  writeSafetensors,
 } from '../../src/index.ts'
+import { ames, homes, kinds, quick, small } from './homes.ts'
 import { answerOf, start } from './jobs.ts'
-import { bitsOf, executors, expectRefusal, hasBegun, numbers } from './support.ts'
+import { bitsOf, executors, expectRefusal, hasBegun } from './support.ts'
 
 let directory: string
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'thalweg-'))
 })
 afterEach(() => rm(directory, { recursive: true }))
-
-const places = ['Ames', 'Boone', 'Nevada']
-const noise = numbers(2000, 7)
-const homes = Array.from({ length: 300 }, (_, i) => {
-  const [sqft, age] = [1000 + 900 * noise[i], i % 50]
-  const place = places[i % 3]
-  return {
-    sqft,
-    age: i % 11 === 0 ? null : age,
-    place,
-    heated: i % 2 === 0,
-    sold: `20${10 + (i % 9)}-0${1 + (i % 9)}-15`,
-    notes: i % 4 === 0 ? 'large garden and a new roof' : 'needs work',
-    code: i % 5 === 0 ? 'corner lot' : 'inside lot',
-    words: i % 3 === 0 ? 'a quiet street' : 'near the school',
-    rooms: [i % 4, (i * 7) % 5],
-    photo: new NdArray(
-      Float32Array.from({ length: 4 }, (_, j) => ((i + j) * 37) % 256),
-      [2, 2, 1],
-    ),
-    price: 100_000 + 120 * sqft - 400 * age + 20_000 * (i % 3),
-    kind: i % 3 === 0 ? 'house' : i % 3 === 1 ? 'flat' : 'barn',
-    sale: sqft > 1000,
-    where: [noise[i], 2 * noise[i] + 1],
-  }
-})
-
-const kinds = {
-  sqft: column.number(),
-  age: column.number({ bins: 4 }),
-  place: column.category({ encode: 'embedding' }),
-  heated: column.boolean(),
-  sold: column.date(),
-  notes: column.text(),
-  code: column.text({ encode: 'hashed', width: 16 }),
-  words: column.text({ encode: 'tokens', length: 4 }),
-  rooms: column.vector({ length: 2, scale: 'standard' }),
-  photo: column.image({ shape: [2, 2, 1] }),
-}
-const quick = { epochs: 3, batchSize: 32 }
-const small = { members: 2, hidden: [8] }
 
 describe.each(executors)('a model for rows, on the %s executor', (executor) => {
   const price = async (options = {}) =>
@@ -307,7 +260,7 @@ describe('the answer to a row', () => {
     expect(found).toHaveLength(300)
     expect(found[7]).toEqual({
       price:
-        '7: transform: row 7, column "sqft": expected a number, got "wide"; if it stands for a missing value, say so: { missingValues: ["wide"] }.',
+        '7: transform: row 7, column "sqft": expected a number, got "wide"; if it stands for a missing value, say so: column.number({ missingValues: ["wide"] }).',
     })
     for (const i of [0, 6, 8, 299]) expect((found[i] as { price: number }).price / expected[i].price).toBeCloseTo(1, 5)
     const stopping = async () => {
@@ -467,109 +420,13 @@ describe('a report', () => {
   })
 })
 
-describe('a file', () => {
-  it('has metadata of texts, of which the schema is none', async () => {
-    const net = tabular(await schema({ sqft: column.number(), price: target.number() }).fit(homes), small)
-    const path = join(directory, 'metadata.safetensors')
-    await expectRefusal(() => net.save(path, { metadata: 5 as never }), 'ERR_OPTION', 'save: metadata must be an object of texts')
-    await expectRefusal(() => net.save(path, null as never), 'ERR_OPTION', 'save: options', 'null')
-    await expectRefusal(() => net.save(path, { metadata: { 'thalweg.schema': '{}' } }), 'ERR_OPTION', 'is the schema itself')
-  })
-
-  const saved = async () => {
-    const net = tabular(await schema({ ...kinds, kind: target.category() }).fit(homes), small)
-    const path = join(directory, 'kinds.safetensors')
-    await net.save(path)
-    return { path, ...(await readSafetensors(path)) }
-  }
-
-  it('without a schema, or with a damaged one, is refused by name', async () => {
-    const { path, tensors, metadata } = await saved()
-    const write = async (text: string | undefined) => {
-      const entries = { ...metadata }
-      if (text === undefined) delete entries['thalweg.schema']
-      else entries['thalweg.schema'] = text
-      await writeSafetensors(path, tensors, entries)
-    }
-    const text = metadata['thalweg.schema']
-    await write(text)
-    await loadTabular(path)
-    await write(undefined)
-    await expectRefusal(() => loadTabular(path), 'ERR_DATA', path, 'without a schema')
-    await write(text.slice(0, -9))
-    await expectRefusal(() => loadTabular(path), 'ERR_DATA', path, 'is no JSON')
-    await write('{"version":99}')
-    await expectRefusal(() => loadTabular(path), 'ERR_DATA', path, 'newer thalweg')
-    await write(text.replace('"sqft"', '"feet"').replace('"rooms"', '"__proto__"'))
-    await expectRefusal(() => loadTabular(path), 'ERR_DATA', path, '__proto__')
-    const { columns, ...rest } = JSON.parse(text)
-    await write(JSON.stringify({ ...rest, columns: columns.slice(2) }))
-    await expectRefusal(() => loadTabular(path), 'ERR_DATA', path, 'as the schema has')
-    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
-  })
-
-  it('whose schema is changed anywhere is opened or refused, and then predicts or refuses', async () => {
-    const { path, metadata } = await saved()
-    const bytes = await readFile(path)
-    const text = metadata['thalweg.schema']
-    const json = JSON.stringify(text).slice(1, -1)
-    const at = bytes.indexOf(json)
-    expect(at).toBeGreaterThan(0)
-    let opened = 0
-    const change = fc.tuple(fc.nat(json.length - 1), fc.constantFrom(...'0123456789"{}[],:.-eatfn\\ '))
-    const property = fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
-      const damaged = Buffer.from(bytes)
-      for (const [i, character] of changes) damaged.write(character, at + i, 'latin1')
-      try {
-        const net = await loadTabular(damaged)
-        opened++
-        await net.predict(homes.slice(0, 3))
-      } catch (error) {
-        if (!(error instanceof ThalwegError) || error.code === 'ERR_ASSERTION') throw error
-      }
-    })
-    await fc.assert(property, { numRuns: 300 })
-    expect(opened).toBeGreaterThan(0)
-  })
-
-  it('of a model without rows says what to do', async () => {
-    const path = join(directory, 'net.safetensors')
-    await sequential([input(2), dense(1)]).save(path)
-    await expectRefusal(() => loadTabular(path), 'ERR_DATA', path, 'loadModel')
-    await writeFile(path, 'no model')
-    await expectRefusal(() => loadTabular(path), 'ERR_DATA', path)
-    await expectRefusal(() => loadTabular(join(directory, 'none')), 'ERR_FILE', 'none')
-  })
-})
-
-describe('cross-validation', () => {
-  it('refuses options that are no objects', async () => {
-    const columns = schema({ sqft: column.number(), price: target.number() })
-    for (const name of ['fit', 'model'])
-      await expectRefusal(() => crossValidateTable(columns, homes, { [name]: null }), 'ERR_OPTION', `crossValidateTable: ${name}`, 'null')
-  })
-
-  it('spreads rare classes over the folds, and leaves rows without a target out', async () => {
-    const rare = homes.slice(0, 60).map(({ sqft }, i) => ({ sqft, kind: i < 4 ? 'castle' : i % 10 === 9 ? null : 'house' }))
-    const columns = schema({ sqft: column.number(), kind: target.category() })
-    const options = { folds: 4, stratified: true, model: small, fit: { epochs: 1, missingTarget: 'skip' }, metrics: ['recall'] } as const
-    const { folds } = await crossValidateTable(columns, rare, options)
-    expect(folds.every(({ values }) => Number.isFinite(values.recall))).toBe(true)
-    await expectRefusal(() => crossValidateTable(columns, rare, { ...options, folds: 5 }), 'ERR_DATA', '"castle" has 4 samples')
-    const two = schema({ sqft: column.number(), kind: target.category(), price: target.number() })
-    await expectRefusal(() => crossValidateTable(two, homes, { stratified: true }), 'ERR_OPTION', 'one target', 'kind, price')
-  })
-})
-
 describe('real houses', () => {
-  const path = new URL('../../examples/data/ames.csv', import.meta.url).pathname
-
   it('are valued well after a few epochs, and streamed from the file', async () => {
-    const rows = csv(path).take(1600)
+    const rows = csv(ames).take(1600)
     const houses = await (await inferSchema(rows, { target: 'Sale_Price' })).fit(rows)
     const net = tabular(houses, { members: 2, hidden: [64] })
     await net.fit(await rows.toArray(), { epochs: 8 })
-    const unseen = csv(path).skip(1600)
+    const unseen = csv(ames).skip(1600)
     const { r2Score, rootMeanSquaredError } = await net.evaluate(unseen)
     expect(r2Score).toBeGreaterThan(0.8)
     expect(rootMeanSquaredError).toBeLessThan(40_000)
@@ -578,9 +435,9 @@ describe('real houses', () => {
   })
 
   it('are answered line by line by the example of streams', async () => {
-    const houses = await (await inferSchema(csv(path).take(200), { target: 'Sale_Price' })).fit(csv(path).take(200))
+    const houses = await (await inferSchema(csv(ames).take(200), { target: 'Sale_Price' })).fit(csv(ames).take(200))
     const net = tabular(houses, small)
-    const lines = (await readFile(path, 'utf8')).split('\n').slice(0, 21)
+    const lines = (await readFile(ames, 'utf8')).split('\n').slice(0, 21)
     const at = lines[0].split(',').indexOf('Lot_Area')
     lines[8] = lines[8].split(',').with(at, 'wide').join(',')
     let written = ''
@@ -597,24 +454,7 @@ describe('real houses', () => {
       .map((line) => JSON.parse(line))
     expect(answers).toHaveLength(20)
     expect(answers[7].error).toContain('row 7, column "Lot_Area": expected a number, got "wide"')
-    const expected = await net.predict(await csv(path).take(20).toArray())
+    const expected = await net.predict(await csv(ames).take(20).toArray())
     for (const i of [0, 6, 8, 19]) expect(answers[i].Sale_Price / (expected[i].Sale_Price as number)).toBeCloseTo(1, 5)
-  })
-
-  it('are cross-validated without a look at the fold', async () => {
-    const rows = await csv(path).take(400).toArray()
-    const columns = schema({ Gr_Liv_Area: column.number(), Overall_Cond: column.category(), Sale_Price: target.number() })
-    const seen: number[] = []
-    const { folds, mean } = await crossValidateTable(columns, rows, {
-      folds: 4,
-      model: small,
-      fit: { epochs: 20 },
-      onFold: (_, number) => seen.push(number),
-    })
-    expect(seen).toEqual([0, 1, 2, 3])
-    expect(mean.r2Score).toBeCloseTo(folds.reduce((sum, { values }) => sum + values.r2Score, 0) / 4, 10)
-    expect(mean.r2Score).toBeGreaterThan(0.3)
-    await expectRefusal(() => crossValidateTable(columns, csv(path) as never), 'ERR_DATA', 'toArray')
-    await expectRefusal(() => crossValidateTable(columns, rows, { fit: { signal: AbortSignal.abort() } }), 'ABORT_ERR')
   })
 })

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { caseNamed } from '../../bench/cases.ts'
-import { boundsOf, fastest, leastSeconds, shareAtFloor, workingSet } from '../../bench/kernels/floors.ts'
+import { boundsOf, bytesMoved, fastest, leastSeconds, shareAtFloor, workingSet } from '../../bench/kernels/floors.ts'
+import { layOut } from '../../bench/kernels/instruction.ts'
+import { bytesFor, passNames, trafficOf } from '../../bench/kernels/passes.ts'
 import { meanStep, stepsOf, typicalStep } from '../../bench/kernels/profiledTraining.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
 
@@ -84,5 +86,26 @@ describe('profiled steps', () => {
 
   it('have parts that count by their processor time, where they are long', () => {
     expect(typicalStep([[0.02, 0.001]], 0.25)).toEqual([0.005, 0.001])
+  })
+})
+
+describe('a pass over memory', () => {
+  const [x, y, z] = [100, 100, 60].map((extent) => ({ shape: [extent] }))
+
+  it('reads, writes, copies or changes what its operands say', () => {
+    expect(trafficOf({ inputs: [x], outputs: [y] })).toEqual({ read: 0, write: 0, copy: 400, update: 0 })
+    expect(trafficOf({ inputs: [x, z], outputs: [y] })).toEqual({ read: 240, write: 0, copy: 400, update: 0 })
+    expect(trafficOf({ inputs: [z], outputs: [y] })).toEqual({ read: 0, write: 160, copy: 240, update: 0 })
+    expect(trafficOf({ inputs: [x, z], outputs: [x] })).toEqual({ read: 240, write: 0, copy: 0, update: 400 })
+    expect(bytesMoved(trafficOf({ inputs: [x, z], outputs: [x, y] }))).toBe(400 + 400 + 400 + 240)
+  })
+
+  it('has operands one after the other, each at an aligned place', () => {
+    expect(layOut([x, z, y], { alignment: 64 })).toEqual({ offsets: [0, 448, 704], bytes: 1152 })
+  })
+
+  it.each(passNames)('fills a level and no more: %s', (name) => {
+    const level = 2 ** 21
+    expect(Math.abs(bytesFor(name, level, { alignment: 64 }) / level - 1)).toBeLessThan(0.01)
   })
 })

@@ -9,11 +9,12 @@ import { type Case, caseNamed, cases, flopsPerStep, parameterCount } from '../..
 import { compileServe } from '../../bench/compile.ts'
 import { batchCount, cut, makeData } from '../../bench/data.ts'
 import { interleave, type Player } from '../../bench/interleave.ts'
+import { Measurement } from '../../bench/measure.ts'
 import { PlainNetwork } from '../../bench/plain.ts'
 import { allowedProcessors, lastProcessors, parseProcessors } from '../../bench/processors.ts'
 import type { Results, Speed } from '../../bench/results.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
-import { remarks } from '../../bench/tables.ts'
+import { machineLine, percent, remarks, tables } from '../../bench/tables.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
 import { executionInfo } from '../../src/index.ts'
 
@@ -97,7 +98,7 @@ describe('taking turns', () => {
     const [us, slow, lost] = await play(player('us', [0]), player('slow', [0.5], 80), player('lost', [0, -1]))
     expect(slow).toMatchObject({ quiet: false, failure: null })
     expect(slow?.pairs.length).toBe(2)
-    expect(lost).toMatchObject({ failure: 'gone' })
+    expect(lost?.failure?.message).toBe('gone')
     expect(lost?.pairs.length).toBe(1)
     expect(us?.pairs.length).toBe(2)
   })
@@ -117,7 +118,8 @@ describe('beside a busy process', () => {
   })
 
   it('says who stopped answering', async () => {
-    expect(await besideBusyProcess(player('us', [0, -1]), options)).toMatchObject({ pairs: [], failure: 'gone' })
+    const { pairs, failure } = await besideBusyProcess(player('us', [0, -1]), options)
+    expect([pairs, failure?.message]).toEqual([[], 'gone'])
   })
 })
 
@@ -169,7 +171,7 @@ describe('the verdict of the benchmark', () => {
       ...{ case: 'a', threads: 1, contestant, implementation: contestant, note: '', setting: '', quiet: true },
       nativeIs: { median: factor, lowest: factor, highest: factor },
     }))
-    return remarks({ speed: speed as unknown as Speed[], busy: [], omissions: [] } as unknown as Results)[0]
+    return remarks({ speed: speed as unknown as Speed[], peak: {}, busy: [], omissions: [] } as unknown as Results)[0]
   }
 
   it('claims nothing where no rival ran', () => {
@@ -179,6 +181,44 @@ describe('the verdict of the benchmark', () => {
       'No rival ran; native was compared with plain. Where native loses: case a, 1 thread: plain is 2 × as fast as native.',
     )
     expect(verdict(['plain', 2], ['pytorch', 3])).toBe('Native is the fastest in every case measured.')
+  })
+})
+
+describe('what the benchmark could not measure well', () => {
+  it('is left out with the option that lets it take part', async () => {
+    const results = { omissions: [] as { reason: string }[] }
+    const limits = { rounds: 1, seconds: 0.01, patience: 0.001, quick: true, native: false, torch: null, rivals: [] }
+    const measurement = new Measurement(results as unknown as Results, { ...limits, serve: 'none.js', report: () => {} })
+    await measurement.run(caseNamed('a'), 1)
+    const reason = 'starting and warming up take more than 0.001 s; a larger --patience waits for it'
+    expect(results.omissions).toMatchObject([
+      { contestant: 'plain', reason },
+      { contestant: 'reference', reason },
+    ])
+  })
+
+  it('is marked: shares of a peak that is below that of fewer threads', () => {
+    const results = (two: number) => {
+      const spread = { median: 1, lowest: 1, highest: 1 }
+      const speed = [1, 2].map((threads) => ({
+        ...{ case: 'a', threads, contestant: 'native', note: '', setting: '', quiet: true },
+        ...{ stepsPerSecond: spread, nativeIs: null, partOfPeak: 0.5, peakBytes: 1e6 },
+      }))
+      const machine = { processor: '', memoryBytes: 1 }
+      const empty = { busy: [], cold: [], sizes: [], omissions: [], cases: [{ name: 'a', what: '', batchSize: 1 }] }
+      return { ...empty, speed, peak: { 1: 200, 2: two }, machine, date: '', rounds: 1 } as unknown as Results
+    }
+    const shares = (of: Results) => tables(of)[0].rows.map((row) => row[6])
+    const doubts = (of: Results) => remarks(of).filter((line) => line.includes('peak'))
+    expect([shares(results(390)), doubts(results(390))]).toEqual([['50 %', '50 %'], []])
+    expect(shares(results(120))).toEqual(['50 %', '50 % ?'])
+    expect(doubts(results(120))).toEqual([expect.stringMatching(/^\? the peak measured on 2 threads is below that of fewer/)])
+    expect(machineLine(results(120))).toContain('200 GFLOP/s on 1 thread, 120 GFLOP/s on 2 threads (unreliable)')
+  })
+
+  it('has percents of two digits, or all before the point', () => {
+    const parts = [0.0005, 0.0123, 0.0962, 0.4567, 1.034, null]
+    expect(parts.map((part) => percent(part, '–'))).toEqual(['< 0.1 %', '1.2 %', '9.6 %', '46 %', '103 %', '–'])
   })
 })
 

@@ -76,7 +76,7 @@ function numeric(kind: 'number' | 'integer', options: NumberColumnOptions): Feat
   const isNumber = (x: number) => fits(x) && !absent.numbers?.has(x)
   /** Of what is no number of the column: null if it is missing and may be. */
   const refusalOf = (value: unknown, x: number): Refusal | null => {
-    if (!fits(x) && !absent.has(value)) return numberRefusal(value)
+    if (!fits(x) && !absent.has(value)) return numberRefusal(value, where, options)
     return missing === 'error' ? notMissing : null
   }
 
@@ -161,11 +161,7 @@ export const inferNumber: Infer<FeatureColumn> = (profile) => {
   const { options, warning } = markedOptions({ markers, strays })
   return {
     column: number({ ...(profile.distinct.size > 2 && { bins: inference.bins }), ...options }),
-    reason: few
-      ? `${profile.distinct.size} different integers; if they are codes, make it column.category()`
-      : integers
-        ? 'integers'
-        : 'numbers',
+    reason: few ? `${profile.distinct.size} different integers; if they are codes, make it a category` : integers ? 'integers' : 'numbers',
     ...warning,
   }
 }

@@ -7,7 +7,7 @@ import type { Collector, FeatureColumn, TargetColumn } from './kind.ts'
 import { checkChoice } from './optionChecks.ts'
 import { checkRow, eachChunk, type RowSource, show, valueIn } from './rows.ts'
 import type { Columns, PredictionOf, Row, RowOf, TrainingRowOf } from './types.ts'
-import { refuse } from './values.ts'
+import { columnText, refuse } from './values.ts'
 
 /** Options of `Schema.fit`. */
 export interface FitSchemaOptions {
@@ -84,12 +84,8 @@ export class Schema<C extends Columns = Columns> {
    */
   describe(): string {
     const lines = [...this.columns].map(([name, { role, kind, options }]) => {
-      const given = Object.entries(options).map(([option, value]) => `${option}: ${JSON.stringify(value)}`)
-      return [
-        name,
-        `${role === 'target' ? 'target' : 'column'}.${kind}(${given.length === 0 ? '' : `{ ${given.join(', ')} }`})`,
-        this.notes.get(name)?.reason ?? '',
-      ]
+      const written = columnText(`${role === 'target' ? 'target' : 'column'}.${kind}`, options)
+      return [name, written, this.notes.get(name)?.reason ?? '']
     })
     const width = (i: number) => Math.max(...lines.map((line) => line[i].length))
     const [names, kinds] = [width(0), Math.min(width(1), 60)]

@@ -64,7 +64,7 @@ export function targetNumber(options: TargetNumberOptions = {}): TargetColumn<Nu
       classes: null,
       encode(value, memory, at) {
         const x = numberOf(value)
-        if (!fits(x)) return numberRefusal(value)
+        if (!fits(x)) return numberRefusal(value, where, options)
         memory[at] = scaled(x)
         return null
       },
@@ -83,7 +83,7 @@ export function targetNumber(options: TargetNumberOptions = {}): TargetColumn<Nu
       return {
         add(value) {
           const x = numberOf(value)
-          if (!fits(x)) return numberRefusal(value)
+          if (!fits(x)) return numberRefusal(value, where, options)
           numbers.add(x)
           return null
         },

@@ -35,20 +35,25 @@ export function numberOf(value: unknown): number {
   return typeof value === 'bigint' || typeof value === 'boolean' ? Number(value) : Number.NaN
 }
 
-/** What a value that is no number lacks. */
-export function numberRefusal(value: unknown): Refusal {
+/** A column as it is written: `column.number({ bins: 8 })`. @param where `column.` or `target.` and the kind. */
+export function columnText(where: string, options: object): string {
+  const given = Object.entries(options).map(([option, value]) => `${option}: ${JSON.stringify(value)}`)
+  return `${where}(${given.length === 0 ? '' : `{ ${given.join(', ')} }`})`
+}
+
+/** A longer text is no marker of missing values. */
+const LONGEST_MARKER = 40
+
+/** What a value that is no number lacks. @param options Of the column made by `where`. */
+export function numberRefusal(value: unknown, where: string, options: { readonly missingValues?: readonly (string | number)[] }): Refusal {
   const text = String(value).trim()
-  if (typeof value === 'number' || /^[+-]?(nan|inf(inity)?)$/i.test(text) || Number.isFinite(Number(text)))
-    return {
-      expected: 'a finite number (within ±3.4e38)',
-      advice: `if it stands for a missing value, say so: { missingValues: [${JSON.stringify(text)}] }`,
-    }
-  return {
-    expected: 'a number',
-    advice: /^[+-]?[\d.,\s]*\d[,]\d/.test(text)
-      ? 'write numbers with a decimal point and without separators'
-      : `if it stands for a missing value, say so: { missingValues: [${JSON.stringify(text.slice(0, 40))}] }`,
-  }
+  const isNumeric = typeof value === 'number' || /^[+-]?(nan|inf(inity)?)$/i.test(text) || Number.isFinite(Number(text))
+  const expected = isNumeric ? 'a finite number (within ±3.4e38)' : 'a number'
+  if (!isNumeric && /^[+-]?[\d.,\s]*\d[,]\d/.test(text))
+    return { expected, advice: 'write numbers with a decimal point and without separators' }
+  if ((typeof value !== 'string' && typeof value !== 'number') || text.length > LONGEST_MARKER) return { expected }
+  const corrected = columnText(where, { ...options, missingValues: [...(options.missingValues ?? []), text] })
+  return { expected, advice: `if it stands for a missing value, say so: ${corrected}` }
 }
 
 /** What stands for a value that is not there. */

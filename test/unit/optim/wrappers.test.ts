@@ -8,46 +8,21 @@ import {
   adamW,
   averageWeights,
   clipGradients,
-  concat,
   dense,
   dropout,
   type FitOptions,
   input,
   lockstep,
-  log,
   lookahead,
-  minimum,
-  multiply,
-  type NonFiniteError,
-  negate,
   type Optimizer,
-  ones,
-  parameter,
   perGroup,
   printPlan,
   sequential,
   sgd,
   sharpnessAware,
-  slice,
-  sqrt,
-  square,
-  subtract,
-  sum,
-  type Tensor,
 } from '../../../src/index.ts'
-import { variable } from '../../../src/ops/source.ts'
-import {
-  bitsOf,
-  executors,
-  expectRefusal,
-  hasBegun,
-  rows,
-  scaledBy,
-  scaledError,
-  stepsOf,
-  stepsWith,
-  sumLoss,
-} from '../../training/support.ts'
+import { bitsOf, executors, expectRefusal, rows, scaledBy, scaledError, stepsOf, stepsWith } from '../../training/support.ts'
+import { boundedBy, expectClose, gradients, inOrder, momentum, norm, plainly, scaledNet, squareLoss, twoParts, width } from './wrapping.ts'
 
 interface Outside {
   readonly gradients: readonly { readonly p: number[]; readonly q: number[] }[]
@@ -56,47 +31,9 @@ interface Outside {
 }
 const outside: Outside = JSON.parse(readFileSync(new URL('../../golden/outside/wrappers.json', import.meta.url), 'utf8'))
 
-/** Not a multiple of any vector width. */
-const width = 37
-const gradients = rows(7, width, 1)
-const norm = (values: readonly number[]) => Math.sqrt(values.reduce((total, x) => total + x * x, 0))
-
-/** Two parameters, p and q; with `sumLoss` their gradients are the two parts of the sample. */
-function twoParts(first: number, second: number): (x: Tensor) => Tensor {
-  const [p, q] = [parameter('p', [first], ones), parameter('q', [second], ones)]
-  return (x) => concat([multiply(slice(x, [null, [0, first]]), p), multiply(slice(x, [null, [first, first + second]]), q)], 1)
-}
-
-/** As `scaledBy`, with p held below a bound. */
-function boundedBy(size: number, bound: number): (x: Tensor) => Tensor {
-  const constrain = (p: Tensor) => minimum(p, bound)
-  const initialize = (values: { fill(value: number): unknown }) => void values.fill(1)
-  const p = variable({ name: 'p', block: 'parameters', shape: [size], dtype: 'float32', initialize, constrain })
-  return (x) => multiply(x, p)
-}
-
-/** Σ (x p)²: a loss whose gradient, 2 x² p, depends on where it is taken. */
-const squareLoss = (prediction: Tensor) => sum(square(prediction), { axes: [-1] })
-
-/** The weights after each step, of a loop over gradients. */
-function plainly(step: (p: number[], gradient: readonly number[], t: number) => void, size = width, of = gradients): number[][] {
-  const p = new Array<number>(size).fill(1)
-  return of.map((gradient, t) => {
-    step(p, gradient.map(Math.fround), t)
-    return [...p]
-  })
-}
-
-function expectClose(actual: readonly (readonly number[])[], expected: readonly (readonly number[])[], tolerance: number): void {
-  expect(actual.length).toBe(expected.length)
-  actual.forEach((row, step) => expect(scaledError(row, expected[step]), `step ${step}`).toBeLessThan(tolerance))
-}
-
 describe.each(executors)('on the %s executor', (executor) => {
-  const make = (size = width) => sequential([input(size), scaledBy(size)], { executor })
-  const inOrder: FitOptions = { loss: sumLoss, batchSize: 1, shuffle: false }
+  const make = (size?: number) => scaledNet(executor, size)
 
-  const momentum = () => sgd({ learningRate: 0.1, momentum: 0.9 })
   const outsideCases: [name: string, optimizer: () => Optimizer][] = [
     ['value', () => clipGradients(momentum(), { value: 0.5 })],
     ['norm', () => clipGradients(momentum(), { norm: 1 })],
@@ -221,230 +158,6 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
   })
 
-  describe('sharpnessAware', () => {
-    const sharp = async (net: ReturnType<typeof make>, optimizer: Optimizer, data: readonly (readonly number[])[]) => {
-      const result: number[][] = []
-      for (const x of data) {
-        await net.fit({ x: [x], y: [x.map(() => 0)] }, { ...inOrder, loss: squareLoss, optimizer })
-        result.push([...net.weights().p.data])
-      }
-      return result
-    }
-
-    it.each([false, true])('adaptive %s as in a plain loop', async (adaptive) => {
-      const radius = adaptive ? 0.5 : 0.2
-      const expected = plainly((p, x) => {
-        const scale = p.map((w) => (adaptive ? Math.abs(w) + 0.01 : 1))
-        const g = x.map((each, i) => 2 * each * each * p[i])
-        const length = norm(g.map((each, i) => scale[i] * each))
-        x.forEach((each, i) => (p[i] -= 0.1 * 2 * each * each * (p[i] + (radius * scale[i] ** 2 * g[i]) / length)))
-      })
-      const actual = await sharp(make(), sharpnessAware(sgd({ learningRate: 0.1 }), { radius, adaptive }), gradients)
-      expectClose(actual, expected, 1e-6)
-      const plain = await sharp(make(), sgd({ learningRate: 0.1 }), gradients)
-      expect(scaledError(plain[6], expected[6])).toBeGreaterThan(1e-3)
-    })
-
-    it('has the gradients of both passes clipped from outside, and those of the second from inside', async () => {
-      const clipped = (inner: Optimizer) => clipGradients(inner, { value: 0.25 })
-      const rate = sgd({ learningRate: 1 })
-      expect(await sharp(make(2), clipped(sharpnessAware(rate)), [[1, 2]])).toEqual([[0.75, 0.75]])
-      expect(await sharp(make(2), sharpnessAware(clipped(rate)), [[1, 2]])).toEqual([[0.75, 0.75]])
-    })
-
-    it('stays where the gradient is 0', async () => {
-      for (const adaptive of [false, true])
-        expect(await sharp(make(3), sharpnessAware('sgd', { adaptive }), [[0, 0, 0]])).toEqual([[1, 1, 1]])
-    })
-
-    it('has one dropout mask for both passes', async () => {
-      const net = sequential([input(64), dropout(0.5), scaledBy(64)], { executor })
-      const x = [new Array(64).fill(1)]
-      await net.fit({ x, y: x }, { ...inOrder, loss: squareLoss, optimizer: sharpnessAware(sgd({ learningRate: 0.125 })) })
-      // A weight that is masked in one pass is masked in the other: it stays 1, and the perturbation is by the others.
-      const kept = [...net.weights().p.data].filter((p) => p !== 1)
-      expect(kept.length).toBeGreaterThan(16)
-      expect(kept.length).toBeLessThan(48)
-      const expected = 1 - 0.125 * 2 * 4 * (1 + 0.05 / Math.sqrt(kept.length))
-      expect(
-        scaledError(
-          kept,
-          kept.map(() => expected),
-        ),
-      ).toBeLessThan(1e-5)
-    })
-
-    it('stops before a step whose second pass is not finite, and names where that began', async () => {
-      const net = sequential([input(1), dropout(0.75), scaledBy(1)], { executor })
-      // Finite at the weight 1, the root of a negative number at the perturbed weight 0.4. Dropped, which is more frequent, there is no gradient at all.
-      const loss = (y: Tensor) => {
-        const z = multiply(0.25, y)
-        return sum(negate(sqrt(multiply(subtract(z, 0.3), subtract(z, 0.7)))), { axes: [-1] })
-      }
-      const optimizer = sharpnessAware(sgd({ learningRate: 0 }), { radius: 0.6 })
-      const options: FitOptions = { ...inOrder, loss, optimizer, epochs: 50 }
-      const data = { x: [[1]], y: [[0]] }
-      const before = bitsOf(net)
-      const error = await expectRefusal(
-        () => net.fit(data, options),
-        'ERR_NON_FINITE',
-        'NaN began in step',
-        'at instruction: slots/perturbedGradient/p ',
-        'sqrt(',
-        'parameters are those before this step',
-      )
-      const { origin } = error as NonFiniteError
-      expect(origin.step).toBeGreaterThan(0)
-      // The step was not taken: the next one is it again.
-      expect(stepsOf(net)).toBe(origin.step)
-      expect(bitsOf(net)).toEqual(before)
-      await expectRefusal(() => net.fit(data, options), 'ERR_NON_FINITE', 'NaN began in step 0')
-    })
-  })
-
-  describe('averageWeights', () => {
-    /** x = [1] with sumLoss: each step takes the rate off the weight. */
-    const steady = { x: [[1]], y: [[0]] }
-    const rate = 2 ** -6
-    const averaged = (optimizer: Optimizer = sgd({ learningRate: rate })) => averageWeights(optimizer, { decay: 1 })
-    /** The mean of the weights after 1 … n steps from `start`. */
-    const meanAfter = (n: number, start = 1) => start - (rate * (n + 1)) / 2
-
-    it('is what validation, callbacks and the next run see, while training goes on with its own weights', async () => {
-      const data = { x: gradients, y: gradients }
-      const seen: number[][] = []
-      const losses: number[] = []
-      const net = make()
-      const optimizer = averageWeights(momentum(), { decay: 0.8 })
-      const options: FitOptions = {
-        ...inOrder,
-        optimizer,
-        epochs: 3,
-        validationData: { x: gradients.slice(0, 1), y: gradients.slice(0, 1) },
-        onEpochEnd: (_, values) => {
-          losses.push(values.validationLoss)
-          seen.push([...net.weights().p.data])
-        },
-      }
-      await net.fit(data, options)
-      await net.fit(data, options)
-      const [raw, velocity, average] = [1, 0, 1].map((value) => new Array<number>(width).fill(value))
-      const expected: number[][] = []
-      let count = 0
-      for (let epoch = 0; epoch < 6; epoch++) {
-        for (const gradient of gradients) {
-          count = 1 + 0.8 * count
-          gradient.forEach((g, i) => {
-            velocity[i] = 0.9 * velocity[i] + Math.fround(g)
-            raw[i] -= 0.1 * velocity[i]
-            average[i] += (raw[i] - average[i]) / count
-          })
-        }
-        expected.push([...average])
-      }
-      // 42 steps, each of which rounds the weight and the average, of at most 20.
-      expectClose(seen, expected, 3e-6)
-      losses.forEach((loss, epoch) => {
-        const byHand = gradients[0].reduce((total, x, i) => total + x * seen[epoch][i], 0)
-        expect(Math.abs(loss - byHand)).toBeLessThan(1e-5)
-      })
-      expect([...net.weights().p.data]).toEqual(seen[5])
-    })
-
-    it('stands in the model after an aborted run', async () => {
-      const net = make(1)
-      const x = new Array(40).fill([1])
-      const optimizer = averaged()
-      const events = net.train({ x, y: x }, { ...inOrder, optimizer, epochs: 1000 })
-      for await (const { epoch } of events) if (epoch === 2) break
-      const n = stepsOf(net)
-      expect(n).toBeGreaterThanOrEqual(80)
-      // Up to 60000 steps of 2^-6, and a mean whose weights are 1/n.
-      expect(scaledError([...net.weights().p.data], [meanAfter(n)])).toBeLessThan(1e-5)
-      await net.fit(steady, { ...inOrder, optimizer })
-      expect(scaledError([...net.weights().p.data], [meanAfter(n + 1)])).toBeLessThan(1e-5)
-    })
-
-    it('stands in the model after NaN, and the run after it goes on with its own weights', async () => {
-      const net = make(1)
-      const optimizer = averaged()
-      const loss = (y: Tensor) => sum(multiply(y, log(y)), { axes: [-1] })
-      await expectRefusal(
-        () => net.fit({ x: [[1], [1], [-1], [1]], y: [[0], [0], [0], [0]] }, { ...inOrder, loss, optimizer }),
-        'ERR_NON_FINITE',
-        'NaN began in step 2',
-        'log(',
-      )
-      const raw = [1]
-      for (let i = 0; i < 3; i++) raw.push(raw[i] - rate * (Math.log(raw[i]) + 1))
-      expect(scaledError([...net.weights().p.data], [(raw[1] + raw[2]) / 2])).toBeLessThan(3e-7)
-      await net.fit(steady, { ...inOrder, loss, optimizer })
-      expect(scaledError([...net.weights().p.data], [(raw[1] + raw[2] + raw[3]) / 3])).toBeLessThan(3e-7)
-    })
-
-    it('is what early stopping restores', async () => {
-      const net = make(1)
-      const seen: number[][] = []
-      const onEpochEnd = () => void seen.push([...net.weights().p.data])
-      const optimizer = averageWeights(sgd({ learningRate: 0.9 }), { decay: 0.5 })
-      const { bestEpoch, epochs } = await net.fit(steady, {
-        loss: squareLoss,
-        optimizer,
-        epochs: 50,
-        validationData: { x: [[1]], y: [[0]] },
-        earlyStopping: { patience: 3, minDelta: 0.01 },
-        onEpochEnd,
-      })
-      expect(epochs.length).toBe((bestEpoch as number) + 4)
-      expect([...net.weights().p.data]).toEqual(seen[bestEpoch as number])
-      expect(seen[bestEpoch as number]).not.toEqual(seen[seen.length - 1])
-      // The next run trains on from there: w - 0.9 · 2 w, in an average of as many steps as there were and one.
-      const [best] = seen[bestEpoch as number]
-      await net.fit(steady, { loss: squareLoss, optimizer })
-      const n = 2 - 2 * 0.5 ** (epochs.length + 1)
-      expect(scaledError([...net.weights().p.data], [best - (1.8 * best) / n])).toBeLessThan(1e-6)
-    })
-
-    it('lets predictions that wait for an epoch see averages', async () => {
-      const net = make(1)
-      const x = new Array(500).fill([1])
-      const running = net.fit({ x, y: x }, { ...inOrder, optimizer: averaged(), epochs: 3, onEpochEnd: () => {} })
-      await hasBegun()
-      const seen = (await net.predict([[1]])).data[0]
-      await running
-      const possible = [0, 500, 1000, 1500].map((steps) => (steps === 0 ? 1 : meanAfter(steps)))
-      expect(Math.min(...possible.map((each) => Math.abs(each - seen)))).toBeLessThan(1e-4)
-    })
-
-    it('trains on from weights that have been set, and so does another optimizer from the averages', async () => {
-      const net = make(1)
-      const optimizer = averaged()
-      await net.fit(steady, { ...inOrder, optimizer, epochs: 3 })
-      expect([...net.weights().p.data]).toEqual([meanAfter(3)])
-      net.setWeights({ p: [5] })
-      await net.fit(steady, { ...inOrder, optimizer })
-      // Of 4 steps, the average of the first 3 is what has been set.
-      expect([...net.weights().p.data]).toEqual([5 - rate / 4])
-      await net.fit(steady, { ...inOrder, optimizer })
-      expect(scaledError([...net.weights().p.data], [5 - rate / 4 + (-2 * rate + rate / 4) / 5])).toBeLessThan(2e-7)
-      const before = net.weights().p.data[0]
-      await net.fit(steady, { ...inOrder, optimizer: sgd({ learningRate: rate }) })
-      expect(net.weights().p.data[0]).toBe(Math.fround(before - rate))
-      net.initialize()
-      await net.fit(steady, { ...inOrder, optimizer, epochs: 2 })
-      expect([...net.weights().p.data]).toEqual([meanAfter(2)])
-    })
-
-    it('may be of one group alone', async () => {
-      const net = sequential([input(2), twoParts(1, 1)], { executor })
-      const optimizer = perGroup([{ parameters: 'p', optimizer: averaged() }, { optimizer: sgd({ learningRate: rate }) }])
-      for (const fit of [1, 2]) {
-        await net.fit({ x: [[1, 1]], y: [[0, 0]] }, { ...inOrder, optimizer, epochs: 2 })
-        expect([...net.weights().p.data, ...net.weights().q.data]).toEqual([meanAfter(2 * fit), 1 - 2 * fit * rate])
-      }
-    })
-  })
-
   describe('perGroup', () => {
     it('has a learning rate for each group, or a function of the epoch', async () => {
       const net = sequential([input(2), twoParts(1, 1)], { executor })
@@ -540,12 +253,6 @@ describe.each(executors)('on the %s executor', (executor) => {
     expect(steps[3][1]).toBeGreaterThan(1)
     expect(steps[3][1]).toBeLessThan(1.3)
     expect(steps[3][2]).toBeLessThan(1)
-  })
-
-  it('averages are of constrained weights', async () => {
-    const net = sequential([input(1), boundedBy(1, 1.5)], { executor })
-    const steps = await stepsWith(net, averageWeights(sgd({ learningRate: 0.25 }), { decay: 1 }), new Array(4).fill([-1]))
-    expect(steps.flat()).toEqual([1.25, 1.375, Math.fround(1.375 + Math.fround(0.125 / 3)), 1.4375])
   })
 
   describe('stacks', () => {

@@ -114,7 +114,7 @@ describe('kinds', () => {
       { target: 'y' },
     )
     expect(inferred.describe().split('\n')).toEqual([
-      'a  column.number({ bins: 8 })  3 different integers; if they are codes, make it column.category()',
+      'a  column.number({ bins: 8 })  3 different integers; if they are codes, make it a category',
       'b  column.ignore()             it is constant, "same"',
       'y  target.number()             numbers',
       'Warning: column "b": it is ignored: it is constant, "same".',

@@ -11,7 +11,7 @@ const compilers = [process.env.CXX, 'g++', 'clang++', 'c++'].filter((name) => na
 const targets = [['-march=native', '-mprefer-vector-width=512'], ['-march=native'], ['-mcpu=native'], []]
 
 /** The path of the program made from `source`, a file of this folder; null when no compiler makes it. Made once for each processor. */
-export function compile(source: string): string | null {
+export function compileCpp(source: string): string | null {
   const text = readFileSync(new URL(source, import.meta.url))
   const key = createHash('sha256').update(text).update([process.arch, cpus()[0]?.model, process.env.CXX].join())
   const folder = fileURLToPath(new URL('../../build/bench/', import.meta.url))
