@@ -45,16 +45,6 @@ export function meanStep(profiles: readonly Pick<RunProfile, 'steps' | 'totals'>
   return Array.from(profiles[0].totals, (_, part) => profiles.reduce((sum, { totals }) => sum + totals[part], 0) / steps / 1e9)
 }
 
-/** What has been profiled since the last call: a profile keeps single steps of the first epoch in it only. */
-function takeProfile(run: Epochs): RunProfile {
-  // biome-ignore lint/complexity/useLiteralKeys: it is private.
-  const measured = run['measured']
-  if (measured === null) throw new Error('no step has been profiled')
-  // biome-ignore lint/complexity/useLiteralKeys: it is private.
-  run['measured'] = null
-  return measured
-}
-
 /** Between windows the run waits at the end of an epoch, so that its memory is warm in all but the first. */
 export class ProfiledTraining {
   readonly windows: ProfiledWindow[] = []
@@ -108,7 +98,8 @@ export class ProfiledTraining {
       this.resume(true)
       await epoch
       wall = (performance.now() - start) / 1000
-      profiles.push(takeProfile(run))
+      const profile = run.takeProfile()
+      if (profile !== null) profiles.push(profile)
     } while (wall < this.windowSeconds)
     const { user, system } = process.cpuUsage(cpuBefore)
     const had = this.threads === 1 ? Math.min(1, (user + system) / 1e6 / wall) : 1

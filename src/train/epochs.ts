@@ -150,6 +150,13 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
     return new Profile(trainer.session(batchSize).plan, this.measured, samples % batchSize === 0 ? 0 : epochs)
   }
 
+  /** What was profiled since the last call, if anything: a profile keeps single steps of its first epoch only. @internal */
+  takeProfile(): RunProfile | null {
+    const { measured } = this
+    this.measured = null
+    return measured
+  }
+
   /**
    * How many epochs from this one on may run in one crossing into the executor: as many as take no time worth speaking of,
    * if nothing has to be done between them.
