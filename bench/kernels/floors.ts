@@ -41,7 +41,8 @@ export function boundsOf(plan: Plan): Bound[] {
 function boundOf(plan: Plan, instruction: Instruction): Bound {
   if (instruction.op === 'matmul') return { kind: 'product', product: productOf(plan, instruction) }
   const traffic = trafficOf(plan, instruction)
-  // Passes over all parameters. What else there is, chains and sums, is small, or waits for arithmetic.
+  // Passes over all parameters; those that make their gradients (matmulUpdate) need more than their bytes, but not less. What else there is, chains and
+  // sums, is small, or waits for arithmetic.
   const passes = instruction.phase === 'update' && traffic.read + traffic.update > 0
   return passes ? { kind: 'pass', traffic } : { kind: 'itself' }
 }

@@ -298,9 +298,9 @@ export const updateOps = {
       { inputs: [uniform([33, 130]), uniform([33, 257])], attributes: {} },
       { inputs: [uniform([0, 5]), uniform([0, 3])], attributes: {} },
       { inputs: [uniform([4, 0]), uniform([4, 3])], attributes: {} },
-      // Elements below the largest float by a factor of 2 to 12, of 5, and beyond it.
+      // Elements below the largest float by a factor of 2 to 12, of 1.5, and beyond it.
       { inputs: [uniform([7, 19], { low: 2e18, high: 5e18 }), uniform([7, 37], { low: 2e18, high: 5e18 })], attributes: {} },
-      { inputs: [uniform([1, 1], { low: 8e18, high: 8e18 }), uniform([1, 1], { low: 8e18, high: 8e18 })], attributes: {} },
+      { inputs: [uniform([1, 1], { low: 1.5e19, high: 1.5e19 }), uniform([1, 1], { low: 1.5e19, high: 1.5e19 })], attributes: {} },
       { inputs: [uniform([7, 19], { low: 1e20, high: 2e20 }), uniform([7, 37], { low: 1e20, high: 2e20 })], attributes: {} },
     ],
     rejects: [

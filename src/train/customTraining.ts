@@ -151,7 +151,7 @@ export class CustomTraining {
   }
 
   /**
-   * The plan of a whole step at a batch size. `printPlan` shows it.
+   * The plan of a whole step at a batch size, as it runs where no callback has `readsGradients`. `printPlan` shows it.
    *
    * @param batchSize Samples a step.
    * @example const net = sequential([input(1), dense(1)]); printPlan(customTraining({ models: { net }, inputs: { x: net.inputs[0] }, minimize: [{ loss: mean(square(net.outputs[0])) }] }).plan(8))

@@ -402,7 +402,8 @@ export class Model {
   }
 
   /**
-   * The plan of a whole training step at a batch size: forward, loss, gradients, update. `printPlan` shows it, `lockstep` checks it.
+   * The plan of a whole training step at a batch size: forward, loss, gradients, update. `printPlan` shows it, `lockstep` checks it. It is the one that `fit` runs
+   * where no callback has `readsGradients`: large gradients are made in the update, and not stored.
    *
    * @param options `loss`, and if wanted `lossWeights`, `metrics` and `optimizer` (default adam), as for `fit`.
    * @example printPlan(sequential([input(2), dense(1)]).trainingPlan(32, { loss: 'meanSquaredError' }))

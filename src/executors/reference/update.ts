@@ -79,6 +79,19 @@ const checkFinite: Kernel = (inputs, [y]) => {
   return finite ? undefined : 'stopRun'
 }
 
-const checkMatmul: Kernel = ([a, b], [y]) => checkFinite([productOf(a, b)], [y], {})
+/** What no sum of products of magnitudes may reach for the product to be finite without a look at it: half the largest float, for the rounding of partial sums. */
+const SURELY_FINITE = 2 ** 127
+
+const checkMatmul: Kernel = ([a, b], [y]) => {
+  // NaN among the values makes this NaN, and no comparison true.
+  const most = a.shape[0] * largestOf(a) * largestOf(b)
+  return checkFinite(most < SURELY_FINITE ? [] : [productOf(a, b)], [y], {})
+}
+
+function largestOf({ values }: View): number {
+  let largest = 0
+  for (const value of values) largest = Math.max(largest, Math.abs(value))
+  return largest
+}
 
 export const updateKernels = { assign, update, sgd, adam, matmulUpdate, increment, continueIf, checkFinite, checkMatmul }
