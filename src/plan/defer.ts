@@ -140,9 +140,15 @@ function isKernelGradient({ op, attributes, shape }: Tensor): boolean {
   return transposeA && !transposeB && !bias && steps.length === 0
 }
 
+function sizeOfFactors({ inputs }: Tensor): number {
+  return inputs.reduce((sum, { shape }) => sum + sizeOf(concrete(shape)), 0)
+}
+
 function isDeferrable(product: Tensor): boolean {
   if (!isKernelGradient(product)) return false
-  return sizeOf(concrete(product.shape)) >= SMALLEST_DEFERRED && (product.inputs[0].shape[0] as number) <= DEEPEST_DEFERRED
+  const size = sizeOf(concrete(product.shape))
+  // The factors live until the update, so they must take less memory than they save.
+  return size >= SMALLEST_DEFERRED && sizeOfFactors(product) <= size && (product.inputs[0].shape[0] as number) <= DEEPEST_DEFERRED
 }
 
 /** Tells whether a factor of a product lies in the memory of a variable, where it may be overwritten before the update, or the check, comes to read it. */
