@@ -82,6 +82,14 @@ struct Tiles {
 
 using TilesFunction = void (*)(const Tiles& tiles);
 
+// How a micro-kernel finds the elements of its strip of a. One stride is always in the code: with both of them in registers there are too few for
+// the addresses of eight rows, and those that lie in vector registers keep a multiplier busy.
+enum class Strip {
+  packed,
+  rows,     // in place, and the steps of a row are neighbours
+  columns,  // in place, and the rows of a step are neighbours
+};
+
 // How a micro-kernel comes by its panel.
 enum class Panel {
   packed,
@@ -93,10 +101,33 @@ enum class Panel {
 constexpr bool isMasked(Panel panel) { return panel == Panel::masked || panel == Panel::maskedPacking; }
 constexpr bool isPacking(Panel panel) { return panel == Panel::packing || panel == Panel::maskedPacking; }
 
-// sum(i, v) = a(i) * b(v) + sum(i, v), the elements of a being aRow apart.
-template <bool aPacked, Panel panel, int rows, int vectors>
-THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int64_t aRow, const float* b,
-                                float* packed, int lastLanes) {
+// Where a micro-kernel is in its strip. Rows in place have a pointer for every three of them: from it, one register with the distance of two rows reaches all.
+template <Strip strip>
+struct Place {
+  static constexpr int kBases = strip == Strip::rows ? (kStripRows + 2) / 3 : 1;
+  const float* bases[kBases];
+  int64_t row, step;  // strides
+
+  THALWEG_INLINE Place at(const float* a, int64_t row, int64_t step) {
+    Place p = {{}, row, step};
+    for (int n = 0; n < kBases; n++) {
+      p.bases[n] = a + 3 * n * row;
+      // NOTE: keeps g++ from making a register, or worse, of each of the distances again.
+      asm("" : "+r"(p.bases[n]));
+    }
+    return p;
+  }
+  THALWEG_INLINE const float& element(const Place& p, int i, int k) {
+    return strip == Strip::rows ? p.bases[i / 3][i % 3 * p.row + k] : p.bases[0][k * p.step + i];
+  }
+  THALWEG_INLINE void advance(Place* p, int64_t steps) {
+    for (int n = 0; n < kBases; n++) p->bases[n] += steps * p->step;
+  }
+};
+
+// sum(i, v) = a(i, k) * b(v) + sum(i, v).
+template <Strip strip, Panel panel, int rows, int vectors>
+THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const Place<strip>& a, int k, const float* b, float* packed, int lastLanes) {
   Float row[vectors];
   THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
     row[v] = isMasked(panel) && v == vectors - 1 ? loadPartial(b + v * kWidth, lastLanes) : load(b + v * kWidth);
@@ -104,9 +135,9 @@ THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int
   }
 #if defined(THALWEG_ISA_NEON)
   // The instruction takes its factor from a lane, which saves a broadcast for each element.
-  if constexpr (aPacked && rows % 4 == 0) {
+  if constexpr (strip != Strip::rows && rows % 4 == 0) {
     THALWEG_UNROLL for (int i = 0; i < rows; i += 4) {
-      float32x4_t elements = vld1q_f32(a + i);
+      float32x4_t elements = vld1q_f32(&Place<strip>::element(a, i, k));
       THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
         sum[i][v].v = vfmaq_laneq_f32(sum[i][v].v, row[v].v, elements, 0);
         sum[i + 1][v].v = vfmaq_laneq_f32(sum[i + 1][v].v, row[v].v, elements, 1);
@@ -118,33 +149,32 @@ THALWEG_INLINE void addProducts(Float (&sum)[rows][vectors], const float* a, int
   }
 #endif
   THALWEG_UNROLL for (int i = 0; i < rows; i++) {
-    Float element = splat(a[i * aRow]);
+    Float element = splat(Place<strip>::element(a, i, k));
     THALWEG_UNROLL for (int v = 0; v < vectors; v++) sum[i][v] = fma(element, row[v], sum[i][v]);
   }
 }
 
-// The same for `steps` consecutive k.
-template <int steps, bool aPacked, Panel panel, int rows, int vectors>
-THALWEG_INLINE void addSteps(Float (&sum)[rows][vectors], const float* a, int64_t aRow, int64_t aStep, const float* b,
-                             int64_t bStep, float* packed, int lastLanes) {
-  addProducts<aPacked, panel>(sum, a, aRow, b, packed, lastLanes);
+// The same for `steps` consecutive k from `k` on.
+template <int steps, Strip strip, Panel panel, int rows, int vectors>
+THALWEG_INLINE void addSteps(Float (&sum)[rows][vectors], const Place<strip>& a, int k, const float* b, int64_t bStep, float* packed,
+                             int lastLanes) {
+  addProducts<strip, panel>(sum, a, k, b, packed, lastLanes);
 #if defined(THALWEG_ISA_NEON)
   // NOTE: keeps g++ from loading ahead across steps, for which there are no registers left.
   asm volatile("" ::: "memory");
 #endif
-  if constexpr (steps > 1)
-    addSteps<steps - 1, aPacked, panel>(sum, a + aStep, aRow, aStep, b + bStep, bStep, packed + vectors * kWidth, lastLanes);
+  if constexpr (steps > 1) addSteps<steps - 1, strip, panel>(sum, a, k + 1, b + bStep, bStep, packed + vectors * kWidth, lastLanes);
 }
 
 // A packed operand has its strides in the code, which saves address arithmetic in the inner loop.
-template <int rows, int vectors, bool aPacked, Panel panel>
+template <int rows, int vectors, Strip strip, Panel panel>
 void computeTiles(const Tiles& t) {
-  constexpr int kSteps = aPacked && rows == kStripRows ? 8 : 2, kPackedStep = isPacking(panel) ? vectors * kWidth : 0;
-  const int64_t aRow = aPacked ? 1 : t.aRow, aStep = aPacked ? rows : t.aStep;
+  constexpr int kSteps = strip == Strip::packed && rows == kStripRows ? 8 : 2, kPackedStep = isPacking(panel) ? vectors * kWidth : 0;
+  const int64_t aRow = strip == Strip::rows ? t.aRow : 1, aStep = strip == Strip::packed ? rows : strip == Strip::rows ? 1 : t.aStep;
   const int64_t bStep = panel == Panel::packed ? vectors * kWidth : t.bStep;
-  const float* strip = t.a;
+  const float* first = t.a;
   float* y = t.y;
-  for (int64_t s = 0; s < t.strips; s++, strip += t.aStrip, y += rows * t.yRow) {
+  for (int64_t s = 0; s < t.strips; s++, first += t.aStrip, y += rows * t.yRow) {
     Float sum[rows][vectors];
     if (t.first) {
       THALWEG_UNROLL for (int i = 0; i < rows; i++)
@@ -161,15 +191,15 @@ void computeTiles(const Tiles& t) {
     }
     // Strips without a share in the next panel fetch their own first element again and again, which is cheap.
     const bool fetches = s < kFetchStrips;
-    const float* next = fetches ? t.next + s * (t.depth / kFetchStrips) * t.nextStep : strip;
+    const float* next = fetches ? t.next + s * (t.depth / kFetchStrips) * t.nextStep : first;
     const int64_t nextStep = fetches ? t.nextStep : 0;
-    const float* a = strip;
+    auto a = Place<strip>::at(first, aRow, aStep);
     const float* b = t.b;
     const bool ahead = panel != Panel::packed && t.fetchesAhead && s == 0;
     float* packed = t.packed;
     const float* soon = t.soon == nullptr ? nullptr : t.soon + s * t.soonStrip;
     int64_t k = t.depth;
-    for (; k >= kSteps; k -= kSteps, a += kSteps * aStep, b += kSteps * bStep, packed += kSteps * kPackedStep) {
+    for (; k >= kSteps; k -= kSteps, Place<strip>::advance(&a, kSteps), b += kSteps * bStep, packed += kSteps * kPackedStep) {
       if (ahead) {
         THALWEG_UNROLL for (int n = 0; n < kSteps; n++)
           THALWEG_UNROLL for (int c = 0; c < vectors * kWidth; c += 16) __builtin_prefetch(b + (kRowsAhead + n) * bStep + c);
@@ -183,10 +213,10 @@ void computeTiles(const Tiles& t) {
           soon += t.soonStep;
         }
       }
-      addSteps<kSteps, aPacked, panel>(sum, a, aRow, aStep, b, bStep, packed, t.lastLanes);
+      addSteps<kSteps, strip, panel>(sum, a, 0, b, bStep, packed, t.lastLanes);
     }
-    for (; k > 0; k--, a += aStep, b += bStep, packed += kPackedStep)
-      addProducts<aPacked, panel>(sum, a, aRow, b, packed, t.lastLanes);
+    for (; k > 0; k--, Place<strip>::advance(&a, 1), b += bStep, packed += kPackedStep)
+      addProducts<strip, panel>(sum, a, 0, b, packed, t.lastLanes);
     if (t.bias != nullptr) {
       THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
         Float bias = t.oneBias ? splat(*t.bias) : loadColumn<vectors>(t.bias, v, t.lastLanes);
@@ -199,41 +229,56 @@ void computeTiles(const Tiles& t) {
 }
 
 // The micro-kernel for so many rows and 1 <= vectors <= kPanelVectors.
-template <int rows, bool aPacked, Panel panel>
+template <int rows, Strip strip, Panel panel>
 TilesFunction tilesOfHeight(int64_t vectors) {
-  return vectors == 1   ? computeTiles<rows, 1, aPacked, panel>
-         : vectors == 2 ? computeTiles<rows, 2, aPacked, panel>
-                        : computeTiles<rows, 3, aPacked, panel>;
+  return vectors == 1   ? computeTiles<rows, 1, strip, panel>
+         : vectors == 2 ? computeTiles<rows, 2, strip, panel>
+                        : computeTiles<rows, 3, strip, panel>;
 }
 
 // The same for 1 <= rows <= most.
-template <int most, bool aPacked, Panel panel>
+template <int most, Strip strip, Panel panel>
 TilesFunction tilesFunction(int64_t rows, int64_t vectors) {
   if constexpr (most == 0) {
     return nullptr;
   } else {
-    return rows == most ? tilesOfHeight<most, aPacked, panel>(vectors) : tilesFunction<most - 1, aPacked, panel>(rows, vectors);
+    return rows == most ? tilesOfHeight<most, strip, panel>(vectors) : tilesFunction<most - 1, strip, panel>(rows, vectors);
   }
 }
 
-TilesFunction chooseTiles(bool aInPlace, Panel panel, int64_t rows, int64_t vectors) {
-  if (vectors == kWideVectors) return computeTiles<1, kWideVectors, false, Panel::inPlace>;
-  if constexpr (kMaskedLoads) {
-    if (panel == Panel::masked) return tilesFunction<kStripRows, false, Panel::masked>(rows, vectors);
+template <Strip strip>
+TilesFunction chooseTiles(Panel panel, int64_t rows, int64_t vectors) {
+  if constexpr (strip == Strip::packed) {
+    if (panel == Panel::packed) return tilesFunction<kStripRows, strip, Panel::packed>(rows, vectors);
+  } else if constexpr (kMaskedLoads) {
+    if (panel == Panel::masked) return tilesFunction<kStripRows, strip, Panel::masked>(rows, vectors);
   }
-  return aInPlace                  ? tilesFunction<kStripRows, false, Panel::inPlace>(rows, vectors)
-         : panel == Panel::inPlace ? tilesFunction<kStripRows, true, Panel::inPlace>(rows, vectors)
-                                   : tilesFunction<kStripRows, true, Panel::packed>(rows, vectors);
+  // A packed panel too, where the strip is in place.
+  return tilesFunction<kStripRows, strip, Panel::inPlace>(rows, vectors);
+}
+
+TilesFunction chooseTiles(Strip strip, Panel panel, int64_t rows, int64_t vectors) {
+  if (vectors == kWideVectors)
+    return strip == Strip::rows ? computeTiles<1, kWideVectors, Strip::rows, Panel::inPlace>
+                                : computeTiles<1, kWideVectors, Strip::columns, Panel::inPlace>;
+  return strip == Strip::packed ? chooseTiles<Strip::packed>(panel, rows, vectors)
+         : strip == Strip::rows ? chooseTiles<Strip::rows>(panel, rows, vectors)
+                                : chooseTiles<Strip::columns>(panel, rows, vectors);
 }
 
 // One strip, packing its panel.
-TilesFunction choosePackingTiles(bool aInPlace, bool masked, int64_t vectors) {
+template <Strip strip>
+TilesFunction choosePackingTiles(bool masked, int64_t vectors) {
   if constexpr (kMaskedLoads) {
-    if (masked)
-      return aInPlace ? tilesOfHeight<kStripRows, false, Panel::maskedPacking>(vectors)
-                      : tilesOfHeight<kStripRows, true, Panel::maskedPacking>(vectors);
+    if (masked) return tilesOfHeight<kStripRows, strip, Panel::maskedPacking>(vectors);
   }
-  return aInPlace ? tilesOfHeight<kStripRows, false, Panel::packing>(vectors) : tilesOfHeight<kStripRows, true, Panel::packing>(vectors);
+  return tilesOfHeight<kStripRows, strip, Panel::packing>(vectors);
+}
+
+TilesFunction choosePackingTiles(Strip strip, bool masked, int64_t vectors) {
+  return strip == Strip::packed ? choosePackingTiles<Strip::packed>(masked, vectors)
+         : strip == Strip::rows ? choosePackingTiles<Strip::rows>(masked, vectors)
+                                : choosePackingTiles<Strip::columns>(masked, vectors);
 }
 
 // --- One rectangle of one product ---
@@ -303,6 +348,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
   const float* a = tiles.a;
   const int64_t strips = rows / kStripRows, rest = rows % kStripRows, stripOfA = kStripRows * m.aRow;
   const bool single = rows == 1 && m.aInPlace && m.bInPlace;
+  const Strip strip = !m.aInPlace ? Strip::packed : m.aStep == 1 ? Strip::rows : Strip::columns;
   int64_t waiting = 0;  // the first column that waits for its chain
   for (int64_t column = 0, vectors = quotientUp(columns, kWidth); column < columns;) {
     const int64_t wide = single && vectors > kWideVectors ? kWideVectors : panelVectors(vectors);
@@ -358,7 +404,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.b = inPlace || packing ? source : panel;
       tiles.bStep = inPlace || packing ? m.bStep : wide * kWidth;
       tiles.packed = panel;
-      (packing ? choosePackingTiles(m.aInPlace, !full, wide) : chooseTiles(m.aInPlace, use, kStripRows, wide))(tiles);
+      (packing ? choosePackingTiles(strip, !full, wide) : chooseTiles(strip, use, kStripRows, wide))(tiles);
     }
     if (rest > 0) {
       if (column == 0 && !m.aInPlace)
@@ -371,7 +417,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.fetchesAhead = fetchesRows && strips == 0;
       tiles.y = y + strips * kStripRows * m.yRow + column;
       tiles.strips = 1;
-      chooseTiles(m.aInPlace, use, rest, wide)(tiles);
+      chooseTiles(strip, use, rest, wide)(tiles);
     }
     column += count;
     vectors -= wide;
