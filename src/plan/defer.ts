@@ -85,7 +85,7 @@ export function checkByFactors(roots: readonly Tensor[]): Tensor[] {
     if (isKernelGradient(product) && size >= SMALLEST_CHECKED_BY_FACTORS && 2 * factors <= size && !moves(product))
       products.set(stored, product)
   }
-  if (products.size === 0 || products.size === check.inputs.length) return [...roots]
+  if (products.size === 0 || check.inputs.every((input) => products.has(input))) return [...roots]
 
   const factors = new Map<Tensor, readonly Tensor[]>()
   const guards: Tensor[] = []

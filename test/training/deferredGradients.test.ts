@@ -1,4 +1,5 @@
-/** Large gradients that are not stored: the same training, the same errors, and who can read them. */
+/** Large gradients that are not stored, or checked by the factors of their products: the same training, the same errors, and who can read them. */
+import { createHash } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +22,7 @@ import {
   printPlan,
   sequential,
   sgd,
+  sqrt,
   square,
   subtract,
   sum,
@@ -28,10 +30,20 @@ import {
   zeros,
 } from '../../src/index.ts'
 import { DEEPEST_DEFERRED } from '../../src/plan/defer.ts'
-import { bitsOf, executors, expectRefusal, rows, stepsOf } from './support.ts'
+import { executors, expectRefusal, rows, stepsOf } from './support.ts'
 
-const FEATURES = 130
-const UNITS = 256
+const FEATURES = 260
+const UNITS = 512
+/** Factors of one sample more than `DEEPEST_DEFERRED` are no larger than a square kernel of it. */
+const WIDE = 2 * (DEEPEST_DEFERRED + 1)
+/** The weights bit by bit: digests, because arrays take long to compare. */
+const bitsOf = (net: Model) =>
+  Object.entries(net.weights()).map(([name, { data }]) => [
+    name,
+    createHash('sha256')
+      .update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
+      .digest('hex'),
+  ])
 const reads: Callback = { readsGradients: true, onTrainBegin: () => {} }
 
 describe.each(executors)('on the %s executor', (executor) => {
@@ -62,11 +74,15 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(bitsOf(plain)).toEqual(bitsOf(reading))
     })
 
-    it('with batches that are too deep, and a smaller one that is not', async () => {
-      const batchSize = DEEPEST_DEFERRED + 1
-      const many = { x: rows(batchSize + 6, FEATURES, 3), y: rows(batchSize + 6, 2, 4) }
-      const [plain, reading] = [make(), make()]
-      expect([leavesOut(plain, batchSize), leavesOut(plain, 6)]).toEqual([false, true])
+    const wideNet = () => sequential([input(WIDE), dense(WIDE, { activation: 'tanh' }), dense(2)], { executor, seed: 6 })
+    it.each<[string, () => Model, number]>([
+      ['are too deep', wideNet, DEEPEST_DEFERRED + 1],
+      ['make factors larger than the gradients', make, Math.floor((FEATURES * UNITS) / (FEATURES + UNITS)) + 1],
+    ])('with batches that %s, and a smaller one that does not', async (_, build, batchSize) => {
+      const [plain, reading] = [build(), build()]
+      const width = plain.inputs[0].shape[1] as number
+      const many = { x: rows(batchSize + 6, width, 3), y: rows(batchSize + 6, 2, 4) }
+      expect([batchSize, batchSize - 1, 6].map((size) => leavesOut(plain, size))).toEqual([false, true, true])
       await plain.fit(many, { loss: 'meanSquaredError', batchSize })
       await reading.fit(many, { loss: 'meanSquaredError', batchSize, callbacks: [reads] })
       expect(bitsOf(plain)).toEqual(bitsOf(reading))
@@ -108,23 +124,29 @@ describe.each(executors)('on the %s executor', (executor) => {
     })
   })
 
-  describe('a step that is stopped', () => {
+  describe.each([
+    { which: 'is not stored', features: FEATURES, units: UNITS, op: 'matmulUpdate' },
+    { which: 'is stored, and checked by its factors', features: 130, units: 256, op: 'adam' },
+  ])('a step that is stopped where the large gradient $which', ({ features, units, op }) => {
     /** One large layer that gives zeros, and a loss whose slope is `steepness` at each. */
-    const flat = () => sequential([input(FEATURES), dense(UNITS, { kernelInitializer: zeros, name: 'wide' })], { executor, seed: 2 })
+    const flat = (useBias = true) =>
+      sequential([input(features), dense(units, { kernelInitializer: zeros, useBias, name: 'wide' })], { executor, seed: 2 })
     const steep =
       (steepness: number) =>
       (prediction: Tensor): Tensor =>
         sum(multiply(prediction, steepness), { axes: [-1] })
     const one = (values: readonly number[]) => ({
-      x: values.map((value) => new Array(FEATURES).fill(value)),
-      y: values.map(() => new Array(UNITS).fill(0)),
+      x: values.map((value) => new Array(features).fill(value)),
+      y: values.map(() => new Array(units).fill(0)),
     })
 
     it('where only the product overflows names it and its layer, and leaves everything as it was', async () => {
       const optimizer = adam()
       const options: FitOptions = { loss: steep(1e20), optimizer, batchSize: 1, shuffle: false }
       const net = flat()
-      expect(printPlan(net.trainingPlan(1, { loss: steep(1e20) }))).toContain('checkMatmul(')
+      const used = net.trainingPlan(1, { loss: steep(1e20), optimizer }).instructions.map((instruction) => instruction.op)
+      expect(used).toEqual(expect.arrayContaining(['checkMatmul', op]))
+      expect(used.includes('matmulUpdate')).toBe(op === 'matmulUpdate')
       const before = bitsOf(net)
       const error = await expectRefusal(
         () => net.fit(one([1e25]), options),
@@ -161,6 +183,22 @@ describe.each(executors)('on the %s executor', (executor) => {
       expect(bitsOf(net)).toEqual(bitsOf(twin))
     })
 
+    it('where the gradient alone is NaN names where it began', async () => {
+      // √0 is a fine loss; its slope is infinite, and that of 0² is 0.
+      const loss = (prediction: Tensor): Tensor => sum(sqrt(square(prediction)), { axes: [-1] })
+      const net = flat(false)
+      const before = bitsOf(net)
+      const options: FitOptions = { loss, optimizer: adam(), batchSize: 1, shuffle: false }
+      const error = await expectRefusal(() => net.fit(one([1]), options), 'ERR_NON_FINITE', 'in step 0 at instruction of layer "loss"')
+      expect(bitsOf(net)).toEqual(before)
+      expect(stepsOf(net)).toBe(0)
+      const twin = flat(false)
+      const same = await expectRefusal(() => twin.fit(one([1]), { ...options, optimizer: adam(), callbacks: [reads] }), 'ERR_NON_FINITE')
+      expect(error.message).toBe(same.message)
+    })
+  })
+
+  describe('a step that is stopped', () => {
     it.each<[string, FitOptions, number]>([
       ['a loss that overflows', { loss: 'meanSquaredError', batchSize: 10, shuffle: false }, 1e25],
       ['a learning rate that is far too high', { loss: 'meanSquaredError', batchSize: 10, shuffle: false, epochs: 10 }, 1],
@@ -188,7 +226,8 @@ describe.each(executors)('on the %s executor', (executor) => {
       const seen: Record<string, Float32Array>[] = []
       await make().fit(data, { loss: 'meanSquaredError', callbacks: [look(seen, false), look(seen, true)] })
       expect(seen.length).toBe(2)
-      expect(seen[0]).toEqual(seen[1])
+      const words = (gradients: Record<string, Float32Array>) => Object.entries(gradients).map(([name, values]) => [name, values.join()])
+      expect(words(seen[0])).toEqual(words(seen[1]))
       expect(seen[0]['dense_1.kernel'].some((value) => value !== 0)).toBe(true)
     })
 

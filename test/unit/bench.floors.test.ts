@@ -24,22 +24,38 @@ describe('what bounds the parts of a step', () => {
     const products = instructions.flatMap(({ bound }) => (bound.kind === 'product' ? [bound.product] : []))
     const sizes = products.map(({ rows, depth, columns, transposeA, transposeB }) => [rows, depth, columns, transposeA, transposeB])
     expect(sizes).toContainEqual([32, 784, 128, false, false])
+    expect(sizes).toContainEqual([784, 32, 128, true, false])
     expect(sizes).toContainEqual([128, 32, 10, true, false])
     expect(sizes).toContainEqual([32, 10, 128, false, true])
-    expect(sizes.length).toBe(4)
+    expect(sizes.length).toBe(5)
   })
 
   it('is the bytes of passes over all parameters', () => {
-    // The large kernel, whose gradient is not stored, and all other parameters.
+    // The large kernel, whose gradient is checked by its factors, and all other parameters.
     const [kernel, others] = [4 * 784 * 128, 4 * 1418]
-    const passes = Object.fromEntries(instructions.flatMap(({ op, bound }) => (bound.kind === 'pass' ? [[op, bound.traffic]] : [])))
-    expect(passes).toEqual({
-      checkFinite: { read: others, write: 0, copy: 0, update: 0 },
-      matmulUpdate: { read: 4 * 32 * (784 + 128), write: 0, copy: 0, update: 3 * kernel },
-      adam: { read: others, write: 0, copy: 0, update: 3 * others },
-    })
+    const passes = instructions.flatMap(({ op, bound }) => (bound.kind === 'pass' ? [[op, bound.traffic]] : []))
+    expect(passes).toEqual([
+      ['checkFinite', { read: others, write: 0, copy: 0, update: 0 }],
+      ['adam', { read: kernel + others, write: 0, copy: 0, update: 3 * (kernel + others) }],
+    ])
     // Parameters, gradients and two moments, and what a step works with.
     expect(workingSet(plan)).toBeGreaterThan(4 * (kernel + others))
+  })
+
+  it('is the bytes of parameters and factors where gradients are not stored', () => {
+    const large = caseNamed('e')
+    const options = { loss: large.loss, optimizer: buildOptimizer(large) }
+    const { instructions, ...rest } = buildModel(large, { executor: 'reference' }).trainingPlan(large.batchSize, options)
+    const bounds = boundsOf({ instructions, ...rest }).slice(1, -1)
+    const passes = bounds.flatMap((bound, i) => (bound.kind === 'pass' ? [[instructions[i].op, bound.traffic]] : []))
+    const [first, bias, second, others] = [4 * 784 * 1024, 4 * 1024, 4 * 1024 * 1024, 4 * (1024 + 1024 * 10 + 10)]
+    expect(passes).toEqual([
+      ['checkFinite', { read: bias + others, write: 0, copy: 0, update: 0 }],
+      ['matmulUpdate', { read: 4 * 256 * (784 + 1024), write: 0, copy: 0, update: 3 * first }],
+      ['adam', { read: bias, write: 0, copy: 0, update: 3 * bias }],
+      ['matmulUpdate', { read: 4 * 256 * (1024 + 1024), write: 0, copy: 0, update: 3 * second }],
+      ['adam', { read: others, write: 0, copy: 0, update: 3 * others }],
+    ])
   })
 })
 

@@ -1,5 +1,10 @@
-/** Gradients that are left out of a plan: which ones, what stands in their place, and that nothing else changes. */
+/**
+ * Gradients that are left out of a plan, and gradients that are stored but checked by the factors of their products: which ones, what stands in
+ * their place, and that nothing else changes.
+ */
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import type { Arena } from '../../../src/executors/arena.ts'
 import type { Executor } from '../../../src/executors/executor.ts'
 import { loadAddon } from '../../../src/executors/native/addon.ts'
 import { nativeExecutor } from '../../../src/executors/native/index.ts'
@@ -34,7 +39,7 @@ import {
   transpose,
 } from '../../../src/index.ts'
 import { assign, assignAll, checkFinite, updateOps } from '../../../src/ops/update.ts'
-import { DEEPEST_DEFERRED, SMALLEST_DEFERRED } from '../../../src/plan/defer.ts'
+import { checkByFactors, DEEPEST_DEFERRED, SMALLEST_CHECKED_BY_FACTORS, SMALLEST_DEFERRED } from '../../../src/plan/defer.ts'
 import { GRADIENTS, type Plan, WORKSPACE } from '../../../src/plan/plan.ts'
 import { stepOf } from '../../../src/train/minimization.ts'
 import { Objective } from '../../../src/train/objective.ts'
@@ -119,16 +124,29 @@ function planWith(change: Change = {}, keepGradients = false) {
 
 const opsOf = (plan: Plan) => plan.instructions.map(({ op }) => op)
 
-/** What all variables but gradients hold after a step, bit by bit. */
-function valuesAfter({ plan, variables }: ReturnType<typeof planWith>, executor: Executor): Record<string, Uint32Array> {
+type Made = ReturnType<typeof planWith>
+
+/** What all variables but gradients hold after a step, bit by bit: a digest, because arrays take long to compare. */
+function valuesAfter({ plan, variables }: Made, executor: Executor): Record<string, string> {
   const arena = arenaFor(plan, variables)
   executor.load(plan, arena).execute(0, plan.instructions.length)
-  const kept = variables.variables.filter(({ attributes }) => attributes.block !== GRADIENTS)
+  return bitsIn(arena, { variables }, ({ attributes }) => attributes.block !== GRADIENTS)
+}
+
+function digestOf({ buffer, byteOffset, byteLength }: ArrayBufferView): string {
+  return createHash('sha256')
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
+    .digest('hex')
+}
+
+type Variable = Made['variables']['variables'][number]
+
+function bitsIn(arena: Arena, { variables }: Pick<Made, 'variables'>, which: (variable: Variable) => boolean = () => true) {
   return Object.fromEntries(
-    kept.map((variable) => {
+    variables.variables.filter(which).map((variable): [string, string] => {
       const place = variables.place(variable) as { block: string; offset: number; name: string }
-      const { buffer, byteOffset, length } = arena.view({ ...place, shape: variable.shape as number[], dtype: variable.dtype })
-      return [place.name, new Uint32Array(buffer, byteOffset, length).slice()]
+      const view = arena.view({ ...place, shape: variable.shape as number[], dtype: variable.dtype })
+      return [place.name, digestOf(view)]
     }),
   )
 }
@@ -149,7 +167,8 @@ describe('a gradient that only the optimizer reads is left out', () => {
     ],
     ['by adam', { update: (p, g) => apply(updateOps.adam, [p, g, ...moments, rate, steps], adamAttributes) }],
     ['of a view', { factor: (x) => reshape(tanh(reshape(x, [ROWS, BATCH])), [BATCH, ROWS]) }],
-    ['at the largest depth', { batch: DEEPEST_DEFERRED }],
+    ['at the largest depth', { batch: DEEPEST_DEFERRED, shape: [2 * DEEPEST_DEFERRED, 2 * DEEPEST_DEFERRED] }],
+    ['whose factors are as large as it', { batch: 182, shape: [364, 364] }],
     ['of one sample', { batch: 1 }],
     [
       'with what reads the parameter behind the update',
@@ -176,7 +195,8 @@ describe('a gradient is left as it is', () => {
   const inSteps = (a: Tensor, b: Tensor) => multiply(matmul(a, b, { transposeA: true }), 2)
   it.each<[string, Change]>([
     ['below the smallest size', { shape: [ROWS, COLUMNS - 1] }],
-    ['beyond the largest depth', { batch: DEEPEST_DEFERRED + 1 }],
+    ['beyond the largest depth', { batch: DEEPEST_DEFERRED + 1, shape: [1024, 1024] }],
+    ['whose factors are larger than it', { batch: 183, shape: [364, 364] }],
     ['in another block', { block: 'slopes' }],
     ['of a product with a write-back', { product: inSteps }],
     ['of a product that is written the other way', { factor: (x) => tanh(transpose(x)), product: (a, b) => matmul(a, b) }],
@@ -237,7 +257,7 @@ describe('a gradient is left as it is', () => {
 })
 
 describe('a step of training', () => {
-  const net = () => sequential([input(140), dense(240, { activation: 'relu' }), dense(150, { activation: 'tanh' }), dense(3)])
+  const net = () => sequential([input(300), dense(440, { activation: 'relu' }), dense(300, { activation: 'tanh' }), dense(3)])
   const trainer = (optimizer: Optimizer, model = net(), keepsGradients = false) =>
     new Trainer(stepOf(model, new Objective('fit', model, { loss: 'meanSquaredError' }), optimizer), undefined, keepsGradients)
 
@@ -285,26 +305,52 @@ describe('a step of training', () => {
     expect(trainer(adam()).describe(8)).toBe(trainer(adam(), net(), true).describe(8))
   })
 
-  it.each<[string, () => Optimizer, number]>([
-    ['sgd', () => sgd(), 2],
-    ['adamW', () => adamW(), 2],
-    ['averaged weights', () => averageWeights(adam()), 2],
-    ['lookahead', () => lookahead(sgd()), 2],
-    ['rmsprop', () => rmsprop(), 0],
-    ['clipping', () => clipGradients(adam(), { globalNorm: 1 }), 0],
-    ['accumulation', () => accumulateGradients(adam(), { steps: 2 }), 0],
-    ['sharpness-aware minimization', () => sharpnessAware('sgd'), 0],
-  ])('with %s', (_, make, count) => {
+  it.each<[string, () => Optimizer, number, number]>([
+    ['sgd', () => sgd(), 2, 2],
+    ['adamW', () => adamW(), 2, 2],
+    ['averaged weights', () => averageWeights(adam()), 2, 2],
+    ['lookahead', () => lookahead(sgd()), 2, 2],
+    ['rmsprop', () => rmsprop(), 0, 2],
+    ['clipping', () => clipGradients(adam(), { globalNorm: 1 }), 0, 2],
+    ['accumulation', () => accumulateGradients(adam(), { steps: 2 }), 0, 2],
+    ['sharpness-aware minimization', () => sharpnessAware('sgd'), 0, 0],
+  ])('with %s', (_, make, leftOut, checkedByFactors) => {
     const plan = trainer(make()).plan(8)
     expect(overlaps(plan)).toEqual([])
-    expect(opsOf(plan).filter((op) => op === 'matmulUpdate').length).toBe(count)
+    const count = (name: string) => opsOf(plan).filter((op) => op === name).length
+    expect([count('matmulUpdate'), count('checkMatmul')]).toEqual([leftOut, checkedByFactors])
+  })
+
+  it('checks gradients of three sizes in one place', () => {
+    const model = sequential([input(300), dense(440, { activation: 'relu' }), dense(96, { activation: 'tanh' }), dense(3)])
+    const plan = trainer(adam(), model).plan(8)
+    expect(overlaps(plan)).toEqual([])
+    const isGuard = (op: string) => op === 'checkFinite' || op === 'checkMatmul'
+    const first = opsOf(plan).findIndex(isGuard)
+    const guards = plan.instructions.slice(first, first + 3)
+    expect(guards.map(({ op, layer }) => [op, layer])).toEqual([
+      ['checkFinite', null],
+      ['checkMatmul', 'dense_2'],
+      ['checkMatmul', 'dense_1'],
+    ])
+    expect(opsOf(plan).filter(isGuard).length).toBe(3)
+    const products = plan.instructions.filter(
+      ({ op, layer, attributes }) => op === 'matmul' && layer === 'dense_2' && attributes.transposeA,
+    )
+    expect(products.map(({ inputs, outputs }) => [inputs, plan.tensors[outputs[0]].label])).toEqual([
+      [guards[1].inputs, 'gradients/dense_2.kernel'],
+    ])
+    const written = plan.instructions.flatMap(({ outputs }, i) =>
+      outputs.some((output) => /parameters|slots/.test(plan.tensors[output].block)) ? [i] : [],
+    )
+    expect(Math.min(...written)).toBeGreaterThan(first + 2)
   })
 
   it('goes on with the result where a constraint bounds the parameter, and keeps the gradient of one with a penalty', () => {
     const model = sequential([
-      input(140),
-      dense(240, { kernelConstraint: maxNorm(1) }),
-      dense(150, { kernelRegularizer: l2(), activation: 'tanh' }),
+      input(300),
+      dense(440, { kernelConstraint: maxNorm(1) }),
+      dense(300, { kernelRegularizer: l2(), activation: 'tanh' }),
       dense(3),
     ])
     const plan = trainer(sgd(), model).plan(8)
@@ -314,5 +360,207 @@ describe('a step of training', () => {
       ({ op, outputs }) => op === 'update' && plan.tensors[outputs[0]].label === 'dense_1.kernel',
     )
     expect(bounds).toBeGreaterThan(opsOf(plan).indexOf('matmulUpdate'))
+  })
+})
+
+/** The same step with one check more behind its updates, so that `checkFinite` checks all of it. */
+function withTwoChecks(change: Change): Change {
+  const { roots = ({ stored, check, update }) => [stored, check(), update()] } = change
+  return { ...change, roots: (parts) => [...roots(parts), checkFinite([sum(parts.b)])] }
+}
+
+const checksOf = (plan: Plan) => opsOf(plan).filter((op) => op === 'checkFinite' || op === 'checkMatmul')
+const [FEW_ROWS, FEW_COLUMNS] = [128, SMALLEST_CHECKED_BY_FACTORS / 128]
+
+describe('a gradient that is stored is checked by the factors of its product', () => {
+  it.each<[string, Change]>([
+    ['of the smallest size', { shape: [FEW_ROWS, FEW_COLUMNS] }],
+    ['of any size', {}],
+    ['where they are half as large', { batch: 46, shape: [184, 184] }],
+    ['of one sample', { batch: 1 }],
+    ['that are views', { factor: (x) => reshape(tanh(reshape(x, [ROWS, BATCH])), [BATCH, ROWS]) }],
+    ['that another optimizer reads', { update: (p, g) => assignAll([p], [multiply(g, rate)]) }],
+    ['that is read beside the optimizer', { roots: ({ stored, check, update }) => [stored, check(), sumOfSquares([stored]), update()] }],
+    ['whose old value is read', { before: (gradient) => [assignAll([holding([ROWS, COLUMNS], [], { name: 'q' })], [gradient])] }],
+    ['that is an output', { outputs: ({ stored }) => [stored] }],
+    ['whose product is an output', { outputs: ({ product }) => [product] }],
+    ['that is checked twice', { roots: ({ b, stored, update }) => [stored, checkFinite([sum(b), stored, stored]), update()] }],
+    ['of a step that may end early', { roots: ({ b, stored, check, update }) => [stored, continueIf(sum(b)), check(), update()] }],
+  ])('%s', (_, change) => {
+    const { plan, variables } = planWith(change, true)
+    const control = planWith(withTwoChecks(change), true)
+    expect(checksOf(plan)).toEqual(['checkFinite', 'checkMatmul'])
+    expect(checksOf(control.plan)).toEqual(['checkFinite', 'checkFinite'])
+    expect(overlaps(plan)).toEqual([])
+    // Nothing else happens.
+    const others = (all: Plan) => opsOf(all).filter((op) => !op.startsWith('check'))
+    expect(others(plan).sort()).toEqual(others(withoutLast(control.plan)).sort())
+    const first = opsOf(plan).indexOf('checkFinite')
+    const [finite, guard] = plan.instructions.slice(first, first + 2)
+    const product = plan.instructions.find(({ op }) => op === 'matmul')
+    expect(guard.op).toBe('checkMatmul')
+    expect(guard.inputs).toEqual(product?.inputs)
+    expect(finite.inputs.map((tensor) => plan.tensors[tensor].shape)).toEqual([[]])
+    for (const [, executor] of executors) {
+      const [arena, other] = [arenaFor(plan, variables), arenaFor(control.plan, control.variables)]
+      executor.load(plan, arena).execute(0, plan.instructions.length)
+      executor.load(control.plan, other).execute(0, control.plan.instructions.length)
+      const bits = bitsIn(arena, { variables })
+      expect(bits.g).not.toBe(bitsIn(arenaFor(plan, variables), { variables }).g)
+      expect(bits).toEqual(bitsIn(other, control))
+    }
+  })
+
+  // What the second check of a control needs besides: the sum that it checks.
+  const withoutLast = (plan: Plan): Plan => ({ ...plan, instructions: plan.instructions.slice(0, -1) })
+})
+
+describe('a gradient is checked element by element', () => {
+  const plain = (a: Tensor, b: Tensor) => matmul(a, b, { transposeA: true })
+  it.each<[string, Change]>([
+    ['below the smallest size', { shape: [FEW_ROWS, FEW_COLUMNS - 1] }],
+    ['where the factors are larger than half of it', { batch: 47, shape: [184, 184] }],
+    ['in another block', { block: 'slopes' }],
+    ['of a product with a write-back', { product: (a, b) => multiply(plain(a, b), 2) }],
+    ['of a product that is written the other way', { factor: (x) => tanh(transpose(x)), product: (a, b) => matmul(a, b) }],
+    ['that is a view of a product', { shape: [1, ROWS, COLUMNS], product: (a, b) => reshape(plain(a, b), [1, ROWS, COLUMNS]) }],
+    ['that is no product', { product: (a, b) => add(sum(b), multiply(sum(a), random('w', [ROWS, COLUMNS]))) }],
+    ['of a variable', { factor: (x) => x }],
+    ['of a view of a variable', { factor: (x) => reshape(reshape(x, [ROWS, BATCH]), [BATCH, ROWS]) }],
+    [
+      'of a value that is computed in the memory of a variable',
+      { before: (_, b) => [assign(holding([BATCH, COLUMNS], [], { name: 'h' }), b)] },
+    ],
+    ['that is not in a variable', { roots: ({ b, product, stored, update }) => [checkFinite([sum(b), product]), stored, update()] }],
+    ['where nothing else is checked', { roots: ({ stored, update }) => [stored, checkFinite([stored]), update()] }],
+    ['where nothing else is checked, and it twice', { roots: ({ stored, update }) => [stored, checkFinite([stored, stored]), update()] }],
+    ['where there are two checks', withTwoChecks({})],
+    [
+      'where there are two checks of it',
+      { roots: ({ b, stored, check, update }) => [stored, check(), checkFinite([stored, sum(b)]), update()] },
+    ],
+  ])('%s', (_, change) => {
+    const { plan } = planWith(change, true)
+    expect(opsOf(plan)).toContain('checkFinite')
+    expect(opsOf(plan)).not.toContain('checkMatmul')
+    const checked = plan.instructions.filter(({ op }) => op === 'checkFinite').flatMap(({ inputs }) => inputs)
+    expect(checked.map((tensor) => plan.tensors[tensor].shape.length)).toContain(change.shape?.length ?? 2)
+  })
+
+  it('unless it is checked at all', () => {
+    const { plan } = planWith({ roots: ({ b, stored, update }) => [stored, checkFinite([sum(b)]), update()] }, true)
+    expect(checksOf(plan)).toEqual(['checkFinite'])
+  })
+})
+
+describe('a check by factors', () => {
+  const shape = [FEW_ROWS, FEW_COLUMNS]
+  const scaled = (scale: number): Change => ({
+    shape,
+    batch: 42,
+    factor: (x) => multiply(tanh(x), holding([], [scale], { name: 'scale' })),
+  })
+
+  describe.each(executors)('on the %s executor', (_, executor) => {
+    const runOf = async (made: Made) => {
+      const arena = arenaFor(made.plan, made.variables)
+      const before = bitsIn(arena, made)
+      const { stopped, completed } = await executor.load(made.plan, arena).run({ steps: 1, feeds: [], record: [] })
+      return { stopped, completed, before, after: bitsIn(arena, made) }
+    }
+
+    it.each<[string, number]>([
+      ['NaN in a factor', Number.NaN],
+      ['infinity in a factor', Number.POSITIVE_INFINITY],
+      ['a product that overflows', 3e38],
+    ])('stops the step before its updates: %s', async (_, scale) => {
+      const made = planWith(scaled(scale), true)
+      expect(checksOf(made.plan)).toEqual(['checkFinite', 'checkMatmul'])
+      const { stopped, completed, before, after } = await runOf(made)
+      expect([stopped, completed]).toEqual(['nonFinite', 0])
+      expect(after.p).toEqual(before.p)
+      // The gradient that stopped it can be looked at.
+      const control = await runOf(planWith(withTwoChecks(scaled(scale)), true))
+      expect([control.stopped, control.completed]).toEqual(['nonFinite', 0])
+      expect(after.g).not.toBe(before.g)
+      expect(after).toEqual(control.after)
+    })
+
+    it.each([1, 1e37])('lets a step go on whose gradient is finite: factors of %s', async (scale) => {
+      const [made, control] = [planWith(scaled(scale), true), planWith(withTwoChecks(scaled(scale)), true)]
+      expect(checksOf(made.plan)).toEqual(['checkFinite', 'checkMatmul'])
+      const { stopped, completed, before, after } = await runOf(made)
+      expect([stopped, completed]).toEqual([null, 1])
+      expect(after.p).not.toEqual(before.p)
+      expect(after).toEqual((await runOf(control)).after)
+    })
+  })
+
+  it('is a root more, behind all others', () => {
+    const [a, b] = [tanh(random('x', [BATCH, FEW_ROWS])), tanh(random('y', [BATCH, FEW_COLUMNS]))]
+    const [p, q] = [random('p', shape), random('q', shape)]
+    const [g, h] = ['g', 'h'].map((name) => holding(shape, [], { name, block: GRADIENTS }))
+    const loss = sum(b)
+    const [first, second] = [assign(g, matmul(a, b, { transposeA: true })), assign(h, matmul(tanh(a), b, { transposeA: true }))]
+    const check = checkFinite([first, loss, second])
+    const updates = [p, q].map((parameter, i) => apply(updateOps.sgd, [parameter, [first, second][i], rate], plainSgd))
+    const roots = [loss, first, second, check, ...updates, a, b]
+    const rebuilt = checkByFactors(roots)
+    expect(rebuilt.slice(0, roots.length).map(({ op, shape }) => [op.name, shape])).toEqual(roots.map(({ op, shape }) => [op.name, shape]))
+    expect(rebuilt[3].inputs).toEqual([rebuilt[0]])
+    const guards = rebuilt.slice(roots.length)
+    expect(guards.map(({ op }) => op.name)).toEqual(['checkMatmul', 'checkMatmul'])
+    expect(guards.map(({ inputs }) => inputs)).toEqual([1, 2].map((i) => rebuilt[i].inputs[1].inputs))
+    expect(guards[0].inputs).toEqual([rebuilt[6], rebuilt[7]])
+    // Behind the check, and before every update.
+    for (const guard of guards) {
+      expect(guard.id).toBeGreaterThan(rebuilt[3].id)
+      expect(guard.id).toBeLessThan(Math.min(rebuilt[4].id, rebuilt[5].id))
+    }
+    expect(checkByFactors([loss, a, b])).toEqual([loss, a, b])
+  })
+
+  it('leaves inputs and outputs of the plan what they are', () => {
+    const [x, y] = [input(FEW_ROWS), input(FEW_COLUMNS)]
+    const unused = input(7)
+    const make = (more: boolean) => {
+      streams = 0
+      const p = random('p', shape)
+      const gradient = holding(shape, [], { name: 'g', block: GRADIENTS })
+      const [a, b] = [tanh(x), tanh(y)]
+      const stored = assign(gradient, matmul(a, b, { transposeA: true }))
+      const check = checkFinite([sum(b), stored])
+      const update = apply(updateOps.sgd, [p, stored, rate], plainSgd)
+      const updates = [stored, check, update, ...(more ? [checkFinite([sum(b)])] : [])]
+      const variables = layoutOf(updates)
+      const plan = planOf([sum(b), multiply(sum(a), 2)], { inputs: { unused, y, x }, updates, variables, batchSize: 4 })
+      return { plan, variables }
+    }
+    const [made, control] = [make(false), make(true)]
+    expect([checksOf(made.plan), checksOf(control.plan)]).toEqual([
+      ['checkFinite', 'checkMatmul'],
+      ['checkFinite', 'checkFinite'],
+    ])
+    const placed = ({ plan }: Made) =>
+      Object.entries(plan.inputs).map(([name, tensor]) => [name, plan.tensors[tensor].label, plan.tensors[tensor].shape])
+    expect(placed(made)).toEqual([
+      ['unused', 'unused', [4, 7]],
+      ['y', 'y', [4, FEW_COLUMNS]],
+      ['x', 'x', [4, FEW_ROWS]],
+    ])
+    expect(placed(control)).toEqual(placed(made))
+    const outputsOf = ({ plan, variables }: Made) => {
+      const arena = arenaFor(plan, variables)
+      Object.values(plan.inputs).forEach((tensor, i) => {
+        const values = arena.view(plan.tensors[tensor])
+        values.set(randomNumbers(values.length, 50 + i))
+      })
+      referenceExecutor.load(plan, arena).execute(0, plan.instructions.length)
+      return [
+        Object.entries(plan.outputs).map(([name, tensor]) => [name, ...arena.view(plan.tensors[tensor])]),
+        bitsIn(arena, { variables }),
+      ]
+    }
+    expect(outputsOf(made)).toEqual(outputsOf(control))
   })
 })
