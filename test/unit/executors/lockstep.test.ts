@@ -11,7 +11,7 @@ import { buildPlan } from '../../../src/plan/build.ts'
 import type { Plan } from '../../../src/plan/plan.ts'
 import { printInstruction } from '../../../src/plan/print.ts'
 import { Purpose, RandomStream } from '../../../src/random.ts'
-import { digits, residual, twoInputs, xor } from '../../golden/models.ts'
+import { digits, large, residual, twoInputs, xor } from '../../golden/models.ts'
 import { BATCH, build, PROPERTY, recipes } from '../random-graphs.ts'
 import { layoutOf } from '../values.ts'
 
@@ -20,6 +20,7 @@ const { addon, failure } = loadAddon()
 const plans: readonly [string, () => Plan][] = [
   ['xor', xor],
   ['digits', digits],
+  ['large', large],
   ['residual', residual],
   ['two-inputs', twoInputs],
 ]
