@@ -54,7 +54,7 @@ export function wide(): Plan {
 
 /** The gradient of the first layer is so large that it is not stored, that of the second is checked by its factors. No text is kept of its plan. */
 export function large(): Plan {
-  const net = sequential([input(300), dense(440, { activation: 'relu' }), dense(96, { activation: 'tanh' }), dense(3)])
+  const net = sequential([input(300), dense(440, { activation: 'relu' }), dense(96, { activation: 'tanh' }), dense(10)])
   return trainingPlan(net, { loss: 'sparseCategoricalCrossentropy' }, adam(), 24)
 }
 
