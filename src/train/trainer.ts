@@ -28,7 +28,8 @@ export interface SavedTrainer {
  */
 export class Trainer {
   readonly step: Step
-  private readonly keepsGradients: boolean
+  /** Whether `latestGradients` has all of them. */
+  readonly keepsGradients: boolean
   private readonly layout: VariableLayout
   private readonly memory: Arena
   private readonly sessions: SessionCache
