@@ -5,13 +5,14 @@
 namespace thalweg {
 namespace THALWEG_ISA {
 
-extern const KernelFamily elementwiseFamily, matmulFamily, matmulUpdateFamily, reduceFamily, softmaxFamily, shapeFamily, indexingFamily, randomFamily,
-    updateFamily;
+extern const KernelFamily elementwiseFamily, matmulFamily, matmulUpdateFamily, reduceFamily, softmaxFamily, shapeFamily, indexingFamily,
+    randomFamily, updateFamily;
 
 namespace {
 
 const KernelFamily* const families[] = {
-    &elementwiseFamily, &matmulFamily, &matmulUpdateFamily, &reduceFamily, &softmaxFamily, &shapeFamily, &indexingFamily, &randomFamily, &updateFamily,
+    &elementwiseFamily, &matmulFamily,   &matmulUpdateFamily, &reduceFamily, &softmaxFamily,
+    &shapeFamily,       &indexingFamily, &randomFamily,       &updateFamily,
 };
 
 #define THALWEG_TEXT_OF(name) #name

@@ -446,7 +446,8 @@ Rectangle rectangleOf(const Matmul& m, int64_t chunk) {
     row = chunk / m.columnChunks % m.rowChunks * m.rowsPerChunk;
     matrix = chunk / m.columnChunks / m.rowChunks * m.batchPerChunk;
   }
-  return {matrix, lesser(matrix + m.batchPerChunk, m.batch), row, lesser(m.rows - row, m.rowsPerChunk), column, lesser(m.columns - column, m.columnsPerChunk)};
+  return {matrix, lesser(matrix + m.batchPerChunk, m.batch), row, lesser(m.rows - row, m.rowsPerChunk),
+          column, lesser(m.columns - column, m.columnsPerChunk)};
 }
 
 void multiplyRectangle(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t rows,

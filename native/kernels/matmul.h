@@ -48,8 +48,8 @@ struct Matmul {
 // Whether the product, and not only a part of it, is wanted in memory.
 enum class Result { kept, passedOn };
 
-// Chooses how to compute y = a b, batch, rows, columns and depth being known, and says in `preparation` what it takes: chunks, scratch memory,
-// time. (matmulPlan.cc)
+// Chooses how to compute y = a b, batch, rows, columns and depth being known, and says in `preparation` what it takes: chunks, scratch
+// memory, time. (matmulPlan.cc)
 void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool transposeB, Result result);
 
 // The rows and columns of a chunk, and the matrices of the batch.
@@ -58,8 +58,8 @@ struct Rectangle {
 };
 Rectangle rectangleOf(const Matmul& m, int64_t chunk);
 
-// Takes each block of rows of a rectangle as soon as it is computed: `rows` rows from `row` on, counted from the rectangle's first, each m.yRow floats behind
-// the one before. They are gone when it returns.
+// Takes each block of rows of a rectangle as soon as it is computed: `rows` rows from `row` on, counted from the rectangle's first, each
+// m.yRow floats behind the one before. They are gone when it returns.
 struct Receiver {
   void (*take)(void* context, int64_t row, int64_t rows, const float* y);
   void* context;

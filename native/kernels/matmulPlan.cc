@@ -155,7 +155,8 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
     rowBlocks = greaterOf(rowBlocks, quotientUp(m->rowsPerChunk, shallow ? kShallowBlockRows : kBlockRows));
   m->yRow = m->columns;
   if (result == Result::passedOn) {
-    // Rows that adjoin are one run for who takes them; those of a cut have a line between them, so that rows of a power of two spread in the cache.
+    // Rows that adjoin are one run for who takes them; those of a cut have a line between them, so that rows of a power of two spread in
+    // the cache.
     if (m->columnChunks > 1) m->yRow = m->columnsPerChunk + 16;
     rowBlocks = greaterOf(rowBlocks, quotientUp(m->rowsPerChunk * m->yRow, kPassedElements));
   }

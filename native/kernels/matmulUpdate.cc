@@ -1,12 +1,12 @@
 // Updates by gradients that are products, and are never all in memory.
 //
-//   matmulUpdate: p a b … -> p …   the update "rule" ("sgd", "adam") of p [rows, columns] by g = a^T b, a [depth, rows], b [depth, columns];
-//                                  behind b what the update reads behind its gradient: slots, learning rate, step
+//   matmulUpdate: p a b … -> p …   the update "rule" ("sgd", "adam") of p [rows, columns] by g = a^T b, of a [depth, rows] and
+//                                  b [depth, columns]; behind b what the update reads behind its gradient: slots, learning rate, step
 //   checkMatmul: a b -> y int32[]  1 when no element of a^T b is NaN or infinite, else 0, and the step stops here
 //
 // A block of rows of g is used as soon as it is computed, while it is in the cache. The bits are those of matmul and of the update.
 #include "matmul.h"
-#include "rules.h"
+#include "updateRules.h"
 
 #include <string.h>
 
@@ -20,7 +20,8 @@ namespace {
 // a^T b, of matrices. False: `error` says what is wrong.
 bool preparePassedProduct(Preparation* preparation, const char* kernel, const Operand& a, const Operand& b, Matmul* m) {
   if (a.dtype != Dtype::float32 || b.dtype != Dtype::float32) return fail(preparation, kernel, "expected float32 operands");
-  if (a.rank != 2 || b.rank != 2 || a.shape[0] != b.shape[0]) return fail(preparation, kernel, "expected matrices a and b with as many rows");
+  if (a.rank != 2 || b.rank != 2 || a.shape[0] != b.shape[0])
+    return fail(preparation, kernel, "expected matrices a and b with as many rows");
   m->batch = 1;
   m->rows = a.shape[1];
   m->columns = b.shape[1];
@@ -54,7 +55,8 @@ bool prepareMatmulUpdate(Preparation* preparation) {
   if (!prepareRule(preparation, kernel, isAdam, &u->rule)) return false;
   const int64_t slots = u->rule.slots, scalars = isAdam ? 2 : 1;
   if (instruction.inputCount != 3 + slots + scalars || instruction.outputCount != 1 + slots)
-    return fail(preparation, kernel, "expected p, a, b, the slots of the rule, a learning rate and for adam a step, and as outputs p and the slots");
+    return fail(preparation, kernel,
+                "expected p, a, b, the slots of the rule, a learning rate and for adam a step, and as outputs p and the slots");
   const Operand *inputs = instruction.inputs, *outputs = instruction.outputs, &p = inputs[0];
   if (!preparePassedProduct(preparation, kernel, inputs[1], inputs[2], &u->product)) return false;
   if (p.size != inputs[1].shape[1] * inputs[2].shape[1]) return fail(preparation, kernel, "expected a parameter as large as the product");
@@ -63,10 +65,7 @@ bool prepareMatmulUpdate(Preparation* preparation) {
     if (x.dtype != Dtype::float32 || x.size != p.size) return fail(preparation, kernel, "expected float32 slots as large as the parameter");
     if (outputs[i].data != x.data) return fail(preparation, kernel, "expected each output in the place of its input");
   }
-  const Operand& rate = inputs[3 + slots];
-  if (rate.dtype != Dtype::float32 || rate.size != 1) return fail(preparation, kernel, "expected a float32 learning rate of one element");
-  if (isAdam && (inputs[4 + slots].dtype != Dtype::int32 || inputs[4 + slots].size != 1))
-    return fail(preparation, kernel, "expected an int32 step of one element");
+  if (!checkRuleScalars(preparation, kernel, u->rule, inputs + 3 + slots)) return false;
   preparation->nanoseconds += (double)p.size * ruleCost(u->rule);
   return true;
 }
@@ -105,8 +104,7 @@ void runMatmulUpdate(const Instruction* instruction, int64_t chunk, void* scratc
   const Rectangle r = rectangleOf(m, chunk);
   UpdateContext context = {};
   context.rule = &u.rule;
-  context.scalars =
-      ruleScalars(u.rule, (const float*)inputs[3 + slots].data, u.rule.isAdam ? (const int32_t*)inputs[4 + slots].data : nullptr);
+  context.scalars = ruleScalars(u.rule, inputs + 3 + slots);
   for (int64_t k = 0; k <= slots; k++) context.arrays[k] = (float*)inputs[k == 0 ? 0 : 2 + k].data + r.row * m.columns + r.column;
   context.columns = m.columns;
   context.width = r.columns;
@@ -117,7 +115,8 @@ void runMatmulUpdate(const Instruction* instruction, int64_t chunk, void* scratc
 
 // --- checkMatmul ---
 
-// Chunks are ranges of a, and then of b; each leaves the largest magnitude in `shared`, behind which there is scratch memory for the product.
+// Chunks are ranges of a, and then of b; each leaves the largest magnitude in `shared`, behind which there is scratch memory for the
+// product.
 struct CheckMatmul {
   Matmul product;
   int64_t productChunks, chunksOfA, each, scratchAt;
@@ -192,7 +191,8 @@ bool isProductFinite(const Instruction* instruction, const CheckMatmul& c) {
   for (int64_t chunk = 0; chunk < c.productChunks && context.isFinite; chunk++) {
     const Rectangle r = rectangleOf(c.product, chunk);
     context.width = r.columns;
-    multiplyChunk(c.product, instruction->inputs[0], instruction->inputs[1], r, instruction->shared + c.scratchAt, {checkRows, &context, 0, {}});
+    multiplyChunk(c.product, instruction->inputs[0], instruction->inputs[1], r, instruction->shared + c.scratchAt,
+                  {checkRows, &context, 0, {}});
   }
   return context.isFinite;
 }
@@ -209,18 +209,21 @@ Outcome finishCheckMatmul(const Instruction* instruction) {
     isFinite = isFinite && largest[chunk] < 0x7f800000;
     *of = magnitude > *of ? magnitude : *of;
   }
-  // A sum of n products is at most n times as large as the largest one, and rounding changes it by less than a factor of two. What is not finite in
-  // a or b makes a row or a column of the product so.
+  // A sum of n products is at most n times as large as the largest one, and rounding changes it by less than a factor of two. What is
+  // not finite in a or b makes a row or a column of the product so.
   const double most = (double)magnitudes[0] * (double)magnitudes[1] * (double)c.product.depth;
-  if (c.product.rows == 0 || c.product.columns == 0) isFinite = true;
-  else if (isFinite && !(most < 0x1p126 && c.product.depth < 1 << 22)) isFinite = isProductFinite(instruction, c);
+  if (c.product.rows == 0 || c.product.columns == 0) {
+    isFinite = true;
+  } else if (isFinite && !(most < 0x1p126 && c.product.depth < 1 << 22)) {
+    isFinite = isProductFinite(instruction, c);
+  }
   *(int32_t*)instruction->outputs[0].data = isFinite;
   return isFinite ? Outcome::proceed : Outcome::stopRun;
 }
 
 const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
-    {"matmulUpdate", sizeof(MatmulUpdate), prepareMatmulUpdate, runMatmulUpdate, nullptr},             // p a b … -> p …
+    {"matmulUpdate", sizeof(MatmulUpdate), prepareMatmulUpdate, runMatmulUpdate, nullptr},        // p a b … -> p …
     {"checkMatmul", sizeof(CheckMatmul), prepareCheckMatmul, runCheckMatmul, finishCheckMatmul},  // a b -> y
 };
 

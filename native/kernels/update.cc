@@ -1,11 +1,11 @@
 // Updates of variables in place: assign, update, sgd, adam; and what a step needs beside them: increment, continueIf, checkFinite.
 //
 // Each output is the input of the same name, in the same memory. An update is one flat pass. Every element is computed
-// by the formula below with each operation rounded to float on its own: no fused multiply-add, so that the bits can be
+// by its formula with each operation rounded to float on its own: no fused multiply-add, so that the bits can be
 // repeated in any language. Stores are ordinary ones: the lines are in the cache, having just been read.
 #include "chain.h"
 #include "kernel.h"
-#include "rules.h"
+#include "updateRules.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,14 +42,12 @@ bool prepareArrays(Preparation* preparation, const char* kernel, int64_t inputs,
     if (i != 1 && instruction->outputs[i > 0 ? i - 1 : 0].data != x.data)
       return fail(preparation, kernel, "expected each output in the place of its input");
   }
-  const Operand& rate = instruction->inputs[arrays];
-  if (rate.dtype != Dtype::float32 || rate.size != 1) return fail(preparation, kernel, "expected a float32 learning rate of one element");
   *chunk = chunkOf(size, preparation->threads);
   preparation->instruction->chunks = quotientUp(size, *chunk);
   return true;
 }
 
-// sgd: p g v lr[] -> p v, or without momentum p g lr[] -> p.   adam: p g m v lr[] step int32[] -> p m v.   rules.h has the formulas.
+// sgd: p g v lr[] -> p v, or without momentum p g lr[] -> p.   adam: p g m v lr[] step int32[] -> p m v.   updateRules.h has the formulas.
 struct RuleUpdate {
   int64_t chunk;  // elements
   Rule rule;
@@ -61,8 +59,7 @@ bool prepareRuleUpdate(Preparation* preparation, const char* kernel, bool isAdam
   const int64_t arrays = 2 + u->rule.slots;
   if (!prepareArrays(preparation, kernel, arrays + (isAdam ? 2 : 1), arrays, &u->chunk)) return false;
   const Operand* inputs = preparation->instruction->inputs;
-  if (isAdam && (inputs[5].dtype != Dtype::int32 || inputs[5].size != 1))
-    return fail(preparation, kernel, "expected an int32 step of one element");
+  if (!checkRuleScalars(preparation, kernel, u->rule, inputs + arrays)) return false;
   preparation->nanoseconds = (isAdam ? 60 : 20) + (double)inputs[0].size * ruleCost(u->rule);
   return true;
 }
@@ -74,8 +71,7 @@ void runRuleUpdate(const Instruction* instruction, int64_t chunk, void*) {
   const RuleUpdate& u = *(const RuleUpdate*)instruction->parameters;
   const Operand* inputs = instruction->inputs;
   const int64_t from = chunk * u.chunk, n = lesser(u.chunk, inputs[0].size - from), slots = u.rule.slots;
-  const RuleScalars scalars =
-      ruleScalars(u.rule, (const float*)inputs[2 + slots].data, u.rule.isAdam ? (const int32_t*)inputs[5].data : nullptr);
+  const RuleScalars scalars = ruleScalars(u.rule, inputs + 2 + slots);
   float* slot = slots > 0 ? (float*)inputs[2].data + from : nullptr;
   float* secondSlot = slots > 1 ? (float*)inputs[3].data + from : nullptr;
   applyRule(u.rule, scalars, (float*)inputs[0].data + from, (const float*)inputs[1].data + from, slot, secondSlot, n);
@@ -248,11 +244,11 @@ const Kernel kernels[] = {
     // name, parameters, prepare, run, finish
     {"assign", 0, prepareAssign, runAssign, nullptr},                             // variable value -> variable
     {"update", sizeof(Update), prepareUpdate, runUpdate, nullptr},                // v0 … vn-1 x … -> v0 … vn-1
-    {"sgd", sizeof(RuleUpdate), prepareSgd, runRuleUpdate, nullptr},                            // p g v lr -> p v, or p g lr -> p
-    {"adam", sizeof(RuleUpdate), prepareAdam, runRuleUpdate, nullptr},                        // p g m v lr step -> p m v
+    {"sgd", sizeof(RuleUpdate), prepareSgd, runRuleUpdate, nullptr},              // p g v lr -> p v, or p g lr -> p
+    {"adam", sizeof(RuleUpdate), prepareAdam, runRuleUpdate, nullptr},            // p g m v lr step -> p m v
     {"increment", 0, prepareIncrement, runIncrement, nullptr},                    // counter -> counter
     {"continueIf", 0, prepareContinueIf, runContinueIf, finishContinueIf},        // x -> y
-    {"checkFinite", sizeof(CheckFinite), prepareCheckFinite, runCheckFinite, finishCheckFinite},    // x0 x1 … -> y
+    {"checkFinite", sizeof(CheckFinite), prepareCheckFinite, runCheckFinite, finishCheckFinite},  // x0 x1 … -> y
 };
 
 }  // namespace

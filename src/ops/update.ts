@@ -1,4 +1,4 @@
-/** Ops that write variables: the end of a training step. They work on flat memory, so the planner joins neighbours into one pass. */
+/** Ops that write variables: the end of a training step. Nearly all work on flat memory, so the planner joins neighbours into one pass. */
 import { GraphError, ShapeError } from '../errors.ts'
 import { defineOp, integers, type Op, type Sample, spec, uniform } from '../graph/op.ts'
 import { broadcastShapes, concrete, formatShape, sameShape, sizeOf } from '../graph/shape.ts'

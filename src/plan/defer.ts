@@ -23,9 +23,9 @@ interface Deferred {
 }
 
 /**
- * Leaves out large gradients of kernels, products of activations and what comes back to them: the update makes such a product block by block and uses each
- * block at once. A `checkMatmul` beside the `checkFinite` makes sure before all updates that the product is finite; it stands in for the
- * stored gradient among the roots. The values keep their bits. Whatever else reads the gradient leaves it as it is.
+ * Leaves out large gradients of kernels, products of activations and what comes back to them: the update makes such a product block by block and
+ * uses each block at once. A `checkMatmul` beside the `checkFinite` makes sure before all updates that the product is finite; it stands in for the
+ * stored gradient among the roots. The values keep their bits. A gradient that anything else reads is stored.
  */
 export function defer(roots: readonly Tensor[], outputs: readonly Tensor[]): Tensor[] {
   const nodes = ancestors(roots)
@@ -67,8 +67,8 @@ export function defer(roots: readonly Tensor[], outputs: readonly Tensor[]): Ten
 }
 
 /**
- * Checks large gradients that are stored by the factors of the product that makes them, where these are much smaller: a `checkMatmul` beside the `checkFinite`, and one
- * root more, at the end, for each. What is computed stays the same.
+ * Checks large gradients that are stored by the factors of the product that makes them, where these are much smaller: a `checkMatmul` beside the
+ * `checkFinite`, and one root more, at the end, for each. What is computed stays the same.
  */
 export function checkByFactors(roots: readonly Tensor[]): Tensor[] {
   const nodes = ancestors(roots)
@@ -81,9 +81,8 @@ export function checkByFactors(roots: readonly Tensor[]): Tensor[] {
     if (stored.op !== updateOps.assign || !isGradient(stored.inputs[0])) continue
     const product = stored.inputs[1]
     const size = sizeOf(concrete(product.shape))
-    const factors = product.inputs.reduce((sum, { shape }) => sum + sizeOf(concrete(shape)), 0)
-    if (isKernelGradient(product) && size >= SMALLEST_CHECKED_BY_FACTORS && 2 * factors <= size && !moves(product))
-      products.set(stored, product)
+    const isMuchLarger = size >= SMALLEST_CHECKED_BY_FACTORS && 2 * sizeOfFactors(product) <= size
+    if (isMuchLarger && isKernelGradient(product) && !moves(product)) products.set(stored, product)
   }
   if (products.size === 0 || check.inputs.every((input) => products.has(input))) return [...roots]
 

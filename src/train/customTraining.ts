@@ -102,7 +102,7 @@ export class CustomTraining {
   private readonly measures: Reports
   private step: CustomStep
   /** That of the last run, and which weights it belongs to. */
-  private last: { readonly trainer: Trainer; readonly keepsGradients: boolean; readonly generations: readonly number[] } | null = null
+  private last: { readonly trainer: Trainer; readonly generations: readonly number[] } | null = null
 
   constructor(options: CustomTrainingOptions) {
     checkOptions(place, options, ['models', 'inputs', 'minimize', 'report'], hints)
@@ -135,12 +135,12 @@ export class CustomTraining {
       const generations = models.map(({ generation }) => generation)
       const last = this.last?.generations.every((generation, i) => generation === generations[i]) ? this.last : null
       const step = this.currentStep()
-      const isSame = last?.trainer.step === step && last.keepsGradients === keepsGradients
+      const isSame = last?.trainer.step === step && last.trainer.keepsGradients === keepsGradients
       const trainer = isSame ? last.trainer : new Trainer(step, last?.trainer, keepsGradients)
       // A call that is refused does not cost the optimizers their moments.
       const begin = () => {
         this.step = step
-        this.last = { trainer, keepsGradients, generations }
+        this.last = { trainer, generations }
       }
       const training = { models, measures: this.measures, trainer, keepsGradients, begin }
       const { validationData } = options

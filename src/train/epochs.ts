@@ -136,7 +136,7 @@ export class Epochs<Data = TrainingData> implements TrainingRun {
   latestGradients(): Record<string, Float32Array> {
     if (!this.training.keepsGradients)
       throw new OptionError(
-        'latestGradients: this run stores no gradients, as none of its callbacks says that it reads them; write readsGradients: true beside onEpochEnd (or what else reads them) in the callback.',
+        'latestGradients: this run stores no gradients, as none of its callbacks says that it reads them; write readsGradients: true in the callback, beside onEpochEnd or whatever calls latestGradients.',
       )
     return this.training.trainer.latestGradients()
   }

@@ -28,7 +28,8 @@ export interface SavedTrainer {
  */
 export class Trainer {
   readonly step: Step
-  private readonly keepsGradients: boolean
+  /** Whether `latestGradients` has all of them. */
+  readonly keepsGradients: boolean
   private readonly layout: VariableLayout
   private readonly memory: Arena
   private readonly sessions: SessionCache
@@ -207,7 +208,7 @@ export class Trainer {
     return this.memory.view({ ...(this.layout.place(variable) as Place), shape, dtype }) as Float32Array
   }
 
-  /** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
+  /** The error for a step that checkFinite or checkMatmul stopped: where the first NaN or infinity came from. */
   nonFinite(session: Session, step: number): Promise<NonFiniteError> {
     return exclusively([...this.step.models.values()], async () => {
       this.takePlaces()
@@ -257,7 +258,7 @@ function sameBits(a: Float32Array, b: Float32Array): boolean {
   return Buffer.compare(bytes(a), bytes(b)) === 0
 }
 
-/** The error for a step that checkFinite stopped: where the first NaN or infinity came from. */
+/** The error for a step that checkFinite or checkMatmul stopped: where the first NaN or infinity came from. */
 export function nonFiniteError(session: Session, step: number, kept = 'The parameters are those before this step'): NonFiniteError {
   const origin = findNonFinite(session, step)
   const where = origin.layer === null ? '' : ` of layer "${origin.layer}"`

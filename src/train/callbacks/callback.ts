@@ -28,7 +28,8 @@ export interface TrainingRun {
   parameters(): Record<string, Float32Array>
   /**
    * The latest step's gradient of each parameter that is trained, by the parameter's name: the memory itself, to be read between epochs. As the
-   * optimizer left it there: clipped by `clipGradients`, and `lamb` and `adafactor` put the direction of their step in its place.
+   * optimizer left it there: clipped by `clipGradients`, and `lamb` and `adafactor` put the direction of their step in its place. Only in a run of
+   * which a callback has `readsGradients`.
    *
    * @throws OptionError if no callback of the run has `readsGradients`.
    */
@@ -74,8 +75,8 @@ export interface Callback {
   /** The best epoch it knows of, for `history.bestEpoch`. */
   readonly bestEpoch?: number | null
   /**
-   * Whether it calls `run.latestGradients()`; default false. A run in which nobody does need not store the gradients of large kernels, which saves time and memory; what it
-   * computes is the same.
+   * Whether it calls `run.latestGradients()`; default false. Where no callback does, the gradients of large kernels are not stored, which saves time
+   * and memory; the results are the same.
    */
   readonly readsGradients?: boolean
   /** Before the first epoch. */

@@ -10,7 +10,10 @@ const format = () => import('./events.ts')
 
 /** Options of `callbacks.tensorBoard`. */
 export interface TensorBoardOptions {
-  /** Write histograms of the weights, and of the gradients of the latest step (as the optimizer left them), every so many epochs; default 0: none. */
+  /**
+   * Write histograms of the weights, and of the gradients of the latest step (as the optimizer left them), every so many epochs; default 0: none. With
+   * them all gradients are stored, those of large kernels too.
+   */
   readonly histograms?: number
 }
 

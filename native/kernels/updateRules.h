@@ -35,7 +35,10 @@ struct Rule {
 // Reads the attributes of the op of this name. False: `error` says what is wrong, in the name of `kernel`.
 bool prepareRule(Preparation* preparation, const char* kernel, bool isAdam, Rule* rule);
 
-// On one thread, for each element.
+// The inputs behind the arrays: a learning rate, and for adam a step. False: `error` says what is wrong.
+bool checkRuleScalars(Preparation* preparation, const char* kernel, const Rule& rule, const Operand* scalars);
+
+// Nanoseconds on one thread, for each element.
 double ruleCost(const Rule& rule);
 
 // What is the same for all elements of a step.
@@ -45,8 +48,7 @@ struct RuleScalars {
   float largest;  // second moment of which the root is iterated: times the correction at most 2^60
 };
 
-// step: null for sgd.
-RuleScalars ruleScalars(const Rule& rule, const float* learningRate, const int32_t* step);
+RuleScalars ruleScalars(const Rule& rule, const Operand* scalars);
 
 // Updates n elements. Slots that the rule does not have are null.
 void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const float* g, float* slot, float* secondSlot, int64_t n);

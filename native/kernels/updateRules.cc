@@ -1,4 +1,4 @@
-#include "rules.h"
+#include "updateRules.h"
 
 #include <stdio.h>
 
@@ -16,7 +16,8 @@ constexpr int64_t kAhead = 256;
 
 bool expectRange(Preparation* preparation, const char* kernel, const char* name, double value, double end) {
   if (value >= 0 && value < end) return true;
-  snprintf(preparation->error, sizeof preparation->error, "%s: expected %s to be at least 0 and below %g, got %g", kernel, name, end, value);
+  snprintf(preparation->error, sizeof preparation->error, "%s: expected %s to be at least 0 and below %g, got %g", kernel, name, end,
+           value);
   return false;
 }
 
@@ -170,16 +171,24 @@ bool prepareRule(Preparation* preparation, const char* kernel, bool isAdam, Rule
   return true;
 }
 
+bool checkRuleScalars(Preparation* preparation, const char* kernel, const Rule& rule, const Operand* scalars) {
+  const Operand& rate = scalars[0];
+  if (rate.dtype != Dtype::float32 || rate.size != 1) return fail(preparation, kernel, "expected a float32 learning rate of one element");
+  if (rule.isAdam && (scalars[1].dtype != Dtype::int32 || scalars[1].size != 1))
+    return fail(preparation, kernel, "expected an int32 step of one element");
+  return true;
+}
+
 double ruleCost(const Rule& rule) {
   if (rule.isAdam) return kWidth == 1 ? 1.8 : kWidth == 4 ? 1.0 : 0.6;
   return kWidth == 1 ? 0.7 : rule.slots > 0 ? 0.3 : 0.2;
 }
 
-RuleScalars ruleScalars(const Rule& rule, const float* learningRate, const int32_t* step) {
+RuleScalars ruleScalars(const Rule& rule, const Operand* scalars) {
   RuleScalars s = {};
-  s.learningRate = *learningRate;
+  s.learningRate = *(const float*)scalars[0].data;
   if (!rule.isAdam) return s;
-  const int64_t t = (int64_t)*step + 1;
+  const int64_t t = (int64_t)*(const int32_t*)scalars[1].data + 1;
   const double correction1 = 1 - integerPower(rule.beta1, t), correction2 = 1 - integerPower(rule.beta2, t);
   s.decay = s.learningRate * rule.weightDecay;
   s.oneMinusBeta1 = (float)(1 - rule.beta1);
