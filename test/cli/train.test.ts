@@ -453,6 +453,12 @@ describe('thalweg train advises', () => {
     expect(await train(path, ...given, '--column', column)).toMatchObject({ code: 0 })
   })
 
+  test.each(['5" nails', 'C:\\', 'column.number({ bins: 2 })'])('about a column called %s', async (name) => {
+    const path = file('name.csv', `${small.replace('temp', `"${name.replaceAll('"', '""')}"`)}warm,7\n`)
+    const { stderr } = await train(path, '-t', 'label')
+    expect(advised(stderr)).toBe(`--column '${name}=number(bins=8, missingValues=["warm"])'`)
+  })
+
   test('another kind, and single options', async () => {
     const fractions = file('fractions.csv', `${small}1.5,7\n`)
     await failing(train(fractions, '-t', 'label', '--column', 'temp=integer'), 1, /got "?1\.5"?; use --column temp=number for fractions\.$/)
