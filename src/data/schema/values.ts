@@ -23,7 +23,8 @@ export function numberOf(value: unknown): number {
     const first = value.charCodeAt(0)
     if (first <= 32 || Number.isNaN(first)) {
       const text = value.trim()
-      return text === '' ? Number.NaN : numberOf(text)
+      // What is no blank stays, as control characters do.
+      return text === value ? Number.NaN : numberOf(text)
     }
     // NOTE: Number also reads 0x1f, 0o17 and 0b11, which in a table are names rather than numbers.
     if (first === 48 && value.length > 2) {
