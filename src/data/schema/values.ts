@@ -53,7 +53,7 @@ export function numberRefusal(value: unknown, where: string, options: { readonly
   if (!isNumeric && /^[+-]?[\d.,\s]*\d[,]\d/.test(text))
     return { expected, advice: 'write numbers with a decimal point and without separators' }
   if ((typeof value !== 'string' && typeof value !== 'number') || text.length > LONGEST_MARKER) return { expected }
-  const corrected = columnText(where, { ...options, missingValues: [...(options.missingValues ?? []), text] })
+  const corrected = columnText(where, { ...options, missingValues: [...(options.missingValues ?? missingValues), text] })
   return { expected, advice: `if it stands for a missing value, say so: ${corrected}` }
 }
 
