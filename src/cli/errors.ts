@@ -30,12 +30,16 @@ const optionsInWords = (json: string) => json.replace(optionName, (whole, name?:
 
 /** Advice about a column as --column takes it: `--column 'age=number(bins=8)'` for `column.number({ bins: 8 })`. */
 function columnsInWords(text: string): string {
-  const [, name] = /\bcolumn "(.+?)": /.exec(text) ?? []
-  if (name === undefined) return text
-  return text.replace(advisedOfColumn, (whole, kind?: string, given?: string, alone?: string) => {
+  const found = /\bcolumn "(.+?)": /.exec(text)
+  if (found === null) return text
+  const name = found[1]
+  // A name stands there as it is, and may have quotes.
+  const behind = found.index + found[0].length
+  const inWords = text.slice(behind).replace(advisedOfColumn, (whole, kind?: string, given?: string, alone?: string) => {
     if (kind !== undefined) return `--column ${shellWord(`${name}=${kind}${given === undefined ? '' : `(${optionsInWords(given)})`}`)}`
     return alone === undefined ? whole : optionsInWords(alone)
   })
+  return text.slice(0, behind) + inWords
 }
 
 /**

@@ -427,8 +427,10 @@ describe('thalweg train advises', () => {
     const path = file('warm.csv', `${small}warm,7\n`)
     const given = await train(path, '-t', 'label', '--column', 'temp=number')
     expect(given.stderr).toContain('column "temp": expected a number, got "warm"; if it stands for a missing value, say so: ')
-    expect(advised(given.stderr)).toBe(`--column 'temp=number(missingValues=["warm"])'`)
-    expect(advised((await train(path, '-t', 'label')).stderr)).toBe(`--column 'temp=number(bins=8, missingValues=["warm"])'`)
+    expect(advised(given.stderr)).toBe(`--column 'temp=number(missingValues=["NA","N/A","null","warm"])'`)
+    expect(advised((await train(path, '-t', 'label')).stderr)).toBe(
+      `--column 'temp=number(bins=8, missingValues=["NA","N/A","null","warm"])'`,
+    )
     expect(advised((await train(path, '-t', 'label', '--column', 'temp=number(missingValues=["cold"])')).stderr)).toBe(
       `--column 'temp=number(missingValues=["cold","warm"])'`,
     )
@@ -437,11 +439,11 @@ describe('thalweg train advises', () => {
   test('of a target too', async () => {
     const path = file('lukewarm.csv', `${small}3,warm\n`)
     const { stderr } = await train(path, '-t', 'label', '--column', 'label=number(scale=none)', '--test', '0')
-    expect(advised(stderr)).toBe(`--column 'label=number(scale="none", missingValues=["warm"])'`)
+    expect(advised(stderr)).toBe(`--column 'label=number(scale="none", missingValues=["NA","N/A","null","warm"])'`)
   })
 
   test.each(['warm', 'a, b', '[x]', '"{ y: 1 }" (z)', "it's", '\\'])('what works: %s', async (word) => {
-    const path = file('word.csv', `${small}"${word.replaceAll('"', '""')}",7\n`)
+    const path = file('word.csv', `${small}NA,1\n"${word.replaceAll('"', '""')}",7\n`)
     const given = ['-t', 'label', '--out', out('word')]
     const { stderr } = await train(path, ...given)
     // As a shell reads it.
@@ -451,6 +453,12 @@ describe('thalweg train advises', () => {
       .replaceAll("'", '')
       .replaceAll('\0', "'")
     expect(await train(path, ...given, '--column', column)).toMatchObject({ code: 0 })
+  })
+
+  test.each(['5" nails', 'C:\\', 'column.number({ bins: 2 })'])('about a column called %s', async (name) => {
+    const path = file('name.csv', `${small.replace('temp', `"${name.replaceAll('"', '""')}"`)}warm,7\n`)
+    const { stderr } = await train(path, '-t', 'label')
+    expect(advised(stderr)).toBe(`--column '${name}=number(bins=8, missingValues=["NA","N/A","null","warm"])'`)
   })
 
   test('another kind, and single options', async () => {

@@ -260,7 +260,7 @@ describe('the answer to a row', () => {
     expect(found).toHaveLength(300)
     expect(found[7]).toEqual({
       price:
-        '7: transform: row 7, column "sqft": expected a number, got "wide"; if it stands for a missing value, say so: column.number({ missingValues: ["wide"] }).',
+        '7: transform: row 7, column "sqft": expected a number, got "wide"; if it stands for a missing value, say so: column.number({ missingValues: ["NA","N/A","null","wide"] }).',
     })
     for (const i of [0, 6, 8, 299]) expect((found[i] as { price: number }).price / expected[i].price).toBeCloseTo(1, 5)
     const stopping = async () => {

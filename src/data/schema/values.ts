@@ -23,7 +23,8 @@ export function numberOf(value: unknown): number {
     const first = value.charCodeAt(0)
     if (first <= 32 || Number.isNaN(first)) {
       const text = value.trim()
-      return text === '' ? Number.NaN : numberOf(text)
+      // What is no blank stays, as control characters do.
+      return text === value ? Number.NaN : numberOf(text)
     }
     // NOTE: Number also reads 0x1f, 0o17 and 0b11, which in a table are names rather than numbers.
     if (first === 48 && value.length > 2) {
@@ -52,7 +53,7 @@ export function numberRefusal(value: unknown, where: string, options: { readonly
   if (!isNumeric && /^[+-]?[\d.,\s]*\d[,]\d/.test(text))
     return { expected, advice: 'write numbers with a decimal point and without separators' }
   if ((typeof value !== 'string' && typeof value !== 'number') || text.length > LONGEST_MARKER) return { expected }
-  const corrected = columnText(where, { ...options, missingValues: [...(options.missingValues ?? []), text] })
+  const corrected = columnText(where, { ...options, missingValues: [...(options.missingValues ?? missingValues), text] })
   return { expected, advice: `if it stands for a missing value, say so: ${corrected}` }
 }
 

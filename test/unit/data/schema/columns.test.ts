@@ -64,7 +64,7 @@ describe('column.number', () => {
   })
 
   it.each<[unknown, ...string[]]>([
-    ['abc', 'row 0, column "a": expected a number, got "abc"', 'missingValues: ["abc"]'],
+    ['abc', 'row 0, column "a": expected a number, got "abc"', 'missingValues: ["NA","N/A","null","abc"]'],
     ['1,234.5', 'expected a number, got "1,234.5"; write numbers with a decimal point and without separators'],
     [Number.NaN, 'expected a finite number (within ±3.4e38), got NaN'],
     ['Infinity', 'expected a finite number', 'got "Infinity"'],

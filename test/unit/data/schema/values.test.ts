@@ -13,10 +13,26 @@ describe('numberOf', () => {
     [true, 1],
   ])('%s is %s', (field, number) => expect(numberOf(field)).toBe(number))
 
-  it.each(['', '  ', 'abc', '1,234', '3,14', '0x1f', ' 0b11', '0o17', '12px', 'NaN', null, undefined, {}, [1], new Date()])(
-    '%s is none',
-    (field) => expect(numberOf(field)).toBeNaN(),
-  )
+  it.each([
+    '',
+    '  ',
+    'abc',
+    '1,234',
+    '3,14',
+    '0x1f',
+    ' 0b11',
+    '0o17',
+    '12px',
+    '\x1b[31m',
+    '\0',
+    ' \x075',
+    'NaN',
+    null,
+    undefined,
+    {},
+    [1],
+    new Date(),
+  ])('%s is none', (field) => expect(numberOf(field)).toBeNaN())
 
   it('reads every number as it is written', () => {
     fc.assert(fc.property(fc.double({ noNaN: true }), (x) => Object.is(numberOf(String(x)), Number(String(x)))))
