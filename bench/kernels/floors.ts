@@ -39,15 +39,17 @@ export function boundsOf(plan: Plan): Bound[] {
 }
 
 function boundOf(plan: Plan, instruction: Instruction): Bound {
-  if (instruction.op === 'matmul') return { kind: 'product', product: productOf(plan, instruction) }
+  const { op, inputs, attributes } = instruction
+  if (op === 'matmul') return { kind: 'product', product: productOf(plan, inputs, attributes) }
+  // What it changes is fetched while it multiplies.
+  if (op === 'matmulUpdate') return { kind: 'product', product: productOf(plan, inputs.slice(1), { transposeA: true }) }
   const traffic = trafficOf(plan, instruction)
-  // Passes over all parameters; those that make their gradients (matmulUpdate) need more than their bytes, but not less. What else there is, chains and
-  // sums, is small, or waits for arithmetic.
+  // Passes over all parameters. What else there is, chains and sums, is small, or waits for arithmetic.
   const passes = instruction.phase === 'update' && traffic.read + traffic.update > 0
   return passes ? { kind: 'pass', traffic } : { kind: 'itself' }
 }
 
-function productOf({ tensors }: Plan, { inputs, attributes }: Instruction): Product {
+function productOf({ tensors }: Plan, inputs: readonly number[], attributes: Instruction['attributes']): Product {
   const [a, b] = inputs.map((input) => tensors[input].shape)
   const [transposeA, transposeB] = [attributes.transposeA === true, attributes.transposeB === true]
   const [rows, depth] = transposeA ? [a[1], a[0]] : a

@@ -12,26 +12,26 @@ namespace {
 // 2 MB: kMostColumns bounds them. Elsewhere the block stays, and the panels take turns.
 // kShallowDepth: a product no deeper waits for its result to be written, which goes faster in the order of memory: in
 // blocks of kShallowBlockRows rows.
-// kFewColumnsOfA: with as many, reading rows of a in place costs less than packing them.
+// kFewColumnsOfA: with as many, reading rows of a in place costs less than packing them; of a transposed a, if it is no deeper than kFewStepsOfA.
 // kFewRows: with as many, reading b in place costs less than packing it. kFewRowsOfLarge: for a b larger than the L2 cache.
 #if defined(THALWEG_ISA_AVX512)
 constexpr int64_t kBlockElements = 128 * 1024, kBlockRows = 64, kMostColumns = 1024;
-constexpr int64_t kShallowDepth = 128, kShallowBlockRows = 32, kFewColumnsOfA = 256;
+constexpr int64_t kShallowDepth = 128, kShallowBlockRows = 32, kFewColumnsOfA = 256, kFewStepsOfA = 64;
 constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.014;
 #elif defined(THALWEG_ISA_AVX2)
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.022;
 #elif defined(THALWEG_ISA_NEON)
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.05;
 #else
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 4;
 #endif
@@ -131,7 +131,7 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   m->small = {m->rows, m->columns, m->depth, m->aRow, m->aStep, m->bStep, m->swapped};
   m->isSmall = result == Result::kept && m->batch == 1 && m->bColumn == 1 && isSmall(m->small);
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
-  m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->aStep == 1 && m->columns <= kFewColumnsOfA);
+  m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->columns <= kFewColumnsOfA && (m->aStep == 1 || (result == Result::kept && m->depth <= kFewStepsOfA)));
   const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, m->isSmall ? 1 : preparation->threads);
