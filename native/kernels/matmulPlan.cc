@@ -131,7 +131,8 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   m->small = {m->rows, m->columns, m->depth, m->aRow, m->aStep, m->bStep, m->swapped};
   m->isSmall = result == Result::kept && m->batch == 1 && m->bColumn == 1 && isSmall(m->small);
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
-  m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->columns <= kFewColumnsOfA && (m->aStep == 1 || (result == Result::kept && m->depth <= kFewStepsOfA)));
+  const bool readsAWell = m->aStep == 1 || (result == Result::kept && m->depth <= kFewStepsOfA);
+  m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->columns <= kFewColumnsOfA && readsAWell);
   const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, m->isSmall ? 1 : preparation->threads);

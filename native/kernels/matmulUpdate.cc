@@ -77,8 +77,9 @@ struct UpdateContext {
   const Rule* rule;
   RuleScalars scalars;
   float* arrays[3];  // p and slots, at the first element of the chunk; null: there is none
-  int64_t columns;   // of the parameter, or of what of it is one run
-  int64_t width, yRow;
+  int64_t columns;   // of the parameter
+  int64_t width;     // of the chunk
+  int64_t yRow;
 };
 
 void updateRows(void* context, int64_t row, int64_t rows, const float* y) {
@@ -119,7 +120,7 @@ void runMatmulUpdate(const Instruction* instruction, int64_t chunk, void* scratc
 // product.
 struct CheckMatmul {
   Matmul product;
-  int64_t productChunks, chunksOfA, each, scratchAt;
+  int64_t productChunks, chunksOfA, scratchAt;
 };
 
 constexpr int64_t kMagnitudes = 16 * 1024;  // of a chunk
@@ -134,9 +135,8 @@ bool prepareCheckMatmul(Preparation* preparation) {
   if (!preparePassedProduct(preparation, kernel, a, b, &c->product)) return false;
   const int64_t scratchBytes = preparation->scratchBytes;
   c->productChunks = instruction->chunks;
-  c->each = kMagnitudes;
-  c->chunksOfA = quotientUp(a.size, c->each);
-  instruction->chunks = greaterOf(1, c->chunksOfA + quotientUp(b.size, c->each));  // one, so that `finish` runs
+  c->chunksOfA = quotientUp(a.size, kMagnitudes);
+  instruction->chunks = greaterOf(1, c->chunksOfA + quotientUp(b.size, kMagnitudes));  // one, so that `finish` runs
   instruction->guards = true;
   c->scratchAt = roundedUp(instruction->chunks, 16);
   preparation->scratchBytes = 0;
@@ -172,8 +172,8 @@ void runCheckMatmul(const Instruction* instruction, int64_t chunk, void*) {
   const CheckMatmul& c = *(const CheckMatmul*)instruction->parameters;
   const bool isOfA = chunk < c.chunksOfA;
   const Operand& x = instruction->inputs[isOfA ? 0 : 1];
-  const int64_t from = (isOfA ? chunk : chunk - c.chunksOfA) * c.each;
-  ((int32_t*)instruction->shared)[chunk] = largestMagnitude((const float*)x.data + from, greaterOf(0, lesser(c.each, x.size - from)));
+  const int64_t from = (isOfA ? chunk : chunk - c.chunksOfA) * kMagnitudes;
+  ((int32_t*)instruction->shared)[chunk] = largestMagnitude((const float*)x.data + from, greaterOf(0, lesser(kMagnitudes, x.size - from)));
 }
 
 struct FiniteContext {
