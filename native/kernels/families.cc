@@ -7,6 +7,7 @@ namespace THALWEG_ISA {
 
 extern const KernelFamily elementwiseFamily, matmulFamily, matmulUpdateFamily, reduceFamily, softmaxFamily, shapeFamily, indexingFamily,
     randomFamily, updateFamily;
+extern const PickRows pickRows;
 
 namespace {
 
@@ -21,7 +22,7 @@ const KernelFamily* const families[] = {
 }  // namespace
 
 extern const KernelSet kernelSet;
-const KernelSet kernelSet = {THALWEG_TEXT(THALWEG_ISA), families, sizeof families / sizeof families[0]};
+const KernelSet kernelSet = {THALWEG_TEXT(THALWEG_ISA), families, sizeof families / sizeof families[0], pickRows};
 
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

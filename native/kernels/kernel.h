@@ -72,11 +72,16 @@ struct KernelFamily {
   int64_t count;
 };
 
+// Copies rows rows[0] … rows[count - 1] of `source`, of n numbers of 32 bits each, one behind the other to `target`. Nothing keeps a caller from
+// feeding memory that overlaps the source: then the rows are undefined, but the behaviour is not.
+using PickRows = void (*)(int32_t* target, const int32_t* source, const int32_t* rows, int64_t count, int64_t n);
+
 // All kernels of one instruction set.
 struct KernelSet {
   const char* isa;  // "portable", "avx2", "avx512", "neon"
   const KernelFamily* const* families;
   int64_t count;
+  PickRows pickRows;
 };
 
 }  // namespace thalweg

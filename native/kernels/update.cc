@@ -1,8 +1,7 @@
 // Updates of variables in place: assign, update, sgd, adam; and what a step needs beside them: increment, continueIf, checkFinite.
 //
-// Each output is the input of the same name, in the same memory. An update is one flat pass. Every element is computed
-// by its formula with each operation rounded to float on its own: no fused multiply-add, so that the bits can be
-// repeated in any language. Stores are ordinary ones: the lines are in the cache, having just been read.
+// Each output is the input of the same name, in the same memory. An update is one flat pass. Steps of "update" are rounded
+// to float one by one; for sgd and adam see updateRules.h. Stores are ordinary ones: the lines are in the cache, having just been read.
 #include "chain.h"
 #include "kernel.h"
 #include "updateRules.h"

@@ -25,18 +25,19 @@ struct SgdElement {
   Float p, v;
 };
 
-// Moments below 2^-110 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
-// (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing.
-constexpr float kLeastMoment = 0x1p-110f;
-THALWEG_INLINE Float withoutRemnant(Float x) { return select(less(absolute(x), splat(kLeastMoment)), splat(0.0f), x); }
+// Moments below 2^-111 become 0. Left alone, those of a unit that gets no gradient decay into denormals and stay there
+// (0.9 x rounds back to x), and every step pays for them; next to epsilon they mean nothing. Below it, none of the four
+// highest bits of the exponent is set.
+constexpr int32_t kHighExponent = 0x78000000;
+THALWEG_INLINE Float withoutRemnant(Float x) { return select(noCommonBit(bits(x), splatInt(kHighExponent)), splat(0.0f), x); }
 
 template <bool hasMomentum>
 THALWEG_INLINE SgdElement sgdElement(Float p, Float g, Float v, Float rate, const Rule& s) {
-  Float d = s.weightDecay != 0.0f ? g + splat(s.weightDecay) * p : g;
-  if (!hasMomentum) return {p - rate * d, v};
+  Float d = s.weightDecay != 0.0f ? fma(splat(s.weightDecay), p, g) : g;
+  if (!hasMomentum) return {fnma(rate, d, p), v};
   Float momentum = splat(s.momentum);
-  v = withoutRemnant(momentum * v + d);
-  return {p - rate * (s.nesterov ? d + momentum * v : v), v};
+  v = withoutRemnant(fma(momentum, v, d));
+  return {fnma(rate, s.nesterov ? fma(momentum, v, d) : v, p), v};
 }
 
 template <bool hasMomentum>
@@ -69,29 +70,32 @@ double integerPower(double base, int64_t exponent) {
 }
 
 struct AdamVectors {
-  Float decay, oneMinusBeta1, oneMinusBeta2, rate, correction, epsilon;
-  Float scaledCorrection;  // times 2^40
-  Float largest;
+  Float decay, oneMinusBeta1, oneMinusBeta2, rate, rootScale, epsilon;
+  Float iteratedScale;  // of the root of 2^40 times as much
 };
 struct AdamElement {
   Float p, m, v;
 };
 
-THALWEG_INLINE Float firstMoment(Float g, Float m, const AdamVectors& s) { return m + s.oneMinusBeta1 * (g - m); }
-THALWEG_INLINE Float secondMoment(Float g, Float v, const AdamVectors& s) { return v + s.oneMinusBeta2 * (g * g - v); }
+THALWEG_INLINE Float firstMoment(Float g, Float m, const AdamVectors& s) { return withoutRemnant(fma(s.oneMinusBeta1, g - m, m)); }
+THALWEG_INLINE Float secondMoment(Float g, Float v, const AdamVectors& s) {
+  return withoutRemnant(fnma(s.oneMinusBeta2, fnma(g, g, v), v));
+}
 
 template <bool hasDecay>
-THALWEG_INLINE Float adamParameter(Float p, Float m, Float root, const AdamVectors& s) {
-  if (hasDecay) p = p - s.decay * p;
-  return p - s.rate * m / (root + s.epsilon);
+THALWEG_INLINE Float adamParameter(Float p, Float m, Float denominator, const AdamVectors& s) {
+  if (hasDecay) p = fnma(s.decay, p, p);
+  return fnma(s.rate, m / denominator, p);
 }
 
 template <bool hasDecay>
 THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const AdamVectors& s) {
-  m = withoutRemnant(firstMoment(g, m, s));
-  v = withoutRemnant(secondMoment(g, v, s));
-  return {adamParameter<hasDecay>(p, m, squareRoot(v * s.correction), s), m, v};
+  m = firstMoment(g, m, s);
+  v = secondMoment(g, v, s);
+  return {adamParameter<hasDecay>(p, m, fma(squareRoot(v), s.rootScale, s.epsilon), s), m, v};
 }
+
+constexpr float kIteratedScale = 0x1p40f, kLargestIterated = 0x1p60f;
 
 // Two vectors, where the root of the first can be iterated; else false, and nothing is written. Roots and quotients share one unit, which
 // is what an element waits for, so every other root is iterated: of 2^40 times as much, for then the least moment is far from what is too
@@ -99,18 +103,18 @@ THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const
 template <bool hasDecay>
 THALWEG_INLINE bool updateAdamPair(float* p, const float* g, float* m, float* v, const AdamVectors& s) {
   const Float ga = load(g), gb = load(g + kWidth);
-  const Float va = withoutRemnant(secondMoment(ga, load(v), s)), vb = withoutRemnant(secondMoment(gb, load(v + kWidth), s));
-  if (!all(less(va, s.largest))) return false;
-  const Float ma = withoutRemnant(firstMoment(ga, load(m), s)), mb = withoutRemnant(firstMoment(gb, load(m + kWidth), s));
+  const Float va = secondMoment(ga, load(v), s), vb = secondMoment(gb, load(v + kWidth), s);
+  if (!all(less(va, splat(kLargestIterated)))) return false;
+  const Float ma = firstMoment(ga, load(m), s), mb = firstMoment(gb, load(m + kWidth), s);
   store(m, ma);
   store(m + kWidth, mb);
   store(v, va);
   store(v + kWidth, vb);
-  const Float scaled = va * s.scaledCorrection;
-  const Float rootA = iterateSquareRoot(scaled, reciprocalRootEstimate(scaled)) * splat(0x1p-20f);
-  const Float rootB = squareRoot(vb * s.correction);
-  store(p, adamParameter<hasDecay>(load(p), ma, rootA, s));
-  store(p + kWidth, adamParameter<hasDecay>(load(p + kWidth), mb, rootB, s));
+  const Float scaled = va * splat(kIteratedScale);
+  const Float denominatorA = fma(iterateSquareRoot(scaled, reciprocalRootEstimate(scaled)), s.iteratedScale, s.epsilon);
+  const Float denominatorB = fma(squareRoot(vb), s.rootScale, s.epsilon);
+  store(p, adamParameter<hasDecay>(load(p), ma, denominatorA, s));
+  store(p + kWidth, adamParameter<hasDecay>(load(p + kWidth), mb, denominatorB, s));
   return true;
 }
 
@@ -194,8 +198,7 @@ RuleScalars ruleScalars(const Rule& rule, const Operand* scalars) {
   s.oneMinusBeta1 = (float)(1 - rule.beta1);
   s.oneMinusBeta2 = (float)(1 - rule.beta2);
   s.rate = (float)(s.learningRate / correction1 * (rule.epsilonHat ? __builtin_sqrt(correction2) : 1));
-  s.correction = rule.epsilonHat ? 1.0f : (float)(1 / correction2);
-  s.largest = 0x1p60f * (float)correction2;
+  s.rootScale = rule.epsilonHat ? 1.0f : (float)(1 / __builtin_sqrt(correction2));
   return s;
 }
 
@@ -211,10 +214,9 @@ void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const flo
                          splat(scalars.oneMinusBeta1),
                          splat(scalars.oneMinusBeta2),
                          splat(scalars.rate),
-                         splat(scalars.correction),
+                         splat(scalars.rootScale),
                          splat(rule.epsilon),
-                         splat(0x1p40f * scalars.correction),
-                         splat(scalars.largest)};
+                         splat(0x1p-20f * scalars.rootScale)};
   if (rule.weightDecay != 0.0f)
     updateAdam<true>(p, g, slot, secondSlot, s, n);
   else

@@ -1,7 +1,6 @@
 // The rules of the optimizers that have kernels of their own, for any range of elements.
 //
-// Every element is computed by the formula below with each operation rounded to float on its own: no fused multiply-add, so that the bits
-// can be repeated in any language.
+// Every element is computed by the formula below, where a product that is added or subtracted is not rounded before.
 #pragma once
 #include "kernel.h"
 
@@ -10,16 +9,16 @@ namespace THALWEG_ISA {
 
 // sgd, of a parameter p, its gradient g and its velocity v, which there is with momentum only:
 //   d = g + weightDecay p         (d = g when weightDecay is 0)
-//   v = momentum v + d            (0 when below 2^-110)
+//   v = momentum v + d            (0 when below 2^-111)
 //   p = p - lr (nesterov ? d + momentum v : v)
 //
-// adam, of p, g and the moments m and v, with t = step + 1; m and v below 2^-110 become 0:
+// adam, of p, g and the moments m and v, with t = step + 1; m and v below 2^-111 become 0:
 //   p = p - (lr weightDecay) p                    (left out when weightDecay is 0)
 //   m = m + (1 - beta1) (g - m)
 //   v = v + (1 - beta2) (g g - v)
-//   p = p - (rate m) / (sqrt(v correction) + epsilon),  rate = lr / (1 - beta1^t), correction = 1 / (1 - beta2^t);
-//   with epsilonHat rate = lr sqrt(1 - beta2^t) / (1 - beta1^t), correction = 1
-// 1 - beta, rate and correction are computed in double and rounded to float once.
+//   p = p - rate (m / (scale sqrt(v) + epsilon)),  rate = lr / (1 - beta1^t), scale = 1 / sqrt(1 - beta2^t);
+//   with epsilonHat rate = lr sqrt(1 - beta2^t) / (1 - beta1^t), scale = 1
+// 1 - beta, rate and scale are computed in double and rounded to float once.
 // Kingma and Ba, "Adam", 2015, algorithm 1; the decay is Loshchilov and Hutter's (AdamW, 2019).
 struct Rule {
   bool isAdam;
@@ -44,8 +43,7 @@ double ruleCost(const Rule& rule);
 // What is the same for all elements of a step.
 struct RuleScalars {
   float learningRate;
-  float decay, oneMinusBeta1, oneMinusBeta2, rate, correction;  // adam
-  float largest;  // second moment of which the root is iterated: times the correction at most 2^60
+  float decay, oneMinusBeta1, oneMinusBeta2, rate, rootScale;  // adam
 };
 
 RuleScalars ruleScalars(const Rule& rule, const Operand* scalars);

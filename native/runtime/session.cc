@@ -371,56 +371,14 @@ std::string Session::checkRecords(const RunRequest& request) const {
 
 // ---- Running ----
 
-namespace {
-
-// Numbers of 16 bytes at a time; the last ones may be copied twice. Nothing keeps a caller from feeding memory that overlaps the
-// source: then the rows are undefined, but the behaviour is not.
-inline void copyRow(uint8_t* target, const uint8_t* source, int64_t bytes) {
-  struct Piece {
-    uint64_t words[2];
-  };
-  if (bytes > 256) {
-    memmove(target, source, static_cast<size_t>(bytes));
-  } else if (bytes < static_cast<int64_t>(sizeof(Piece))) {
-    for (int64_t i = 0; i < bytes; i += kElementBytes) memcpy(target + i, source + i, kElementBytes);
-  } else {
-    Piece piece;
-    for (int64_t i = 0; i + static_cast<int64_t>(sizeof piece) <= bytes; i += sizeof piece) {
-      memcpy(&piece, source + i, sizeof piece);
-      memcpy(target + i, &piece, sizeof piece);
-    }
-    memcpy(&piece, source + bytes - sizeof piece, sizeof piece);
-    memcpy(target + bytes - sizeof piece, &piece, sizeof piece);
-  }
-}
-
-constexpr int64_t kWideRow = 256, kWidestRow = 4096;  // bytes: longer ones the hardware fetches, and so many would not stay in the L2 cache
-constexpr int64_t kRowsAhead = 16;  // of the one that is copied, the rows that are fetched
-
-// A row is often a few numbers, for which a call, or a loop over them, takes longer than the copy. Wide rows are fetched ahead: they
-// follow each other in an order that hardware cannot guess. Of narrow ones the processor itself looks at several at once.
-template <int64_t fixedBytes>
-inline void pickRows(uint8_t* target, const uint8_t* source, const int32_t* rows, int64_t count, int64_t bytes) {
-  if (fixedBytes > 0) bytes = fixedBytes;
-  for (int64_t i = 0; i < count; i++) {
-    if (bytes >= kWideRow && bytes <= kWidestRow && i + kRowsAhead < count) {
-      const uint8_t* soon = source + rows[i + kRowsAhead] * bytes;
-      for (int64_t at = 0; at < bytes; at += 64) __builtin_prefetch(soon + at, 0, 2);
-    }
-    copyRow(target + i * bytes, source + rows[i] * bytes, bytes);
-  }
-}
-
-}  // namespace
-
 // Rows first … end-1 of a step's batch.
 void Session::State::feedRows(const RunRequest& request, const Feed& feed, int64_t step, int64_t first, int64_t end) const {
   uint8_t* target = static_cast<uint8_t*>(tensors[feed.tensor].data);
   const uint8_t* source = static_cast<const uint8_t*>(feed.source);
   const int64_t bytes = feed.countBytes, batch = batchOf(feed.tensor);
   if (request.order) {
-    const int32_t* rows = request.order + step * batch + first;
-    (bytes == 4 ? pickRows<4> : bytes == 8 ? pickRows<8> : pickRows<0>)(target + first * bytes, source, rows, end - first, bytes);
+    kernels->pickRows(reinterpret_cast<int32_t*>(target + first * bytes), reinterpret_cast<const int32_t*>(source),
+                      request.order + step * batch + first, end - first, bytes / kElementBytes);
   } else {
     const int64_t from = request.firstRow + step * batch + first;
     memmove(target + first * bytes, source + from * bytes, static_cast<size_t>((end - first) * bytes));
@@ -458,7 +416,7 @@ void Session::State::record(const RunRequest& request, int64_t step) const {
   uint8_t* target = static_cast<uint8_t*>(request.recordBuffer) + step * bytesPerStep;
   for (int64_t tensor : request.records) {
     const int64_t bytes = bytesOf(tensor);
-    copyRow(target, static_cast<const uint8_t*>(tensors[tensor].data), bytes);
+    memcpy(target, tensors[tensor].data, static_cast<size_t>(bytes));
     target += bytes;
   }
 }

@@ -78,6 +78,7 @@ THALWEG_INLINE Mask notEqual(Float a, Float b) { return {_mm256_cmp_ps(a.v, b.v,
 THALWEG_INLINE Mask isNan(Float x) { return {_mm256_cmp_ps(x.v, x.v, _CMP_UNORD_Q)}; }
 THALWEG_INLINE Mask lessInt(Int a, Int b) { return {_mm256_castsi256_ps(_mm256_cmpgt_epi32(b.v, a.v))}; }
 THALWEG_INLINE Mask equalInt(Int a, Int b) { return {_mm256_castsi256_ps(_mm256_cmpeq_epi32(a.v, b.v))}; }
+THALWEG_INLINE Mask noCommonBit(Int a, Int b) { return equalInt(a & b, splatInt(0)); }
 THALWEG_INLINE Mask andMask(Mask a, Mask b) { return {_mm256_and_ps(a.v, b.v)}; }
 THALWEG_INLINE Mask orMask(Mask a, Mask b) { return {_mm256_or_ps(a.v, b.v)}; }
 THALWEG_INLINE Mask notMask(Mask a) {

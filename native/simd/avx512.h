@@ -81,6 +81,7 @@ THALWEG_INLINE Mask notEqual(Float a, Float b) { return {_mm512_cmp_ps_mask(a.v,
 THALWEG_INLINE Mask isNan(Float x) { return {_mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q)}; }
 THALWEG_INLINE Mask lessInt(Int a, Int b) { return {_mm512_cmplt_epi32_mask(a.v, b.v)}; }
 THALWEG_INLINE Mask equalInt(Int a, Int b) { return {_mm512_cmpeq_epi32_mask(a.v, b.v)}; }
+THALWEG_INLINE Mask noCommonBit(Int a, Int b) { return {_mm512_testn_epi32_mask(a.v, b.v)}; }
 THALWEG_INLINE Mask andMask(Mask a, Mask b) { return {(__mmask16)(a.v & b.v)}; }
 THALWEG_INLINE Mask orMask(Mask a, Mask b) { return {(__mmask16)(a.v | b.v)}; }
 THALWEG_INLINE Mask notMask(Mask a) { return {(__mmask16)~a.v}; }

@@ -86,6 +86,7 @@ THALWEG_INLINE Mask notEqual(Float a, Float b) { return notMask(equal(a, b)); }
 THALWEG_INLINE Mask isNan(Float x) { return notEqual(x, x); }
 THALWEG_INLINE Mask lessInt(Int a, Int b) { return {vcltq_s32(a.v, b.v)}; }
 THALWEG_INLINE Mask equalInt(Int a, Int b) { return {vceqq_s32(a.v, b.v)}; }
+THALWEG_INLINE Mask noCommonBit(Int a, Int b) { return notMask({vtstq_s32(a.v, b.v)}); }
 THALWEG_INLINE Mask andMask(Mask a, Mask b) { return {vandq_u32(a.v, b.v)}; }
 THALWEG_INLINE Mask orMask(Mask a, Mask b) { return {vorrq_u32(a.v, b.v)}; }
 THALWEG_INLINE bool all(Mask a) { return vminvq_u32(a.v) != 0; }

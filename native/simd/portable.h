@@ -66,6 +66,7 @@ THALWEG_INLINE Mask notEqual(Float a, Float b) { return {a.v != b.v}; }
 THALWEG_INLINE Mask isNan(Float x) { return {x.v != x.v}; }
 THALWEG_INLINE Mask lessInt(Int a, Int b) { return {a.v < b.v}; }
 THALWEG_INLINE Mask equalInt(Int a, Int b) { return {a.v == b.v}; }
+THALWEG_INLINE Mask noCommonBit(Int a, Int b) { return {(a.v & b.v) == 0}; }
 THALWEG_INLINE Mask andMask(Mask a, Mask b) { return {a.v && b.v}; }
 THALWEG_INLINE Mask orMask(Mask a, Mask b) { return {a.v || b.v}; }
 THALWEG_INLINE Mask notMask(Mask a) { return {!a.v}; }

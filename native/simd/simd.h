@@ -30,7 +30,7 @@
 //   kIteratesRoots: whether iterateSquareRoot beside the instruction is faster than the instruction alone
 //   atMost(x, limit), atLeast(x, limit): x clamped to a constant that is neither NaN nor 0; NaN stays NaN
 //   less lessEqual greater greaterEqual equal notEqual isNan (IEEE: false for NaN, except notEqual and isNan)
-//   lessInt (signed) equalInt, select selectInt, andMask orMask notMask, all (every lane)
+//   lessInt (signed) equalInt, noCommonBit(a, b): whether a & b is 0; select selectInt, andMask orMask notMask, all (every lane)
 //   bits fromBits (the same 32 bits), toFloat (int32 to the nearest float, ties to even)
 //   shiftLeft<n> shiftRightLogical<n> shiftRightArithmetic<n>
 //   multiplyLow multiplyHigh (the two halves of the unsigned 64-bit product)

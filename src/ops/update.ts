@@ -134,7 +134,7 @@ export const updateOps = {
     ],
   }),
 
-  // d = g + weightDecay p; v = momentum v + d; v below 2^-110 becomes 0; p -= rate (nesterov ? d + momentum v : v).
+  // d = g + weightDecay p; v = momentum v + d; v below 2^-111 becomes 0; p -= rate (nesterov ? d + momentum v : v).
   // [p g v rate] or, without momentum, [p g rate]
   sgd: defineOp<SgdAttributes>({
     name: 'sgd',
@@ -161,7 +161,7 @@ export const updateOps = {
 
   // Adam (Kingma and Ba 2015, arXiv:1412.6980, algorithm 1), with decoupled decay (Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2).
   // t = step + 1; p -= rate weightDecay p; m += (1 - β1)(g - m); v += (1 - β2)(g² - v);
-  // m and v below 2^-110 become 0;
+  // m and v below 2^-111 become 0;
   // p -= rate m/(1 - β1^t) / (√(v/(1 - β2^t)) + ε), or with epsilonHat p -= rate √(1 - β2^t)/(1 - β1^t) m / (√v + ε).   [p g m v rate step]
   adam: defineOp<AdamAttributes>({
     name: 'adam',

@@ -56,9 +56,9 @@ export function biasCorrection(beta: number, steps: Tensor): Tensor {
   return divide(multiply(-2, half), subtract(1, half))
 }
 
-/** What is below 2^-110 becomes 0: next to any epsilon it means nothing, and left alone it decays into denormals, which are slow. */
+/** What is below 2^-111 becomes 0: next to any epsilon it means nothing, and left alone it decays into denormals, which are slow. */
 export function withoutRemnant(x: Tensor): Tensor {
-  return where(less(abs(x), 2 ** -110), 0, x)
+  return where(less(abs(x), 2 ** -111), 0, x)
 }
 
 /** β m + (1 - β) x, as m + (1 - β)(x - m). */

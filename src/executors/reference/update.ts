@@ -16,9 +16,9 @@ const update: Kernel<UpdateAttributes> = (inputs, variables, { steps, results })
   })
 }
 
-/** 0 for what is below 2^-110: next to epsilon it means nothing, and left alone it decays into denormals, which are slow. */
+/** 0 for what is below 2^-111: next to epsilon it means nothing, and left alone it decays into denormals, which are slow. */
 function withoutRemnant(x: number): number {
-  return Math.abs(x) < 2 ** -110 ? 0 : x
+  return Math.abs(x) < 2 ** -111 ? 0 : x
 }
 
 /** See ops/update.ts for the equations. */

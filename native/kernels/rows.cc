@@ -1,0 +1,47 @@
+// What a step is fed with: rows of data, in an order that hardware cannot guess.
+#include "kernel.h"
+
+#include "../simd/simd.h"
+#include "support.h"
+
+namespace thalweg {
+namespace THALWEG_ISA {
+namespace {
+
+// Rows picked one after the other would each begin with waiting for memory. So many are copied side by side, a vector of each at a time,
+// and wait together.
+constexpr int64_t kRowsTogether = 8;
+
+THALWEG_INLINE void pickRowsTogether(int32_t* target, const int32_t* source, const int32_t* rows, int64_t n) {
+  const int32_t* sources[kRowsTogether];
+  for (int64_t row = 0; row < kRowsTogether; row++) sources[row] = source + rows[row] * n;
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth)
+    THALWEG_UNROLL for (int64_t row = 0; row < kRowsTogether; row++) storeInt(target + row * n + i, loadInt(sources[row] + i));
+  if (i == n) return;
+  const int rest = (int)(n - i);
+  for (int64_t row = 0; row < kRowsTogether; row++) storeIntPartial(target + row * n + i, loadIntPartial(sources[row] + i, rest), rest);
+}
+
+// A row of one number needs no loop of its own.
+template <int64_t width>
+THALWEG_INLINE void pickNarrowRows(int32_t* target, const int32_t* source, const int32_t* rows, int64_t count) {
+  for (int64_t row = 0; row < count; row++)
+    for (int64_t i = 0; i < width; i++) target[row * width + i] = source[rows[row] * width + i];
+}
+
+void pick(int32_t* target, const int32_t* source, const int32_t* rows, int64_t count, int64_t n) {
+  if (n == 1) return pickNarrowRows<1>(target, source, rows, count);
+  if (n == 2) return pickNarrowRows<2>(target, source, rows, count);
+  int64_t row = 0;
+  for (; row + kRowsTogether <= count; row += kRowsTogether) pickRowsTogether(target + row * n, source, rows + row, n);
+  for (; row < count; row++) copyRun(target + row * n, source + rows[row] * n, n);
+}
+
+}  // namespace
+
+extern const PickRows pickRows;
+const PickRows pickRows = pick;
+
+}  // namespace THALWEG_ISA
+}  // namespace thalweg
