@@ -36,6 +36,7 @@ THALWEG_INLINE Float signStep(Float x) {
 THALWEG_INLINE Float squareStep(Float x) { return x * x; }
 THALWEG_INLINE Float reciprocalStep(Float x) { return splat(1.0f) / x; }
 THALWEG_INLINE Float reluStep(Float x) { return select(less(x, splat(0.0f)), splat(0.0f), x); }
+THALWEG_INLINE Float reluGradientStep(Float y, Float dy) { return select(greater(y, splat(0.0f)), dy, splat(0.0f)); }
 THALWEG_INLINE Float castStep(Float x) { return toFloat(bits(x)); }
 
 template <Float (*step)(Float)>
@@ -137,6 +138,7 @@ const StepOp kSteps[] = {
     {"sigmoid", 1, unary<sigmoid>, 0.5f, false},                  // x -> 1 / (1 + e^-x)
     {"tanh", 1, unary<tanh>, 0.4f, false},                        // x -> tanh(x)
     {"relu", 1, unary<reluStep>, 0.05f, false},                   // x -> 0 where x < 0, else x (NaN stays)
+    {"reluGradient", 2, binary<reluGradientStep>, 0.05f, false},  // y dy -> dy where y > 0, else 0
     {"softplus", 1, unary<softplus>, 1.0f, false},                // x -> ln(1 + e^x)
     {"gelu", 1, unary<gelu>, 0.8f, false},                        // x -> x/2 (1 + erf(x / sqrt(2)))
     {"geluTanh", 1, unary<geluTanh>, 0.5f, false},                // x -> its approximation by tanh

@@ -109,6 +109,7 @@ function elementwise(name: string, arity: 1 | 2 | 3, definition: Elementwise): O
 }
 
 const flat = () => [null, null]
+const reluGradient = (y: Tensor, dy: Tensor): Tensor => apply(elementwiseOps.reluGradient, [y, dy], {})
 const sqrtHalf = Math.SQRT1_2
 
 export const elementwiseOps = {
@@ -202,8 +203,14 @@ export const elementwiseOps = {
   // y = max(x, 0). The slope at 0 is 0. Reads y, so x may be freed.
   relu: elementwise('relu', 1, {
     compute: (x) => (x < 0 ? 0 : x),
-    gradient: ({ output, dy }) => [where(greater(output, 0), dy, 0)],
+    gradient: ({ output, dy }) => [reluGradient(output, dy)],
     draw: [{ awayFrom: [0] }],
+  }),
+  // dy where y > 0, else 0: the gradient of relu by its output, which stands behind so many products that it is one step and not two.
+  reluGradient: elementwise('reluGradient', 2, {
+    compute: (y, dy) => (y > 0 ? dy : 0),
+    gradient: ({ inputs: [y], dy }) => [null, reluGradient(y, dy)],
+    draw: [{ awayFrom: [0] }, {}],
   }),
   softplus: elementwise('softplus', 1, { compute: special.softplus, gradient: ({ inputs: [x], dy }) => [multiply(dy, sigmoid(x))] }),
   // y = x Φ(x), so y' = Φ(x) + x φ(x).

@@ -123,9 +123,9 @@ export const matmulOps = {
       fused([uniform([5, 0]), uniform([0, 3]), uniform([5, 3]), uniform([3])], { steps: ['add 0 1', 'square 3', 'add 4 2'] }),
       fused([uniform([0, 5]), uniform([5, 3]), uniform([3])], { steps: ['tanh 0', 'add 2 1'] }),
       // What follows a product in training: a derivative of relu, and of tanh behind dX = dY · Wᵀ; the decay behind dW; a dropped branch.
-      fused([uniform([19, 23]), uniform([37, 23]), uniform([19, 37], { awayFrom: [0] }), uniform([])], {
+      fused([uniform([19, 23]), uniform([37, 23]), uniform([19, 37], { awayFrom: [0] })], {
         transposeB: true,
-        steps: ['greater 1 2', 'where 3 0 2'],
+        steps: ['reluGradient 1 0'],
       }),
       fused([uniform([70, 12]), uniform([130, 12]), uniform([70, 130]), uniform([])], {
         transposeB: true,
