@@ -28,7 +28,7 @@ namespace THALWEG_ISA {
 namespace {
 
 constexpr bool kMaskedLoads = kWidth >= 8;     // loadPartial is one instruction
-constexpr int kWideVectors = 12;               // of a tile of one row, which waits for b rather than for registers
+constexpr int kWideRowVectors = 12;               // of a tile of one row, which waits for b rather than for registers
 constexpr int64_t kRowsAhead = 8;              // of a panel in place, between fetching and multiplying
 constexpr int64_t kFetchStrips = 8;            // so many strips fetch the next panel, each its part of the rows
 constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and its chain
@@ -246,21 +246,34 @@ TilesFunction tilesFunction(int64_t rows, int64_t vectors) {
   }
 }
 
+// The micro-kernel for 1 <= rows <= most and a panel of kWidePanelVectors, which is never masked.
+template <int most, Strip strip>
+TilesFunction wideTilesFunction(int64_t rows) {
+  if constexpr (most == 0) {
+    return nullptr;
+  } else {
+    return rows == most ? computeTiles<most, kWidePanelVectors, strip, Panel::inPlace> : wideTilesFunction<most - 1, strip>(rows);
+  }
+}
+
 template <Strip strip>
 TilesFunction chooseTiles(Panel panel, int64_t rows, int64_t vectors) {
   if constexpr (strip == Strip::packed) {
     if (panel == Panel::packed) return tilesFunction<kStripRows, strip, Panel::packed>(rows, vectors);
-  } else if constexpr (kMaskedLoads) {
-    if (panel == Panel::masked) return tilesFunction<kStripRows, strip, Panel::masked>(rows, vectors);
+  } else {
+    if (kWidePanelVectors > 0 && vectors == kWidePanelVectors) return wideTilesFunction<kWideStripRows, strip>(rows);
+    if constexpr (kMaskedLoads) {
+      if (panel == Panel::masked) return tilesFunction<kStripRows, strip, Panel::masked>(rows, vectors);
+    }
   }
   // A packed panel too, where the strip is in place.
   return tilesFunction<kStripRows, strip, Panel::inPlace>(rows, vectors);
 }
 
 TilesFunction chooseTiles(Strip strip, Panel panel, int64_t rows, int64_t vectors) {
-  if (vectors == kWideVectors)
-    return strip == Strip::rows ? computeTiles<1, kWideVectors, Strip::rows, Panel::inPlace>
-                                : computeTiles<1, kWideVectors, Strip::columns, Panel::inPlace>;
+  if (vectors == kWideRowVectors)
+    return strip == Strip::rows ? computeTiles<1, kWideRowVectors, Strip::rows, Panel::inPlace>
+                                : computeTiles<1, kWideRowVectors, Strip::columns, Panel::inPlace>;
   return strip == Strip::packed ? chooseTiles<Strip::packed>(panel, rows, vectors)
          : strip == Strip::rows ? chooseTiles<Strip::rows>(panel, rows, vectors)
                                 : chooseTiles<Strip::columns>(panel, rows, vectors);
@@ -269,6 +282,9 @@ TilesFunction chooseTiles(Strip strip, Panel panel, int64_t rows, int64_t vector
 // One strip, packing its panel.
 template <Strip strip>
 TilesFunction choosePackingTiles(bool masked, int64_t vectors) {
+  if constexpr (kWidePanelVectors > 0 && strip != Strip::packed) {
+    if (vectors == kWidePanelVectors) return computeTiles<kWideStripRows, kWidePanelVectors, strip, Panel::packing>;
+  }
   if constexpr (kMaskedLoads) {
     if (masked) return tilesOfHeight<kStripRows, strip, Panel::maskedPacking>(vectors);
   }
@@ -346,12 +362,12 @@ void multiplyRow(const Matmul& m, const float* a, const float* b, const float* b
 void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* bias, float* y, int64_t rows,
                    int64_t columns, bool firstRows, bool allPanels, bool last, const float* unpacked, float* packedA, float* packed) {
   const float* a = tiles.a;
-  const int64_t strips = rows / kStripRows, rest = rows % kStripRows, stripOfA = kStripRows * m.aRow;
+  const int64_t strips = rows / m.stripRows, rest = rows % m.stripRows, stripOfA = m.stripRows * m.aRow;
   const bool single = rows == 1 && m.aInPlace && m.bInPlace;
   const Strip strip = !m.aInPlace ? Strip::packed : m.aStep == 1 ? Strip::rows : Strip::columns;
   int64_t waiting = 0;  // the first column that waits for its chain
   for (int64_t column = 0, vectors = quotientUp(columns, kWidth); column < columns;) {
-    const int64_t wide = single && vectors > kWideVectors ? kWideVectors : panelVectors(vectors);
+    const int64_t wide = single && vectors > kWideRowVectors ? kWideRowVectors : m.wide ? kWidePanelVectors : panelVectors(vectors);
     const int64_t count = lesser(columns - column, wide * kWidth);
     const float* source = b + column * m.bColumn;
     // An incomplete last panel of few rows is read under a mask, and packed otherwise: reading on could leave b.
@@ -399,12 +415,12 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       const bool packing = fused && done == 0;
       tiles.fetchesAhead = fetchesRows && done == 0;
       tiles.a = a + done * tiles.aStrip;
-      tiles.y = y + done * kStripRows * m.yRow + column;
-      tiles.strips = packing ? 1 : fetchesColumns && done == 0 ? lesser(strips, quotientUp(kPanelColumns, 8)) : ready - done;
+      tiles.y = y + done * m.stripRows * m.yRow + column;
+      tiles.strips = packing ? 1 : fetchesColumns && done == 0 ? lesser(strips, quotientUp(wide * kWidth, 8)) : ready - done;
       tiles.b = inPlace || packing ? source : panel;
       tiles.bStep = inPlace || packing ? m.bStep : wide * kWidth;
       tiles.packed = panel;
-      (packing ? choosePackingTiles(strip, !full, wide) : chooseTiles(strip, use, kStripRows, wide))(tiles);
+      (packing ? choosePackingTiles(strip, !full, wide) : chooseTiles(strip, use, m.stripRows, wide))(tiles);
     }
     if (rest > 0) {
       if (column == 0 && !m.aInPlace)
@@ -415,7 +431,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.bStep = inPlace ? m.bStep : wide * kWidth;
       tiles.soon = nullptr;
       tiles.fetchesAhead = fetchesRows && strips == 0;
-      tiles.y = y + strips * kStripRows * m.yRow + column;
+      tiles.y = y + strips * m.stripRows * m.yRow + column;
       tiles.strips = 1;
       chooseTiles(strip, use, rest, wide)(tiles);
     }
@@ -472,7 +488,7 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
         tiles.meanwhile = &fetch;
       }
       tiles.a = m.aInPlace ? block : scratch;
-      tiles.aStrip = kStripRows * (m.aInPlace ? m.aRow : depth);
+      tiles.aStrip = m.stripRows * (m.aInPlace ? m.aRow : depth);
       tiles.aRow = m.aRow;
       tiles.aStep = m.aStep;
       tiles.depth = depth;

@@ -12,26 +12,27 @@ namespace {
 // 2 MB: kMostColumns bounds them. Elsewhere the block stays, and the panels take turns.
 // kShallowDepth: a product no deeper waits for its result to be written, which goes faster in the order of memory: in
 // blocks of kShallowBlockRows rows.
-// kFewColumnsOfA: with as many, reading rows of a in place costs less than packing them; of a transposed a, if it is no deeper than kFewStepsOfA.
+// kFewColumnsOfA: with as many, reading rows of a in place costs less than packing them; of a transposed a, if it is no
+// deeper than kFewStepsOfA, or no larger than kFewElementsOfA.
 // kFewRows: with as many, reading b in place costs less than packing it. kFewRowsOfLarge: for a b larger than the L2 cache.
 #if defined(THALWEG_ISA_AVX512)
 constexpr int64_t kBlockElements = 128 * 1024, kBlockRows = 64, kMostColumns = 1024;
-constexpr int64_t kShallowDepth = 128, kShallowBlockRows = 32, kFewColumnsOfA = 256, kFewStepsOfA = 64;
+constexpr int64_t kShallowDepth = 128, kShallowBlockRows = 32, kFewColumnsOfA = 256, kFewStepsOfA = 64, kFewElementsOfA = 104 * 1024;
 constexpr int64_t kFewRows = 64, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.014;
 #elif defined(THALWEG_ISA_AVX2)
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0, kFewElementsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.022;
 #elif defined(THALWEG_ISA_NEON)
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0, kFewElementsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 0.05;
 #else
 constexpr int64_t kBlockElements = 72 * 1024, kBlockRows = INT32_MAX, kMostColumns = 2304;
-constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0;
+constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsOfA = 0, kFewStepsOfA = 0, kFewElementsOfA = 0;
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 4;
 #endif
@@ -131,11 +132,19 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   m->small = {m->rows, m->columns, m->depth, m->aRow, m->aStep, m->bStep, m->swapped};
   m->isSmall = result == Result::kept && m->batch == 1 && m->bColumn == 1 && isSmall(m->small);
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
-  const bool readsAWell = m->aStep == 1 || (result == Result::kept && m->depth <= kFewStepsOfA);
+  const bool readsAWell = m->aStep == 1 || (result == Result::kept && (m->depth <= kFewStepsOfA || m->rows * m->depth <= kFewElementsOfA));
   m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->columns <= kFewColumnsOfA && readsAWell);
   const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, m->isSmall ? 1 : preparation->threads);
+
+  // Wide tiles read a in place (packed strips are as tall as ever), and the panel once for six rows instead of eight. That pays where a is
+  // transposed, so that b is small, and where one panel is all of b, which would else be cut into two of two vectors.
+  const int64_t panel = greaterOf(1, kWidePanelVectors * kWidth);
+  m->wide = kWideStripRows > 0 && result == Result::kept && m->aInPlace && m->rowsPerChunk >= kWideStripRows &&
+            m->columns % panel == 0 && m->columnsPerChunk % panel == 0 &&
+            (m->aStep != 1 || (m->columnsPerChunk == panel && (m->bInPlace || m->depth <= kFewStepsOfA)));
+  m->stripRows = m->wide ? kWideStripRows : kStripRows;
 
   // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
   // A large matrix read in place is read in shallow blocks, which is nearly in the order of memory.
@@ -161,10 +170,11 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
     if (m->columnChunks > 1) m->yRow = m->columnsPerChunk + 16;
     rowBlocks = greaterOf(rowBlocks, quotientUp(m->rowsPerChunk * m->yRow, kPassedElements));
   }
-  m->rowBlock = roundedUp(quotientUp(m->rowsPerChunk, rowBlocks), kStripRows);
+  m->rowBlock = roundedUp(quotientUp(m->rowsPerChunk, rowBlocks), m->stripRows);
 
+  const int64_t panelColumns = m->wide ? kWidePanelVectors * kWidth : kPanelColumns;
   int64_t panelsTogether = m->rowBlock < m->rowsPerChunk && !m->bInPlace
-                               ? greaterOf(roundedUp(m->columnsPerChunk, kWidth), kPanelColumns) : kPanelColumns;
+                               ? greaterOf(roundedUp(m->columnsPerChunk, kWidth), panelColumns) : panelColumns;
   // The chain's tiles lie where a's strips were: it runs on whole rows, when they are done with.
   m->packedPanels = roundedUp(greaterOf(m->aInPlace ? 0 : m->rowBlock * m->depthBlock,
                                         m->chain.scratchBytes / (int64_t)sizeof(float)), 16);

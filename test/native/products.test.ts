@@ -25,6 +25,10 @@ const shapes: readonly (readonly [rows: number, depth: number, columns: number, 
   [16, 515, 520, 'few rows of a large b'],
   [17, 515, 520, 'one row more'],
   [33, 520, 50, 'two blocks of the depth where b is transposed'],
+  [35, 61, 64, 'wide tiles, b in place'],
+  [101, 300, 64, 'wide tiles, b packed on the way'],
+  [109, 65, 128, 'wide tiles where a is transposed'],
+  [430, 260, 64, 'a transposed a too large to be read in place'],
 ]
 
 const bits = new Float64Array(1)
