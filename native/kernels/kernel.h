@@ -74,6 +74,8 @@ struct KernelFamily {
 
 // Copies rows rows[0] … rows[count - 1] of `source`, of n numbers of 32 bits each, one behind the other to `target`. Nothing keeps a caller from
 // feeding memory that overlaps the source: then the rows are undefined, but the behaviour is not.
+// kRowsTogether of them are copied side by side.
+constexpr int64_t kRowsTogether = 8;
 using PickRows = void (*)(int32_t* target, const int32_t* source, const int32_t* rows, int64_t count, int64_t n);
 
 // All kernels of one instruction set.

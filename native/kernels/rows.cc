@@ -8,10 +8,7 @@ namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
 
-// Rows picked one after the other would each begin with waiting for memory. So many are copied side by side, a vector of each at a time,
-// and wait together.
-constexpr int64_t kRowsTogether = 8;
-
+// Rows picked one after the other would each begin with waiting for memory. Side by side, a vector of each at a time, they wait together.
 THALWEG_INLINE void pickRowsTogether(int32_t* target, const int32_t* source, const int32_t* rows, int64_t n) {
   const int32_t* sources[kRowsTogether];
   for (int64_t row = 0; row < kRowsTogether; row++) sources[row] = source + rows[row] * n;
