@@ -3,8 +3,8 @@
 //     limits THREADS VECTOR_BYTES [BYTES …]
 //     limits THREADS VECTOR_BYTES windows
 //
-// Prints one JSON object: GFLOP/s of multiply-adds in registers of VECTOR_BYTES (0: the widest there are), and for
-// each of BYTES, the working set of all threads together, GB/s of four ways to go through it. Threads are pinned to
+// Prints one JSON object: GFLOP/s of multiply-adds in registers of VECTOR_BYTES (0: the widest there are), of the same
+// with operands from the first-level cache, as a product has them, and for each of BYTES, the working set of all threads together, GB/s of four ways to go through it. Threads are pinned to
 // distinct cores. One thread is measured in CPU time of its own, several in wall time. Each figure is the best of its
 // windows: a limit can be missed by a disturbed window, but not exceeded. With "windows" it answers every line of standard
 // input with the multiply-adds of one window, so that the peak can take turns with what is compared with it.
@@ -196,6 +196,46 @@ Work multiplyAddWork(int bytes) {
   };
 }
 
+// The inner loop of a product, and nothing else of one: a tile of sums in registers, to which each step adds a column of one operand times a row of
+// the other. A processor that has to load beside all its multiplications may have to do them at a lower clock.
+#if defined(__AVX512F__) || defined(__ARM_NEON)
+constexpr int kTileRows = 8;
+#else
+constexpr int kTileRows = 4;
+#endif
+constexpr int kTileVectors = 3, kTileSteps = 96;
+
+template <int bytes>
+void multiplyTile(long times) {
+  using Vector = typename VectorOf<bytes>::type;
+  alignas(64) static float a[kTileSteps * kTileRows];
+  alignas(64) static Vector b[kTileSteps * kTileVectors];
+  for (long n = 0; n < times; n++) {
+    asm volatile("" : : "r"(a), "r"(b) : "memory");  // NOTE: otherwise the compiler sees that both are 0
+    Vector sum[kTileRows][kTileVectors];
+    for (int i = 0; i < kTileRows; i++)
+      for (int v = 0; v < kTileVectors; v++) sum[i][v] = Vector{} + (float)n;
+    for (int k = 0; k < kTileSteps; k++) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kTileRows; i++)
+#pragma GCC unroll 3
+        for (int v = 0; v < kTileVectors; v++) sum[i][v] += a[k * kTileRows + i] * b[k * kTileVectors + v];
+    }
+    for (int i = 0; i < kTileRows; i++)
+      for (int v = 0; v < kTileVectors; v++) consume(sum[i][v]);
+  }
+}
+
+double multiplyTileUnits(int bytes) { return 2.0 * kTileSteps * kTileRows * kTileVectors * (bytes / 4); }
+
+Work multiplyTileWork(int bytes) {
+  return [bytes](int, long times) {
+    if (bytes == 64 && kWidest >= 64) return multiplyTile<kWidest >= 64 ? 64 : kWidest>(times);
+    if (bytes == 32 && kWidest >= 32) return multiplyTile<kWidest >= 32 ? 32 : kWidest>(times);
+    multiplyTile<16>(times);
+  };
+}
+
 void answerWindows(int threads, const std::vector<int>& pinned, int bytes) {
   Work work = multiplyAddWork(bytes);
   long times = repetitions(pinned, work);
@@ -294,7 +334,8 @@ int main(int argumentCount, char** arguments) {
   }
 
   double multiplyAdds = rate(threads, pinned, multiplyAddUnits(bytes), multiplyAddWork(bytes)) * 1e-9;
-  printf("{\"instructionSet\":\"%s\",\"multiplyAdd\":%.2f,\"memory\":[", kInstructionSet, multiplyAdds);
+  double fromCache = rate(threads, pinned, multiplyTileUnits(bytes), multiplyTileWork(bytes)) * 1e-9;
+  printf("{\"instructionSet\":\"%s\",\"multiplyAdd\":%.2f,\"fromCache\":%.2f,\"memory\":[", kInstructionSet, multiplyAdds, fromCache);
   for (int argument = 3; argument < argumentCount; argument++) {
     double total = atof(arguments[argument]);
     size_t n = std::max<size_t>(1024, (size_t)(total / threads / 2 / sizeof(float)) / 1024 * 1024);

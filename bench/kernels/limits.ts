@@ -28,6 +28,8 @@ export interface Limits {
   readonly instructionSet: string
   /** GFLOP/s. */
   readonly multiplyAdd: number
+  /** The same with operands from the first-level cache, as a product has them. */
+  readonly fromCache: number
   readonly memory: readonly Bandwidth[]
 }
 
@@ -122,6 +124,7 @@ async function main(): Promise<void> {
     process.exit(1)
   }
   console.log(`${limits.instructionSet}, ${threadsOf(threads)}: ${limits.multiplyAdd.toFixed(1)} GFLOP/s of fused multiply-add`)
+  console.log(`${limits.fromCache.toFixed(1)} GFLOP/s with operands from the L1 cache, as a product has them`)
   const rows = limits.memory.map(({ bytes, read, write, copy, update }, index) => {
     return [sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))]
   })
