@@ -59,14 +59,18 @@ void updateSgd(float* p, const float* g, float* v, float learningRate, const Rul
   }
 }
 
-// base^exponent by repeated squaring; exponent >= 0.
-double integerPower(double base, int64_t exponent) {
-  double y = 1;
+// bases[i]^exponent by repeated squaring; exponent >= 0. Side by side and without branches, which the bits of a counter make hard to foresee: each
+// chunk computes them anew.
+void integerPowers(const double (&bases)[2], int64_t exponent, double (&powers)[2]) {
+  double squares[2] = {bases[0], bases[1]};
+  powers[0] = powers[1] = 1;
   for (; exponent > 0; exponent >>= 1) {
-    if (exponent & 1) y *= base;
-    base *= base;
+    for (int i = 0; i < 2; i++) {
+      const double factors[2] = {1, squares[i]};
+      powers[i] *= factors[exponent & 1];
+      squares[i] *= squares[i];
+    }
   }
-  return y;
 }
 
 struct AdamVectors {
@@ -193,7 +197,9 @@ RuleScalars ruleScalars(const Rule& rule, const Operand* scalars) {
   s.learningRate = *(const float*)scalars[0].data;
   if (!rule.isAdam) return s;
   const int64_t t = (int64_t)*(const int32_t*)scalars[1].data + 1;
-  const double correction1 = 1 - integerPower(rule.beta1, t), correction2 = 1 - integerPower(rule.beta2, t);
+  double powers[2];
+  integerPowers({rule.beta1, rule.beta2}, t, powers);
+  const double correction1 = 1 - powers[0], correction2 = 1 - powers[1];
   s.decay = s.learningRate * rule.weightDecay;
   s.oneMinusBeta1 = (float)(1 - rule.beta1);
   s.oneMinusBeta2 = (float)(1 - rule.beta2);
