@@ -28,6 +28,7 @@ const shapes: readonly (readonly [rows: number, depth: number, columns: number, 
   [35, 61, 64, 'wide tiles, b in place'],
   [101, 300, 64, 'wide tiles, b packed on the way'],
   [109, 65, 128, 'wide tiles where a is transposed'],
+  [73, 257, 64, 'wide tiles, with a last chunk of one strip for three threads'],
   [430, 260, 64, 'a transposed a too large to be read in place'],
 ]
 
