@@ -78,7 +78,7 @@ describe.skipIf(addon === undefined)('a product', () => {
       return Math.max(0, Math.fround(sum + bias[column]))
     })
     for (const isa of addon?.isas ?? []) {
-      for (const threads of [1, 2, 3]) {
+      for (const threads of [1, 2, 3, 8]) {
         y.fill(Number.NaN)
         nativeExecutor(addon as NonNullable<typeof addon>, { isa, threads, serialBelow: 0 })
           .load(made.plan, arena)
