@@ -15,6 +15,8 @@
 //   b comes in panels of up to kPanelVectors vectors, [k][column], packed or, when that is no gain, in place;
 //   a micro-kernel computes tiles of one strip by one panel with all its sums in registers.
 //
+// Where a is read in place, tiles may be wide and low instead: kWideStripRows rows by a panel of kWidePanelVectors (matmul.h).
+//
 // Rows and columns may be padded in the packed copies. k never is: 0 * infinity would be added to the chain.
 #include "matmul.h"
 
@@ -28,7 +30,7 @@ namespace THALWEG_ISA {
 namespace {
 
 constexpr bool kMaskedLoads = kWidth >= 8;     // loadPartial is one instruction
-constexpr int kWideRowVectors = 12;               // of a tile of one row, which waits for b rather than for registers
+constexpr int kWideRowVectors = 12;            // of a tile of one row, which waits for b rather than for registers
 constexpr int64_t kRowsAhead = 8;              // of a panel in place, between fetching and multiplying
 constexpr int64_t kFetchStrips = 8;            // so many strips fetch the next panel, each its part of the rows
 constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and its chain

@@ -77,7 +77,7 @@ struct ChunkChoice {
   int64_t threads;
   double best;  // negative: none yet
 
-  // Chunks end where strips end, and cache lines of y.
+  // Chunks end where strips end, but for wide tiles, which are chosen afterwards, and where cache lines of y end.
   void consider(int64_t batchChunks, int64_t rowChunks, int64_t columnChunks) {
     Matmul c = *m;
     c.batchPerChunk = quotientUp(c.batch, batchChunks);

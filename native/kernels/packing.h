@@ -152,7 +152,7 @@ static void packRows(const float* source, int64_t sourceStep, int64_t count, int
       store(target + v * kWidth, loadColumn<vectors>(source, v, lastLanes));
 }
 
-// A panel of b, whose b(k, j) is at k * bStep + j * bColumn: `count` columns of `depth` rows, in up to three vectors.
+// A panel of b, whose b(k, j) is at k * bStep + j * bColumn: `count` columns of `depth` rows, in 1 … kPanelVectors or kWidePanelVectors vectors.
 static void packPanel(const float* b, int64_t bStep, int64_t bColumn, int64_t count, int64_t depth, int64_t vectors,
                       float* target) {
   if (bColumn != 1) {
@@ -161,6 +161,8 @@ static void packPanel(const float* b, int64_t bStep, int64_t bColumn, int64_t co
     packRows<1>(b, bStep, count, depth, target);
   } else if (vectors == 2) {
     packRows<2>(b, bStep, count, depth, target);
+  } else if (kWidePanelVectors > 0 && vectors == kWidePanelVectors) {
+    packRows<kWidePanelVectors>(b, bStep, count, depth, target);
   } else {
     packRows<3>(b, bStep, count, depth, target);
   }

@@ -188,8 +188,10 @@ bool checkRuleScalars(Preparation* preparation, const char* kernel, const Rule& 
 }
 
 double ruleCost(const Rule& rule) {
-  if (rule.isAdam) return kWidth == 1 ? 1.8 : kWidth == 4 ? 1.0 : 0.6;
-  return kWidth == 1 ? 0.7 : rule.slots > 0 ? 0.3 : 0.2;
+  // Without vectors a fused multiply-add is a call.
+  if (rule.isAdam) return kWidth == 1 ? 8 : kWidth == 4 ? 1.0 : 0.6;
+  if (kWidth == 1) return rule.slots > 0 ? 2.1 : 0.9;
+  return rule.slots > 0 ? 0.3 : 0.2;
 }
 
 RuleScalars ruleScalars(const Rule& rule, const Operand* scalars) {

@@ -28,6 +28,7 @@ const shapes: readonly (readonly [rows: number, depth: number, columns: number, 
   [35, 61, 64, 'wide tiles, b in place'],
   [101, 300, 64, 'wide tiles, b packed on the way'],
   [109, 65, 128, 'wide tiles where a is transposed'],
+  [73, 257, 64, 'wide tiles, with a last chunk of one strip for three threads'],
   [430, 260, 64, 'a transposed a too large to be read in place'],
 ]
 
@@ -77,7 +78,7 @@ describe.skipIf(addon === undefined)('a product', () => {
       return Math.max(0, Math.fround(sum + bias[column]))
     })
     for (const isa of addon?.isas ?? []) {
-      for (const threads of [1, 2, 3]) {
+      for (const threads of [1, 2, 3, 8]) {
         y.fill(Number.NaN)
         nativeExecutor(addon as NonNullable<typeof addon>, { isa, threads, serialBelow: 0 })
           .load(made.plan, arena)
