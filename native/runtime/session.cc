@@ -416,7 +416,7 @@ void Session::State::record(const RunRequest& request, int64_t step) const {
   uint8_t* target = static_cast<uint8_t*>(request.recordBuffer) + step * bytesPerStep;
   for (int64_t tensor : request.records) {
     const int64_t bytes = bytesOf(tensor);
-    memcpy(target, tensors[tensor].data, static_cast<size_t>(bytes));
+    memmove(target, tensors[tensor].data, static_cast<size_t>(bytes));
     target += bytes;
   }
 }
