@@ -41,8 +41,7 @@ struct Matmul {
   bool swapped;             // y is one column: computed as the row b^T a^T, so a and b, and their strides, change places
   bool biased, chained;     // a bias is added, a chain follows
   bool inPieces;            // the chain need not wait for whole rows
-  bool wide;                // tiles are wide and low
-  int64_t stripRows;        // of a tile
+  int64_t stripRows, panelVectors;  // of a whole tile
   int64_t depthBlock, rowBlock;
   int64_t batchPerChunk, rowsPerChunk, columnsPerChunk;
   int64_t batchChunks, rowChunks, columnChunks;
