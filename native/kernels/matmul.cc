@@ -442,7 +442,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
 Fetch fetchOf(const Matmul& m, const Receiver& receiver, int64_t row, int64_t rows, int64_t columns) {
   Fetch f = {receiver.arrayCount, {}, rows, columns, m.columns, 0, 0};
   for (int64_t i = 0; i < f.arrayCount; i++) f.arrays[i] = receiver.arrays[i] + row * m.columns;
-  const int64_t groups = rows / kStripRows * quotientUp(columns, kPanelColumns) * (m.depth / kFetchStrips);
+  const int64_t groups = rows / m.stripRows * quotientUp(columns, m.panelVectors * kWidth) * (m.depth / kFetchStrips);
   f.lines = quotientUp(rows * quotientUp(columns, 16), greaterOf(1, groups));
   return f;
 }

@@ -16,7 +16,6 @@ constexpr int kStripRows = 8;
 constexpr int kStripRows = 4;
 #endif
 constexpr int kPanelVectors = 3;
-constexpr int kPanelColumns = kPanelVectors * kWidth;
 // A wider and lower tile of as many sums, 0 where there is none: it loads 10 numbers for 24 multiplications instead of 11, and divides 4, 8 or 16
 // vectors without a remainder of two.
 #if defined(THALWEG_ISA_AVX512)
