@@ -139,11 +139,11 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   chooseChunks(m, m->isSmall ? 1 : preparation->threads);
 
   // Wide tiles are for an a in place: packed strips have kStripRows rows. They read a panel once for six rows instead of eight, which pays
-  // where a is transposed, so that b is small as a rule, and where one panel is all of b, which would else be cut into two of two vectors.
+  // where a is transposed, so that b is small as a rule, and where one panel is all columns, which would else be cut into two of two vectors.
   const int64_t widePanel = greaterOf(1, kWidePanelVectors * kWidth);
   const bool wide = kWideStripRows > 0 && result == Result::kept && m->aInPlace && m->rowsPerChunk >= kWideStripRows &&
                     m->columns % widePanel == 0 && m->columnsPerChunk % widePanel == 0 &&
-                    (m->aStep != 1 || (m->columnsPerChunk == widePanel && (m->bInPlace || m->depth <= kFewStepsOfA)));
+                    (m->aStep != 1 || m->columnsPerChunk == widePanel);
   m->stripRows = wide ? kWideStripRows : kStripRows;
   m->panelVectors = wide ? kWidePanelVectors : kPanelVectors;
 
