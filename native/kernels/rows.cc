@@ -9,7 +9,7 @@ namespace THALWEG_ISA {
 namespace {
 
 // Rows picked one after the other would each begin with waiting for memory. Side by side, a vector of each at a time, they wait together.
-THALWEG_INLINE void pickPickedTogether(int32_t* target, const int32_t* source, const int32_t* rows, int64_t n) {
+THALWEG_INLINE void pickTogether(int32_t* target, const int32_t* source, const int32_t* rows, int64_t n) {
   const int32_t* sources[kPickedTogether];
   for (int64_t row = 0; row < kPickedTogether; row++) sources[row] = source + rows[row] * n;
   int64_t i = 0;
@@ -31,7 +31,7 @@ void pick(int32_t* target, const int32_t* source, const int32_t* rows, int64_t c
   if (n == 1) return pickNarrowRows<1>(target, source, rows, count);
   if (n == 2) return pickNarrowRows<2>(target, source, rows, count);
   int64_t row = 0;
-  for (; row + kPickedTogether <= count; row += kPickedTogether) pickPickedTogether(target + row * n, source, rows + row, n);
+  for (; row + kPickedTogether <= count; row += kPickedTogether) pickTogether(target + row * n, source, rows + row, n);
   for (; row < count; row++) copyRun(target + row * n, source + rows[row] * n, n);
 }
 
