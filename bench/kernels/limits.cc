@@ -4,10 +4,11 @@
 //     limits THREADS VECTOR_BYTES windows
 //
 // Prints one JSON object: GFLOP/s of multiply-adds in registers of VECTOR_BYTES (0: the widest there are), of the same
-// with operands from the first-level cache, as a product has them, and for each of BYTES, the working set of all threads together, GB/s of four ways to go through it. Threads are pinned to
-// distinct cores. One thread is measured in CPU time of its own, several in wall time. Each figure is the best of its
-// windows: a limit can be missed by a disturbed window, but not exceeded. With "windows" it answers every line of standard
-// input with the multiply-adds of one window, so that the peak can take turns with what is compared with it.
+// with operands from the first-level cache, as a product has them, and for each of BYTES, the working set of all threads
+// together, GB/s of four ways to go through it. Threads are pinned to distinct cores. One thread is measured in CPU time
+// of its own, several in wall time. Each figure is the best of its windows: a limit can be missed by a disturbed window,
+// but not exceeded. With "windows" it answers every line of standard input with the multiply-adds of one window, so that
+// the peak can take turns with what is compared with it.
 //
 // Compiled for the processor it runs on, so that the compiler chooses the instructions: limits.ts does that.
 #include <stdio.h>
@@ -165,12 +166,14 @@ double rate(int threads, const std::vector<int>& pinned, double units, const Wor
 // ---- Multiply-adds ----
 
 // So many chains at once hide the latency of an instruction: 4 cycles and two a cycle need eight, and slower or wider
-// processors more. They and their two operands fit the registers.
+// processors more. They and their operands fit the registers. As a tile, they are the sums of a product.
 #if defined(__AVX512F__) || defined(__ARM_NEON)
-constexpr int kChains = 24;
+constexpr int kTileRows = 8;
 #else
-constexpr int kChains = 12;
+constexpr int kTileRows = 4;
 #endif
+constexpr int kTileVectors = 3, kTileSteps = 96;
+constexpr int kChains = kTileRows * kTileVectors;
 
 template <int bytes>
 void multiplyAdd(long times) {
@@ -196,15 +199,9 @@ Work multiplyAddWork(int bytes) {
   };
 }
 
-// The inner loop of a product, and nothing else of one: a tile of sums in registers, to which each step adds a column of one operand times a row of
-// the other. A processor that has to load beside all its multiplications may have to do them at a lower clock.
-#if defined(__AVX512F__) || defined(__ARM_NEON)
-constexpr int kTileRows = 8;
-#else
-constexpr int kTileRows = 4;
-#endif
-constexpr int kTileVectors = 3, kTileSteps = 96;
-
+// The inner loop of a product, and nothing else of one: a tile of sums in registers, to which each step adds a column of
+// one operand times a row of the other. A processor that has to load beside all its multiplications may have to do them
+// at a lower clock.
 template <int bytes>
 void multiplyTile(long times) {
   using Vector = typename VectorOf<bytes>::type;

@@ -28,7 +28,7 @@ export interface Limits {
   readonly instructionSet: string
   /** GFLOP/s. */
   readonly multiplyAdd: number
-  /** The same with operands from the first-level cache, as a product has them. */
+  /** The same with operands from the L1 cache, as a product has them. */
   readonly fromCache: number
   readonly memory: readonly Bandwidth[]
 }

@@ -72,10 +72,9 @@ struct KernelFamily {
   int64_t count;
 };
 
-// Copies rows rows[0] … rows[count - 1] of `source`, of n numbers of 32 bits each, one behind the other to `target`. Nothing keeps a caller from
-// feeding memory that overlaps the source: then the rows are undefined, but the behaviour is not.
-// kRowsTogether of them are copied side by side.
-constexpr int64_t kRowsTogether = 8;
+// Copies rows rows[0] … rows[count - 1] of `source`, each of n numbers of 32 bits, one behind the other to `target`, groups of kPickedTogether of
+// them side by side. Nothing keeps a caller from feeding memory that overlaps the source: then the rows are undefined, but the behaviour is not.
+constexpr int64_t kPickedTogether = 8;
 using PickRows = void (*)(int32_t* target, const int32_t* source, const int32_t* rows, int64_t count, int64_t n);
 
 // All kernels of one instruction set.

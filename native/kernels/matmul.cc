@@ -15,7 +15,7 @@
 //   b comes in panels of up to kPanelVectors vectors, [k][column], packed or, when that is no gain, in place;
 //   a micro-kernel computes tiles of one strip by one panel with all its sums in registers.
 //
-// Where a is read in place, tiles may be wide and low instead: kWideStripRows rows by a panel of kWidePanelVectors (matmul.h).
+// Where a is read in place, strips may be lower and panels wider (matmulPlan.cc).
 //
 // Rows and columns may be padded in the packed copies. k never is: 0 * infinity would be added to the chain.
 #include "matmul.h"
@@ -230,9 +230,12 @@ void computeTiles(const Tiles& t) {
   }
 }
 
-// The micro-kernel for so many rows and 1 <= vectors <= kPanelVectors.
+// The micro-kernel for so many rows and 1 <= vectors <= kPanelVectors, or a wide panel, which is never masked.
 template <int rows, Strip strip, Panel panel>
 TilesFunction tilesOfHeight(int64_t vectors) {
+  if constexpr (rows <= kWideStripRows && strip != Strip::packed && !isMasked(panel)) {
+    if (vectors == kWidePanelVectors) return computeTiles<rows, kWidePanelVectors, strip, panel>;
+  }
   return vectors == 1   ? computeTiles<rows, 1, strip, panel>
          : vectors == 2 ? computeTiles<rows, 2, strip, panel>
                         : computeTiles<rows, 3, strip, panel>;
@@ -248,25 +251,12 @@ TilesFunction tilesFunction(int64_t rows, int64_t vectors) {
   }
 }
 
-// The micro-kernel for 1 <= rows <= most and a panel of kWidePanelVectors, which is never masked.
-template <int most, Strip strip>
-TilesFunction wideTilesFunction(int64_t rows) {
-  if constexpr (most == 0) {
-    return nullptr;
-  } else {
-    return rows == most ? computeTiles<most, kWidePanelVectors, strip, Panel::inPlace> : wideTilesFunction<most - 1, strip>(rows);
-  }
-}
-
 template <Strip strip>
 TilesFunction chooseTiles(Panel panel, int64_t rows, int64_t vectors) {
   if constexpr (strip == Strip::packed) {
     if (panel == Panel::packed) return tilesFunction<kStripRows, strip, Panel::packed>(rows, vectors);
-  } else {
-    if (kWidePanelVectors > 0 && vectors == kWidePanelVectors) return wideTilesFunction<kWideStripRows, strip>(rows);
-    if constexpr (kMaskedLoads) {
-      if (panel == Panel::masked) return tilesFunction<kStripRows, strip, Panel::masked>(rows, vectors);
-    }
+  } else if constexpr (kMaskedLoads) {
+    if (panel == Panel::masked) return tilesFunction<kStripRows, strip, Panel::masked>(rows, vectors);
   }
   // A packed panel too, where the strip is in place.
   return tilesFunction<kStripRows, strip, Panel::inPlace>(rows, vectors);
@@ -284,8 +274,8 @@ TilesFunction chooseTiles(Strip strip, Panel panel, int64_t rows, int64_t vector
 // One strip, packing its panel.
 template <Strip strip>
 TilesFunction choosePackingTiles(bool masked, int64_t vectors) {
-  if constexpr (kWidePanelVectors > 0 && strip != Strip::packed) {
-    if (vectors == kWidePanelVectors) return computeTiles<kWideStripRows, kWidePanelVectors, strip, Panel::packing>;
+  if constexpr (kWideStripRows > 0 && strip != Strip::packed) {
+    if (vectors == kWidePanelVectors) return tilesOfHeight<kWideStripRows, strip, Panel::packing>(vectors);
   }
   if constexpr (kMaskedLoads) {
     if (masked) return tilesOfHeight<kStripRows, strip, Panel::maskedPacking>(vectors);
@@ -301,9 +291,11 @@ TilesFunction choosePackingTiles(Strip strip, bool masked, int64_t vectors) {
 
 // --- One rectangle of one product ---
 
-// How many vectors the next panel takes of those that remain: three, but two and two rather than three and one, for
+// How many vectors the next panel takes of those that remain: as many as there may be, but two and two rather than three and one, for
 // a tile of one vector has too few sums to keep the multipliers busy.
-THALWEG_INLINE int64_t panelVectors(int64_t vectors) { return vectors == 4 ? 2 : lesser(vectors, kPanelVectors); }
+THALWEG_INLINE int64_t nextPanelVectors(const Matmul& m, int64_t vectors) {
+  return vectors == m.panelVectors + 1 ? quotientUp(vectors, 2) : lesser(vectors, m.panelVectors);
+}
 
 // Runs the chain over rows x columns elements of y, in place. tiles: the beginning of the scratch memory, where packed
 // strips of a may lie; only a chain that needs no tiles runs before they are done with.
@@ -369,25 +361,25 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
   const Strip strip = !m.aInPlace ? Strip::packed : m.aStep == 1 ? Strip::rows : Strip::columns;
   int64_t waiting = 0;  // the first column that waits for its chain
   for (int64_t column = 0, vectors = quotientUp(columns, kWidth); column < columns;) {
-    const int64_t wide = single && vectors > kWideRowVectors ? kWideRowVectors : m.wide ? kWidePanelVectors : panelVectors(vectors);
-    const int64_t count = lesser(columns - column, wide * kWidth);
+    const int64_t panelVectors = single && vectors > kWideRowVectors ? kWideRowVectors : nextPanelVectors(m, vectors);
+    const int64_t count = lesser(columns - column, panelVectors * kWidth);
     const float* source = b + column * m.bColumn;
     // An incomplete last panel of few rows is read under a mask, and packed otherwise: reading on could leave b.
-    const bool full = count == wide * kWidth;
+    const bool full = count == panelVectors * kWidth;
     const bool masked = kMaskedLoads && !full && m.aInPlace && m.bInPlace && rows <= 2 * kStripRows;
     const bool inPlace = m.bInPlace && (full || masked);
     const Panel use = masked ? Panel::masked : inPlace ? Panel::inPlace : Panel::packed;
     float* panel = allPanels ? packed + column * tiles.depth : packed;
     const bool packs = !inPlace && (firstRows || m.bInPlace);
     const bool fused = packs && m.bColumn == 1 && strips > 1 && (full || kMaskedLoads);
-    if (packs && !fused) packPanel(source, m.bStep, m.bColumn, count, tiles.depth, wide, panel);
-    tiles.lastLanes = (int)(count - (wide - 1) * kWidth);
+    if (packs && !fused) packPanel(source, m.bStep, m.bColumn, count, tiles.depth, panelVectors, panel);
+    tiles.lastLanes = (int)(count - (panelVectors - 1) * kWidth);
     tiles.bias = last && bias != nullptr ? bias + (m.swapped ? 0 : column) : nullptr;
     // The next panel comes from the packed ones, or from rows of b. Columns of b the hardware fetches well enough.
     const bool nextPacked = allPanels && !firstRows, nextRows = m.bColumn == 1 && !nextPacked;
     const bool fetches = column + count < columns && (nextPacked || nextRows);
     tiles.next = !fetches ? source : nextPacked ? panel + count * tiles.depth : source + count;
-    tiles.nextStep = !fetches ? 0 : nextPacked ? wide * kWidth : m.bStep;
+    tiles.nextStep = !fetches ? 0 : nextPacked ? panelVectors * kWidth : m.bStep;
     // Few rows wait for a panel in place, so the first of them fetch it ahead: of a large matrix only where there is no whole strip,
     // which would fetch the next panel.
     const bool fetchesRows = inPlace && rows <= 2 * kStripRows && (strips == 0 || m.depth * m.columns <= kLargeMatrix);
@@ -418,11 +410,11 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
       tiles.fetchesAhead = fetchesRows && done == 0;
       tiles.a = a + done * tiles.aStrip;
       tiles.y = y + done * m.stripRows * m.yRow + column;
-      tiles.strips = packing ? 1 : fetchesColumns && done == 0 ? lesser(strips, quotientUp(wide * kWidth, 8)) : ready - done;
+      tiles.strips = packing ? 1 : fetchesColumns && done == 0 ? lesser(strips, quotientUp(panelVectors * kWidth, 8)) : ready - done;
       tiles.b = inPlace || packing ? source : panel;
-      tiles.bStep = inPlace || packing ? m.bStep : wide * kWidth;
+      tiles.bStep = inPlace || packing ? m.bStep : panelVectors * kWidth;
       tiles.packed = panel;
-      (packing ? choosePackingTiles(strip, !full, wide) : chooseTiles(strip, use, m.stripRows, wide))(tiles);
+      (packing ? choosePackingTiles(strip, !full, panelVectors) : chooseTiles(strip, use, m.stripRows, panelVectors))(tiles);
     }
     if (rest > 0) {
       if (column == 0 && !m.aInPlace)
@@ -430,15 +422,15 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
                                packedA + strips * tiles.aStrip);
       tiles.a = a + strips * tiles.aStrip;
       tiles.b = inPlace ? source : panel;
-      tiles.bStep = inPlace ? m.bStep : wide * kWidth;
+      tiles.bStep = inPlace ? m.bStep : panelVectors * kWidth;
       tiles.soon = nullptr;
       tiles.fetchesAhead = fetchesRows && strips == 0;
       tiles.y = y + strips * m.stripRows * m.yRow + column;
       tiles.strips = 1;
-      chooseTiles(strip, use, rest, wide)(tiles);
+      chooseTiles(strip, use, rest, panelVectors)(tiles);
     }
     column += count;
-    vectors -= wide;
+    vectors -= panelVectors;
     if (last && m.chained && (column == columns || (m.inPieces && (column - waiting) * rows >= kPieceElements))) {
       applyChain(m, y + waiting, rows, column - waiting, packed - m.packedPanels);
       waiting = column;
@@ -450,7 +442,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
 Fetch fetchOf(const Matmul& m, const Receiver& receiver, int64_t row, int64_t rows, int64_t columns) {
   Fetch f = {receiver.arrayCount, {}, rows, columns, m.columns, 0, 0};
   for (int64_t i = 0; i < f.arrayCount; i++) f.arrays[i] = receiver.arrays[i] + row * m.columns;
-  const int64_t groups = rows / kStripRows * quotientUp(columns, kPanelColumns) * (m.depth / kFetchStrips);
+  const int64_t groups = rows / m.stripRows * quotientUp(columns, m.panelVectors * kWidth) * (m.depth / kFetchStrips);
   f.lines = quotientUp(rows * quotientUp(columns, 16), greaterOf(1, groups));
   return f;
 }

@@ -16,7 +16,6 @@ constexpr int kStripRows = 8;
 constexpr int kStripRows = 4;
 #endif
 constexpr int kPanelVectors = 3;
-constexpr int kPanelColumns = kPanelVectors * kWidth;
 // A wider and lower tile of as many sums, 0 where there is none: it loads 10 numbers for 24 multiplications instead of 11, and divides 4, 8 or 16
 // vectors without a remainder of two.
 #if defined(THALWEG_ISA_AVX512)
@@ -41,8 +40,7 @@ struct Matmul {
   bool swapped;             // y is one column: computed as the row b^T a^T, so a and b, and their strides, change places
   bool biased, chained;     // a bias is added, a chain follows
   bool inPieces;            // the chain need not wait for whole rows
-  bool wide;                // tiles are wide and low
-  int64_t stripRows;        // of a tile
+  int64_t stripRows, panelVectors;  // of a whole tile
   int64_t depthBlock, rowBlock;
   int64_t batchPerChunk, rowsPerChunk, columnsPerChunk;
   int64_t batchChunks, rowChunks, columnChunks;

@@ -77,7 +77,7 @@ struct ChunkChoice {
   int64_t threads;
   double best;  // negative: none yet
 
-  // Chunks end where strips end, but for wide tiles, which are chosen afterwards, and where cache lines of y end.
+  // Chunks end where strips of kStripRows end, and cache lines of y.
   void consider(int64_t batchChunks, int64_t rowChunks, int64_t columnChunks) {
     Matmul c = *m;
     c.batchPerChunk = quotientUp(c.batch, batchChunks);
@@ -138,13 +138,14 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, m->isSmall ? 1 : preparation->threads);
 
-  // Wide tiles read a in place (packed strips are as tall as ever), and the panel once for six rows instead of eight. That pays where a is
-  // transposed, so that b is small, and where one panel is all of b, which would else be cut into two of two vectors.
-  const int64_t panel = greaterOf(1, kWidePanelVectors * kWidth);
-  m->wide = kWideStripRows > 0 && result == Result::kept && m->aInPlace && m->rowsPerChunk >= kWideStripRows &&
-            m->columns % panel == 0 && m->columnsPerChunk % panel == 0 &&
-            (m->aStep != 1 || (m->columnsPerChunk == panel && (m->bInPlace || m->depth <= kFewStepsOfA)));
-  m->stripRows = m->wide ? kWideStripRows : kStripRows;
+  // Wide tiles are for an a in place: packed strips have kStripRows rows. They read a panel once for six rows instead of eight, which pays
+  // where a is transposed, so that b is small as a rule, and where one panel is all columns, which would else be cut into two of two vectors.
+  const int64_t widePanel = greaterOf(1, kWidePanelVectors * kWidth);
+  const bool wide = kWideStripRows > 0 && result == Result::kept && m->aInPlace && m->rowsPerChunk >= kWideStripRows &&
+                    m->columns % widePanel == 0 && m->columnsPerChunk % widePanel == 0 &&
+                    (m->aStep != 1 || m->columnsPerChunk == widePanel);
+  m->stripRows = wide ? kWideStripRows : kStripRows;
+  m->panelVectors = wide ? kWidePanelVectors : kPanelVectors;
 
   // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
   // A large matrix read in place is read in shallow blocks, which is nearly in the order of memory.
@@ -172,7 +173,7 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   }
   m->rowBlock = roundedUp(quotientUp(m->rowsPerChunk, rowBlocks), m->stripRows);
 
-  const int64_t panelColumns = m->wide ? kWidePanelVectors * kWidth : kPanelColumns;
+  const int64_t panelColumns = m->panelVectors * kWidth;
   int64_t panelsTogether = m->rowBlock < m->rowsPerChunk && !m->bInPlace
                                ? greaterOf(roundedUp(m->columnsPerChunk, kWidth), panelColumns) : panelColumns;
   // The chain's tiles lie where a's strips were: it runs on whole rows, when they are done with.

@@ -9,18 +9,18 @@ namespace THALWEG_ISA {
 namespace {
 
 // Rows picked one after the other would each begin with waiting for memory. Side by side, a vector of each at a time, they wait together.
-THALWEG_INLINE void pickRowsTogether(int32_t* target, const int32_t* source, const int32_t* rows, int64_t n) {
-  const int32_t* sources[kRowsTogether];
-  for (int64_t row = 0; row < kRowsTogether; row++) sources[row] = source + rows[row] * n;
+THALWEG_INLINE void pickTogether(int32_t* target, const int32_t* source, const int32_t* rows, int64_t n) {
+  const int32_t* sources[kPickedTogether];
+  for (int64_t row = 0; row < kPickedTogether; row++) sources[row] = source + rows[row] * n;
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth)
-    THALWEG_UNROLL for (int64_t row = 0; row < kRowsTogether; row++) storeInt(target + row * n + i, loadInt(sources[row] + i));
+    THALWEG_UNROLL for (int64_t row = 0; row < kPickedTogether; row++) storeInt(target + row * n + i, loadInt(sources[row] + i));
   if (i == n) return;
   const int rest = (int)(n - i);
-  for (int64_t row = 0; row < kRowsTogether; row++) storeIntPartial(target + row * n + i, loadIntPartial(sources[row] + i, rest), rest);
+  for (int64_t row = 0; row < kPickedTogether; row++) storeIntPartial(target + row * n + i, loadIntPartial(sources[row] + i, rest), rest);
 }
 
-// A row of one number needs no loop of its own.
+// For rows of one or two numbers a loop, or a mask, takes longer than the copy.
 template <int64_t width>
 THALWEG_INLINE void pickNarrowRows(int32_t* target, const int32_t* source, const int32_t* rows, int64_t count) {
   for (int64_t row = 0; row < count; row++)
@@ -31,7 +31,7 @@ void pick(int32_t* target, const int32_t* source, const int32_t* rows, int64_t c
   if (n == 1) return pickNarrowRows<1>(target, source, rows, count);
   if (n == 2) return pickNarrowRows<2>(target, source, rows, count);
   int64_t row = 0;
-  for (; row + kRowsTogether <= count; row += kRowsTogether) pickRowsTogether(target + row * n, source, rows + row, n);
+  for (; row + kPickedTogether <= count; row += kPickedTogether) pickTogether(target + row * n, source, rows + row, n);
   for (; row < count; row++) copyRun(target + row * n, source + rows[row] * n, n);
 }
 

@@ -55,7 +55,7 @@ THALWEG_INLINE void forPieces(const Instruction* instruction, int64_t from, int6
   }
 }
 
-// n neighbours of 32 bits each, floats or not. What overlaps is undefined afterwards, but not the behaviour: hence memmove.
+// n neighbours of 32 bits each, floats or not. Where x and y overlap, y is undefined, but the behaviour is not.
 THALWEG_INLINE void copyRun(int32_t* y, const int32_t* x, int64_t n) {
   if (n >= 512) {
     memmove(y, x, (size_t)n * sizeof *y);

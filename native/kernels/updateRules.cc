@@ -73,9 +73,12 @@ void integerPowers(const double (&bases)[2], int64_t exponent, double (&powers)[
   }
 }
 
+// A root is iterated of kEnlarged times as much, for then the least moment is far from what is too small to iterate, and the largest finite.
+constexpr float kEnlarged = 0x1p40f, kRootOfEnlarged = 0x1p20f, kLargestIterated = 0x1p60f;
+
 struct AdamVectors {
   Float decay, oneMinusBeta1, oneMinusBeta2, rate, rootScale, epsilon;
-  Float iteratedScale;  // of the root of 2^40 times as much
+  Float enlargedRootScale;  // rootScale for a root of kEnlarged times as much
 };
 struct AdamElement {
   Float p, m, v;
@@ -99,11 +102,9 @@ THALWEG_INLINE AdamElement adamElement(Float p, Float g, Float m, Float v, const
   return {adamParameter<hasDecay>(p, m, fma(squareRoot(v), s.rootScale, s.epsilon), s), m, v};
 }
 
-constexpr float kIteratedScale = 0x1p40f, kLargestIterated = 0x1p60f;
-
 // Two vectors, where the root of the first can be iterated; else false, and nothing is written. Roots and quotients share one unit, which
-// is what an element waits for, so every other root is iterated: of 2^40 times as much, for then the least moment is far from what is too
-// small to iterate. Moments that are 0, as those of units that get no gradient, are no exception.
+// is what an element waits for, so every other root is iterated. Moments that are 0, as those of units that get no gradient, are no
+// exception.
 template <bool hasDecay>
 THALWEG_INLINE bool updateAdamPair(float* p, const float* g, float* m, float* v, const AdamVectors& s) {
   const Float ga = load(g), gb = load(g + kWidth);
@@ -114,8 +115,8 @@ THALWEG_INLINE bool updateAdamPair(float* p, const float* g, float* m, float* v,
   store(m + kWidth, mb);
   store(v, va);
   store(v + kWidth, vb);
-  const Float scaled = va * splat(kIteratedScale);
-  const Float denominatorA = fma(iterateSquareRoot(scaled, reciprocalRootEstimate(scaled)), s.iteratedScale, s.epsilon);
+  const Float enlarged = va * splat(kEnlarged);
+  const Float denominatorA = fma(iterateSquareRoot(enlarged, reciprocalRootEstimate(enlarged)), s.enlargedRootScale, s.epsilon);
   const Float denominatorB = fma(squareRoot(vb), s.rootScale, s.epsilon);
   store(p, adamParameter<hasDecay>(load(p), ma, denominatorA, s));
   store(p + kWidth, adamParameter<hasDecay>(load(p + kWidth), mb, denominatorB, s));
@@ -224,7 +225,7 @@ void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const flo
                          splat(scalars.rate),
                          splat(scalars.rootScale),
                          splat(rule.epsilon),
-                         splat(0x1p-20f * scalars.rootScale)};
+                         splat(scalars.rootScale / kRootOfEnlarged)};
   if (rule.weightDecay != 0.0f)
     updateAdam<true>(p, g, slot, secondSlot, s, n);
   else

@@ -1,6 +1,7 @@
 // The rules of the optimizers that have kernels of their own, for any range of elements.
 //
-// Every element is computed by the formula below, where a product that is added or subtracted is not rounded before.
+// Every element is computed by the formula below. Each operation is rounded to float, but a product that is added or subtracted is not rounded
+// before that (a fused multiply-add).
 #pragma once
 #include "kernel.h"
 

@@ -394,7 +394,8 @@ void Session::State::feed(const RunRequest& request, const Feed& feed, int64_t s
   }
   const int64_t batch = batchOf(feed.tensor);
   if (batch * bytes < kSharedFeedBytes || !poolIsAwake(static_cast<int>(threads))) return feedRows(request, feed, step, 0, batch);
-  const int64_t rowsPerChunk = std::max<int64_t>(1, batch / (4 * threads * kRowsTogether)) * kRowsTogether;
+  // Whole groups, for only those are picked side by side.
+  const int64_t rowsPerChunk = std::max<int64_t>(1, batch / (4 * threads * kPickedTogether)) * kPickedTogether;
   struct SharedFeed {
     const State* state;
     const RunRequest* request;

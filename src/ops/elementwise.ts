@@ -109,7 +109,6 @@ function elementwise(name: string, arity: 1 | 2 | 3, definition: Elementwise): O
 }
 
 const flat = () => [null, null]
-const reluGradient = (y: Tensor, dy: Tensor): Tensor => apply(elementwiseOps.reluGradient, [y, dy], {})
 const sqrtHalf = Math.SQRT1_2
 
 export const elementwiseOps = {
@@ -353,6 +352,7 @@ export const tanh = unary(elementwiseOps.tanh)
  * @example relu(input(8))
  */
 export const relu = unary(elementwiseOps.relu)
+const reluGradient = binary(elementwiseOps.reluGradient)
 /**
  * y = log(1 + e^x), of the shape of x, without overflow (Dugas et al. 2001, "Incorporating second-order functional knowledge for better
  * option pricing").

@@ -122,10 +122,15 @@ export const matmulOps = {
       fused([uniform([1, 7]), uniform([60, 7]), uniform([60])], { transposeB: true, steps: ['tanh 0', 'multiply 2 1'] }),
       fused([uniform([5, 0]), uniform([0, 3]), uniform([5, 3]), uniform([3])], { steps: ['add 0 1', 'square 3', 'add 4 2'] }),
       fused([uniform([0, 5]), uniform([5, 3]), uniform([3])], { steps: ['tanh 0', 'add 2 1'] }),
-      // What follows a product in training: a derivative of relu, and of tanh behind dX = dY · Wᵀ; the decay behind dW; a dropped branch.
+      // What follows a product in training: a derivative of relu, one by `where`, and of tanh behind dX = dY · Wᵀ; the decay behind dW; a dropped
+      // branch.
       fused([uniform([19, 23]), uniform([37, 23]), uniform([19, 37], { awayFrom: [0] })], {
         transposeB: true,
         steps: ['reluGradient 1 0'],
+      }),
+      fused([uniform([19, 23]), uniform([37, 23]), uniform([19, 37], { awayFrom: [0] }), uniform([])], {
+        transposeB: true,
+        steps: ['greater 1 2', 'where 3 0 2'],
       }),
       fused([uniform([70, 12]), uniform([130, 12]), uniform([70, 130]), uniform([])], {
         transposeB: true,
