@@ -36,6 +36,7 @@ constexpr int64_t kShallowDepth = 0, kShallowBlockRows = INT32_MAX, kFewColumnsO
 constexpr int64_t kFewRows = 16, kFewRowsOfLarge = 16;
 constexpr double kNanosecondsPerProduct = 4;
 #endif
+constexpr int64_t kFewStepsOfWidePanel = 64;
 constexpr int64_t kFewColumns = kWidth >= 8 ? 32 : 4 * kWidth;  // with as many, an element of a is used too rarely to pack it
 constexpr int64_t kDepthBlock = 384;           // of a packed panel
 constexpr int64_t kTransposedDepthBlock = kWidth == 16 ? 512 : kDepthBlock;  // where b is transposed
@@ -139,11 +140,12 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   chooseChunks(m, m->isSmall ? 1 : preparation->threads);
 
   // Wide tiles are for an a in place: packed strips have kStripRows rows. They read a panel once for six rows instead of eight, which pays
-  // where a is transposed, so that b is small as a rule, and where one panel is all columns, which would else be cut into two of two vectors.
+  // where a is transposed, so that b is small as a rule, and where one panel is all columns, which would else be cut into two of two vectors,
+  // unless it has to be transposed and would fill the L1 cache.
   const int64_t widePanel = greaterOf(1, kWidePanelVectors * kWidth);
   const bool wide = kWideStripRows > 0 && result == Result::kept && m->aInPlace && m->rowsPerChunk >= kWideStripRows &&
                     m->columns % widePanel == 0 && m->columnsPerChunk % widePanel == 0 &&
-                    (m->aStep != 1 || m->columnsPerChunk == widePanel);
+                    (m->aStep != 1 || (m->columnsPerChunk == widePanel && (m->bColumn == 1 || m->depth <= kFewStepsOfWidePanel)));
   m->stripRows = wide ? kWideStripRows : kStripRows;
   m->panelVectors = wide ? kWidePanelVectors : kPanelVectors;
 
