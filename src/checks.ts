@@ -40,7 +40,7 @@ export function checkOptions(where: string, options: unknown, known: readonly st
 /** For a number in place of options: which one it may be. */
 function rightForm(given: unknown, known: readonly string[]): string {
   if (typeof given !== 'number') return ''
-  const names = known.filter((name) => name === 'learningRate' || name === 'rate')
+  const names = known.filter((name) => ['learningRate', 'rate', 'epochs'].includes(name))
   const candidates = names.length > 0 ? names : known
   return candidates.length > 3 ? '' : `; try ${candidates.map((name) => `{ ${name}: ${given} }`).join(' or ')}`
 }

@@ -163,6 +163,8 @@ function checkLayerOptions(kind: string, units: number, options: unknown, known:
     const value = typeof options === 'string' ? `'${options}'` : options
     throw new OptionError(`${kind}: options must be an object, got ${describe(options)}; say ${kind}(${units}, { ${main}: ${value} }).`)
   }
+  const { units: meant } = Object(units)
+  if (typeof meant === 'number') throw new OptionError(`${kind}: units come before the options; say ${kind}(${meant}, { … }).`)
   checkOptions(kind, options, known)
   checkCount(kind, 'units', units)
 }

@@ -11,7 +11,10 @@ import { Model, type ModelOptions } from './model.ts'
  * @example sequential([input(784), dense(128, { activation: 'relu' }), dense(10)])
  */
 export function sequential(layers: readonly (Tensor | Layer | ((x: Tensor) => Tensor))[], options: ModelOptions = {}): Model {
-  if (!Array.isArray(layers)) throw new OptionError(`sequential: expected an array of layers, got ${describe(layers)}.`)
+  if (!Array.isArray(layers)) {
+    const advice = (layers as unknown) instanceof Tensor ? '; say sequential([input(2), dense(1)])' : ''
+    throw new OptionError(`sequential: expected an array of layers, got ${describe(layers)}${advice}.`)
+  }
   if (layers.length === 0) throw new OptionError('sequential: expected input(shape) and at least one layer, got an empty array.')
   const [first, ...rest]: readonly unknown[] = layers
   if (!(first instanceof Tensor))

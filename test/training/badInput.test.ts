@@ -91,6 +91,13 @@ const habits: Refusal[] = [
     clipNorm: 'it goes around the optimizer',
     batch: 'did you mean "batchSize"?',
   }),
+  ['units among the options', () => dense(any({ units: 3 })), 'ERR_OPTION', 'units come before the options; say dense(3, { … }).'],
+  [
+    'layers without brackets',
+    () => sequential(any(input(2))),
+    'ERR_OPTION',
+    'got a value of type Tensor; say sequential([input(2), dense(1)]).',
+  ],
   ['activation "none"', () => dense(1, { activation: any('none') }), 'ERR_OPTION', '"none" for dense', 'did you mean "linear"?'],
   ['activation "lrelu"', () => dense(1, { activation: any('lrelu') }), 'ERR_OPTION', '"lrelu" for dense', 'did you mean "leakyRelu"?'],
   ['fromLogits', () => losses.binaryCrossentropy(any({ fromLogits: true })), 'ERR_OPTION', 'predictions are always logits'],
@@ -194,6 +201,7 @@ const counts: Refusal[] = ['epochs', 'batchSize'].flatMap((name) =>
 const options: Refusal[] = [
   ['no options', (net) => net.fit({ x, y }, any(undefined)), 'ERR_OPTION', 'fit: options are required'],
   ['null for options', (net) => net.fit({ x, y }, any(null)), 'ERR_OPTION', 'fit: options must be an object, got null'],
+  ['a number of epochs', (net) => net.fit({ x, y }, any(10)), 'ERR_OPTION', 'fit: options must be an object, got 10; try { epochs: 10 }.'],
   ['a misspelt option', fitWith({ epoch: 3 }), 'ERR_OPTION', 'Unknown option "epoch" for fit', 'did you mean "epochs"?'],
   ['an option of another function', fitWith({ momentum: 0.9 }), 'ERR_OPTION', 'Unknown option "momentum"', 'known are loss, metrics'],
   ['no loss', fitWith({ loss: undefined }), 'ERR_OPTION', 'option "loss" is required', 'meanSquaredError'],
