@@ -22,6 +22,7 @@
 #include <new>
 #include <set>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -191,17 +192,22 @@ void multiplyAdd(long times) {
 
 double multiplyAddUnits(int bytes) { return 1000.0 * kChains * (bytes / 4) * 2; }
 
-Work multiplyAddWork(int bytes) {
-  return [bytes](int, long times) {
-    if (bytes == 64 && kWidest >= 64) return multiplyAdd<kWidest >= 64 ? 64 : kWidest>(times);
-    if (bytes == 32 && kWidest >= 32) return multiplyAdd<kWidest >= 32 ? 32 : kWidest>(times);
-    multiplyAdd<16>(times);
+// run(width, times) in registers of so many bytes, the width being known to the compiler.
+template <typename Run>
+Work inRegisters(int bytes, Run run) {
+  return [bytes, run](int, long times) {
+    if (bytes == 64 && kWidest >= 64) return run(std::integral_constant<int, kWidest >= 64 ? 64 : kWidest>(), times);
+    if (bytes == 32 && kWidest >= 32) return run(std::integral_constant<int, kWidest >= 32 ? 32 : kWidest>(), times);
+    run(std::integral_constant<int, 16>(), times);
   };
 }
 
+Work multiplyAddWork(int bytes) {
+  return inRegisters(bytes, [](auto width, long times) { multiplyAdd<decltype(width)::value>(times); });
+}
+
 // The inner loop of a product, and nothing else of one: a tile of sums in registers, to which each step adds a column of
-// one operand times a row of the other. A processor that has to load beside all its multiplications may have to do them
-// at a lower clock.
+// one operand times a row of the other.
 template <int bytes>
 void multiplyTile(long times) {
   using Vector = typename VectorOf<bytes>::type;
@@ -226,11 +232,7 @@ void multiplyTile(long times) {
 double multiplyTileUnits(int bytes) { return 2.0 * kTileSteps * kTileRows * kTileVectors * (bytes / 4); }
 
 Work multiplyTileWork(int bytes) {
-  return [bytes](int, long times) {
-    if (bytes == 64 && kWidest >= 64) return multiplyTile<kWidest >= 64 ? 64 : kWidest>(times);
-    if (bytes == 32 && kWidest >= 32) return multiplyTile<kWidest >= 32 ? 32 : kWidest>(times);
-    multiplyTile<16>(times);
-  };
+  return inRegisters(bytes, [](auto width, long times) { multiplyTile<decltype(width)::value>(times); });
 }
 
 void answerWindows(int threads, const std::vector<int>& pinned, int bytes) {

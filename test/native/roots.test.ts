@@ -78,7 +78,7 @@ describe.skipIf(addon === undefined)('adam with an unusual lane', () => {
   })
 })
 
-describe.skipIf(addon === undefined)('moments below 2^-111 become 0, and no others', () => {
+describe('moments below 2^-111 become 0, and no others', () => {
   const below = 2 ** -111 * (1 - 2 ** -24)
   const numbers = [2 ** -111, -(2 ** -111), below, -below, 2 ** -112, 1e-42, -0, 2 ** -110, Number.NaN, Number.NEGATIVE_INFINITY]
   const kept = numbers.map((x) => (Math.abs(x) < 2 ** -111 ? 0 : x))
