@@ -50,9 +50,14 @@ constexpr double kNanosecondsPerPacked = 0.3;
 constexpr double kNanosecondsInPlace = 0.2;    // of a
 constexpr double kNanosecondsOfLargeB = 0.08;  // in place
 constexpr double kNanosecondsTransposed = 0.07;
-// What a cut across the columns costs beside the packing: cores that work on neighbouring parts of the same rows fetch lines of
-// each other's. Rows of y, of activations and of weight gradients, stay with the core that makes them.
-constexpr double kColumnCut = 1.2;
+// What a cut across the columns costs beside the packing: cores that work on neighbouring parts of the same rows fetch lines of each other's,
+// and rows of activations no longer stay with the core that makes them. It costs less where b comes from the caches, and each core then reads half of what
+// the other has updated, and nothing in a weight gradient, where each core has read all of a before. Where b is transposed, its rows would be cut, and
+// where y is passed on, those of the parameter it updates.
+double columnCut(const Matmul& m, Result result) {
+  if (result == Result::passedOn || m.bColumn != 1 || m.depth * m.columns > kLargeMatrix) return 1.2;
+  return m.aStep != 1 ? 1 : 1.1;
+}
 
 // One thread, nanoseconds: a rectangle of `matrices` products.
 double rectangleCost(const Matmul& m, int64_t matrices, int64_t rows, int64_t columns) {
@@ -76,6 +81,7 @@ double rectangleCost(const Matmul& m, int64_t matrices, int64_t rows, int64_t co
 struct ChunkChoice {
   Matmul* m;
   int64_t threads;
+  Result result;
   double best;  // negative: none yet
 
   // Chunks end where strips of kStripRows end, and cache lines of y.
@@ -90,15 +96,15 @@ struct ChunkChoice {
     c.aInPlace |= c.columnsPerChunk <= kFewColumns && (c.aStep == 1 || c.columns <= kFewColumns);
     double chunk = rectangleCost(c, c.batchPerChunk, c.rowsPerChunk, c.columnsPerChunk) + 500;
     double cost = chunk * ((double)quotientUp(c.batchChunks * c.rowChunks * c.columnChunks, threads) + 0.3);
-    if (c.columnChunks > 1) cost *= kColumnCut;
+    if (c.columnChunks > 1) cost *= columnCut(c, result);
     if (best >= 0 && cost >= best) return;
     best = cost;
     *m = c;
   }
 };
 
-void chooseChunks(Matmul* m, int64_t threads) {
-  ChunkChoice choice = {m, threads, -1};
+void chooseChunks(Matmul* m, int64_t threads, Result result) {
+  ChunkChoice choice = {m, threads, result, -1};
   const int64_t leastColumnChunks = m->bInPlace ? 1 : quotientUp(m->columns, m->bColumn == 1 ? kMostColumns : kMostTransposed);
   const int64_t most = 8 * threads;
   choice.consider(1, 1, leastColumnChunks);
@@ -137,7 +143,7 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->columns <= kFewColumnsOfA && readsAWell);
   const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
-  chooseChunks(m, m->isSmall ? 1 : preparation->threads);
+  chooseChunks(m, m->isSmall ? 1 : preparation->threads, result);
 
   // Wide tiles are for an a in place: packed strips have kStripRows rows. They read a panel once for six rows instead of eight, which pays
   // where a is transposed, so that b is small as a rule, and where one panel is all columns, which would else be cut into two of two vectors,

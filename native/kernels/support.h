@@ -39,6 +39,17 @@ static inline int64_t chooseElementChunks(Preparation* preparation, int64_t elem
   return each;
 }
 
+// Each thread begins with an equal part of an instruction's chunks (waves.cc, pool.cc): while one of them is at `chunk`, the thread after it is probably at the
+// chunk returned, as far in its own part. -1: it has no such chunk.
+static inline int64_t chunkBeside(int64_t chunk, int64_t chunks, int64_t threads) {
+  if (threads < 2) return -1;
+  int64_t thread = 0;
+  while (chunks * (thread + 1) / threads <= chunk) thread++;
+  const int64_t next = (thread + 1) % threads;
+  const int64_t beside = chunks * next / threads + (chunk - chunks * thread / threads);
+  return beside < chunks * (next + 1) / threads ? beside : -1;
+}
+
 // Calls visit(input, first element, elements) for what lies in `count` elements from `from` on, all inputs of an instruction being laid end to end.
 template <class Visit>
 THALWEG_INLINE void forPieces(const Instruction* instruction, int64_t from, int64_t count, Visit visit) {

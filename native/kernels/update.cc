@@ -49,12 +49,14 @@ bool prepareArrays(Preparation* preparation, const char* kernel, int64_t inputs,
 // sgd: p g v lr[] -> p v, or without momentum p g lr[] -> p.   adam: p g m v lr[] step int32[] -> p m v.   updateRules.h has the formulas.
 struct RuleUpdate {
   int64_t chunk;  // elements
+  int64_t threads;
   Rule rule;
 };
 
 bool prepareRuleUpdate(Preparation* preparation, const char* kernel, bool isAdam) {
   RuleUpdate* u = (RuleUpdate*)preparation->instruction->parameters;
   if (!prepareRule(preparation, kernel, isAdam, &u->rule)) return false;
+  u->threads = preparation->threads;
   const int64_t arrays = 2 + u->rule.slots;
   if (!prepareArrays(preparation, kernel, arrays + (isAdam ? 2 : 1), arrays, &u->chunk)) return false;
   const Operand* inputs = preparation->instruction->inputs;
@@ -66,6 +68,15 @@ bool prepareRuleUpdate(Preparation* preparation, const char* kernel, bool isAdam
 bool prepareSgd(Preparation* preparation) { return prepareRuleUpdate(preparation, "sgd", false); }
 bool prepareAdam(Preparation* preparation) { return prepareRuleUpdate(preparation, "adam", true); }
 
+// The products that come next read all parameters, and those that another core has written only slowly, a line at a time. A thread therefore
+// fetches what its neighbour has written shortly before, as long as all of it fits the second-level cache.
+constexpr int64_t kMostFetched = 256 * 1024, kBehind = 6 * 1024;  // floats
+
+const float* parametersToFetch(const RuleUpdate& u, const Operand& p, int64_t chunk, int64_t chunks) {
+  const int64_t beside = p.size <= kMostFetched ? chunkBeside(chunk, chunks, u.threads) : -1;
+  return beside < 0 ? nullptr : (const float*)p.data + greaterOf(0, beside * u.chunk - kBehind);
+}
+
 void runRuleUpdate(const Instruction* instruction, int64_t chunk, void*) {
   const RuleUpdate& u = *(const RuleUpdate*)instruction->parameters;
   const Operand* inputs = instruction->inputs;
@@ -73,7 +84,8 @@ void runRuleUpdate(const Instruction* instruction, int64_t chunk, void*) {
   const RuleScalars scalars = ruleScalars(u.rule, inputs + 2 + slots);
   float* slot = slots > 0 ? (float*)inputs[2].data + from : nullptr;
   float* secondSlot = slots > 1 ? (float*)inputs[3].data + from : nullptr;
-  applyRule(u.rule, scalars, (float*)inputs[0].data + from, (const float*)inputs[1].data + from, slot, secondSlot, n);
+  applyRule(u.rule, scalars, (float*)inputs[0].data + from, (const float*)inputs[1].data + from, slot, secondSlot, n,
+            parametersToFetch(u, inputs[0], chunk, instruction->chunks));
 }
 
 // update: v0 … vn-1 and what their new values are made of -> v0 … vn-1, an elementwise chain with a result for each (chain.h)

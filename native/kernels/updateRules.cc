@@ -132,7 +132,7 @@ THALWEG_INLINE void updateAdamVector(float* p, const float* g, float* m, float* 
 }
 
 template <bool hasDecay>
-void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors& scalars, int64_t n) {
+void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors& scalars, int64_t n, const float* fetched) {
   const AdamVectors s = scalars;  // a copy, which the compiler can see that no store changes
   int64_t i = 0;
   for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
@@ -142,6 +142,7 @@ void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors&
       __builtin_prefetch(m + ahead, 1);
       __builtin_prefetch(v + ahead, 1);
     }
+    for (int64_t k = i; k < i + 2 * kWidth; k += 16) __builtin_prefetch(fetched + k, 0, 2);
     if (kIteratesRoots && updateAdamPair<hasDecay>(p + i, g + i, m + i, v + i, s)) continue;
     for (int64_t j = i; j < i + 2 * kWidth; j += kWidth) updateAdamVector<hasDecay>(p + j, g + j, m + j, v + j, s);
   }
@@ -211,7 +212,8 @@ RuleScalars ruleScalars(const Rule& rule, const Operand* scalars) {
   return s;
 }
 
-void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const float* g, float* slot, float* secondSlot, int64_t n) {
+void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const float* g, float* slot, float* secondSlot, int64_t n,
+               const float* fetched) {
   if (!rule.isAdam) {
     if (rule.slots > 0)
       updateSgd<true>(p, g, slot, scalars.learningRate, rule, n);
@@ -226,10 +228,11 @@ void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const flo
                          splat(scalars.rootScale),
                          splat(rule.epsilon),
                          splat(scalars.rootScale / kRootOfEnlarged)};
+  if (fetched == nullptr) fetched = p;  // which is there already
   if (rule.weightDecay != 0.0f)
-    updateAdam<true>(p, g, slot, secondSlot, s, n);
+    updateAdam<true>(p, g, slot, secondSlot, s, n, fetched);
   else
-    updateAdam<false>(p, g, slot, secondSlot, s, n);
+    updateAdam<false>(p, g, slot, secondSlot, s, n, fetched);
 }
 
 }  // namespace THALWEG_ISA
