@@ -51,12 +51,11 @@ constexpr double kNanosecondsInPlace = 0.2;    // of a
 constexpr double kNanosecondsOfLargeB = 0.08;  // in place
 constexpr double kNanosecondsTransposed = 0.07;
 // What a cut across the columns costs beside the packing: cores that work on neighbouring parts of the same rows fetch lines of each other's,
-// and rows of activations no longer stay with the core that makes them. It costs less where b comes from the caches, and each core then reads half of what
-// the other has updated, and nothing in a weight gradient, where each core has read all of a before. Where b is transposed, its rows would be cut, and
-// where y is passed on, those of the parameter it updates.
+// and rows of y do not stay with the core that makes them. It costs less in the product of a layer whose weights fit the second-level cache: each core then reads
+// half of what the other has just updated, and all of a, as it will once more for the weight gradient.
 double columnCut(const Matmul& m, Result result) {
-  if (result == Result::passedOn || m.bColumn != 1 || m.depth * m.columns > kLargeMatrix) return 1.2;
-  return m.aStep != 1 ? 1 : 1.1;
+  const bool isOfLayer = result == Result::kept && m.aStep == 1 && m.bColumn == 1 && m.depth * m.columns <= kLargeMatrix;
+  return !isOfLayer ? 1.2 : m.bInPlace ? 1 : 1.1;
 }
 
 // One thread, nanoseconds: a rectangle of `matrices` products.

@@ -8,13 +8,17 @@ namespace thalweg {
 namespace THALWEG_ISA {
 namespace {
 
+constexpr int64_t kAhead = 128;  // numbers of the target, which other cores have read: their lines are fetched for writing
+
 // Rows picked one after the other would each begin with waiting for memory. Side by side, a vector of each at a time, they wait together.
 THALWEG_INLINE void pickTogether(int32_t* target, const int32_t* source, const int32_t* rows, int64_t n) {
   const int32_t* sources[kPickedTogether];
   for (int64_t row = 0; row < kPickedTogether; row++) sources[row] = source + rows[row] * n;
   int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth)
+  for (; i + kWidth <= n; i += kWidth) {
+    for (int64_t row = 0; row < kPickedTogether; row++) __builtin_prefetch(target + row * n + i + kAhead, 1);
     THALWEG_UNROLL for (int64_t row = 0; row < kPickedTogether; row++) storeInt(target + row * n + i, loadInt(sources[row] + i));
+  }
   if (i == n) return;
   const int rest = (int)(n - i);
   for (int64_t row = 0; row < kPickedTogether; row++) storeIntPartial(target + row * n + i, loadIntPartial(sources[row] + i, rest), rest);
