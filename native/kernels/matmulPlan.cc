@@ -52,9 +52,9 @@ constexpr double kNanosecondsOfLargeB = 0.08;  // in place
 constexpr double kNanosecondsTransposed = 0.07;
 // What a cut across the columns costs beside the packing: cores that work on neighbouring parts of the same rows fetch lines of each other's,
 // and rows of y do not stay with the core that makes them. It costs less in the product of a layer whose weights fit the second-level cache: each core then reads
-// half of what the other has just updated, and all of a, as it will once more for the weight gradient.
+// half of what the other has just updated, and all of a, as it will once more for the weight gradient. (With AVX-512; with AVX2 that gained nothing.)
 double columnCut(const Matmul& m, Result result) {
-  const bool isOfLayer = result == Result::kept && m.aStep == 1 && m.bColumn == 1 && m.depth * m.columns <= kLargeMatrix;
+  const bool isOfLayer = kWidth == 16 && result == Result::kept && m.aStep == 1 && m.bColumn == 1 && m.depth * m.columns <= kLargeMatrix;
   return !isOfLayer ? 1.2 : m.bInPlace ? 1 : 1.1;
 }
 
