@@ -104,6 +104,28 @@ THALWEG_INLINE void transposeTiles(const float* source, int64_t sourceRow, int64
   }
 }
 
+#if defined(THALWEG_ISA_AVX512)
+// The same for sixteen rows: 4 x 4 elements in each quarter of the registers, rows 4 q … 4 q + 3 in quarter q, so that nothing has to cross.
+THALWEG_INLINE void transposeSixteen(const float* source, int64_t sourceRow, int64_t steps, float* target, int64_t targetStep) {
+  for (int64_t k = 0; k < steps; k += 4) {
+    __m512 rows[4];
+    THALWEG_UNROLL for (int i = 0; i < 4; i++) {
+      const float* row = source + i * sourceRow + k;
+      __m512 quarters = _mm512_castps128_ps512(_mm_loadu_ps(row));
+      quarters = _mm512_insertf32x4(quarters, _mm_loadu_ps(row + 4 * sourceRow), 1);
+      quarters = _mm512_insertf32x4(quarters, _mm_loadu_ps(row + 8 * sourceRow), 2);
+      rows[i] = _mm512_insertf32x4(quarters, _mm_loadu_ps(row + 12 * sourceRow), 3);
+    }
+    const __m512 low01 = _mm512_unpacklo_ps(rows[0], rows[1]), high01 = _mm512_unpackhi_ps(rows[0], rows[1]);
+    const __m512 low23 = _mm512_unpacklo_ps(rows[2], rows[3]), high23 = _mm512_unpackhi_ps(rows[2], rows[3]);
+    _mm512_storeu_ps(target + k * targetStep, _mm512_shuffle_ps(low01, low23, 0x44));
+    _mm512_storeu_ps(target + (k + 1) * targetStep, _mm512_shuffle_ps(low01, low23, 0xee));
+    _mm512_storeu_ps(target + (k + 2) * targetStep, _mm512_shuffle_ps(high01, high23, 0x44));
+    _mm512_storeu_ps(target + (k + 3) * targetStep, _mm512_shuffle_ps(high01, high23, 0xee));
+  }
+}
+#endif
+
 #if defined(THALWEG_ISA_AVX2)
 // The same for the four rows of a strip, targetStep = 4 and steps a multiple of eight.
 static void transposeStrip(const float* source, int64_t sourceRow, int64_t steps, float* target) {
@@ -132,7 +154,11 @@ static void packTransposed(const float* source, int64_t sourceRow, int64_t count
   int64_t done = i;
   for (int64_t k = 0; k < steps; k += 64) {
     int64_t some = lesser(steps - k, 64);
-    for (i = done; i + kTile <= count; i += kTile)
+    i = done;
+#if defined(THALWEG_ISA_AVX512)
+    for (; i + 16 <= count; i += 16) transposeSixteen(source + i * sourceRow + k, sourceRow, some, target + k * width + i, width);
+#endif
+    for (; i + kTile <= count; i += kTile)
       transposeTiles(source + i * sourceRow + k, sourceRow, some, target + k * width + i, width);
   }
   for (int64_t k = i == width ? steps : 0; k < depth; k++) {
