@@ -59,7 +59,7 @@ enum class Result { kept, passedOn };
 // memory, time. (matmulPlan.cc)
 void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool transposeB, Result result);
 
-// The rows and columns of a chunk, and the matrices of the batch.
+// The rows and columns of a chunk, and the matrices of the batch. (matmulBlocks.cc, and so is what follows)
 struct Rectangle {
   int64_t firstMatrix, endMatrix, row, rows, column, columns;
 };
@@ -79,6 +79,10 @@ struct Receiver {
 // y[rows, columns] of one product; a, b, bias and y point to the rectangle's first row and column. With a receiver, y is null.
 void multiplyRectangle(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t rows, int64_t columns,
                        float* scratch, const Receiver* receiver = nullptr);
+
+// Runs the chain over rows x columns elements of y, in place. tiles: the beginning of the scratch memory, where packed
+// strips of a may lie; only a chain that needs no tiles runs before they are done with.
+void applyChain(const Matmul& m, const float* y, int64_t rows, int64_t columns, float* tiles);
 
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

@@ -1,4 +1,4 @@
-// Copies of matrices in the order in which the micro-kernels of matmul.cc read them, transposed in registers if need be.
+// Copies of matrices in the order in which the micro-kernels of matmulTiles.h read them, transposed in registers if need be.
 //
 // NOTE: everything is `static`, and this header is for kernel files alone: see simd.h.
 #pragma once
@@ -7,26 +7,11 @@
 
 #include "../simd/simd.h"
 #include "matmul.h"
+#include "matmulTiles.h"
 #include "support.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
-
-// --- Rows of `vectors` vectors, the last of which has `lastLanes` lanes ---
-
-template <int vectors>
-THALWEG_INLINE Float loadColumn(const float* row, int v, int lastLanes) {
-  return v < vectors - 1 || lastLanes == kWidth ? load(row + v * kWidth) : loadPartial(row + v * kWidth, lastLanes);
-}
-
-template <int vectors>
-THALWEG_INLINE void storeColumn(float* row, int v, int lastLanes, Float x) {
-  if (v < vectors - 1 || lastLanes == kWidth) {
-    store(row + v * kWidth, x);
-  } else {
-    storePartial(row + v * kWidth, x, lastLanes);
-  }
-}
 
 // --- Transposing ---
 

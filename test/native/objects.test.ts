@@ -46,7 +46,7 @@ describe.skipIf(missing)('object files of the addon (skipped where it is not bui
   })
 
   it.skipIf(process.arch !== 'x64')('would notice: the avx2 kernels do use them', () => {
-    const file = objectFiles('kernels_avx2').find((name) => name.endsWith('matmul.o')) as string
+    const file = objectFiles('kernels_avx2').find((name) => name.endsWith('matmulTiles.o')) as string
     expect(output('objdump', '-d', '--no-show-raw-insn', file)).toMatch(/%ymm\d+/)
   })
 })
