@@ -1,4 +1,5 @@
 import { emitWarning } from 'node:process'
+import { checkInteger } from '../checks.ts'
 import { describe, NativeError, OptionError } from '../errors.ts'
 import type { Executor } from './executor.ts'
 import { loadAddon } from './native/addon.ts'
@@ -13,19 +14,26 @@ export interface ExecutionOptions {
   readonly threads?: number
 }
 
+/** As `kMaximumThreads` of the addon. */
+const MAXIMUM_THREADS = 256
+
 let warned = false
 
-/** The executor that was asked for. Falling back is never silent: it warns, once a process. */
-export function chooseExecutor({ executor = 'auto', threads }: ExecutionOptions): Executor {
-  if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1 || threads > 256)) {
-    throw new OptionError(`threads must be an integer of 1 … 256, got ${describe(threads)}.`)
-  }
+/** Throws unless the options can be meant. @param where The beginning of messages. */
+export function checkExecution(where: string, { executor = 'auto', threads }: ExecutionOptions): void {
+  if (threads !== undefined) checkInteger(where, 'threads', threads, { least: 1, most: MAXIMUM_THREADS })
+  if (!['auto', 'native', 'reference'].includes(executor))
+    throw new OptionError(`${where}: executor must be "auto", "native" or "reference", got ${describe(executor)}.`)
+}
+
+/** The executor that was asked for. Falling back is never silent: it warns, once a process. @param where The beginning of messages. */
+export function chooseExecutor(where: string, options: ExecutionOptions = {}): Executor {
+  checkExecution(where, options)
+  const { executor = 'auto', threads } = options
   if (executor === 'reference') return referenceExecutor
-  if (executor !== 'auto' && executor !== 'native')
-    throw new OptionError(`executor must be "auto", "native" or "reference", got ${describe(executor)}.`)
   const { addon, failure } = loadAddon()
   if (addon !== undefined) return nativeExecutor(addon, { threads })
-  if (executor === 'native') throw new NativeError(`The native executor cannot be used: ${failure}`)
+  if (executor === 'native') throw new NativeError(`${where}: the native executor cannot be used: ${failure}`)
   if (!warned) {
     warned = true
     emitWarning(
