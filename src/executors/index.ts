@@ -2,7 +2,7 @@ import { emitWarning } from 'node:process'
 import { checkInteger } from '../checks.ts'
 import { describe, NativeError, OptionError } from '../errors.ts'
 import type { Executor } from './executor.ts'
-import { loadAddon } from './native/addon.ts'
+import { loadAddon, MAXIMUM_THREADS } from './native/addon.ts'
 import { nativeExecutor } from './native/index.ts'
 import { referenceExecutor } from './reference/index.ts'
 
@@ -10,12 +10,12 @@ import { referenceExecutor } from './reference/index.ts'
 export interface ExecutionOptions {
   /** "native" (C++ SIMD), "reference" (plain TypeScript), or "auto": native where it loads. Default "auto". */
   readonly executor?: 'auto' | 'native' | 'reference'
-  /** Threads the native executor may use for one model; default: as many as the process may run on. Results do not depend on it. */
+  /**
+   * Threads the native executor may use for one model: 1 … 256; default as many as the processors that the process may run on. Results do not depend on it. More
+   * threads than processors are allowed, and slower: they wait for each other.
+   */
   readonly threads?: number
 }
-
-/** As `kMaximumThreads` of the addon. */
-const MAXIMUM_THREADS = 256
 
 let warned = false
 

@@ -297,6 +297,12 @@ describe('thalweg train refuses', () => {
       /'--epochs <count>' argument 'many' is invalid\. Expected an integer of at least 1/,
     ],
     [
+      'more threads than there may be',
+      () => train(paints, '-t', 'price', '--threads', '257'),
+      2,
+      /'--threads <count>' argument '257' is invalid\. Expected an integer of 1 … 256\./,
+    ],
+    [
       'an unknown kind',
       () => train(paints, '-t', 'price', '--column', 'colour=categroy'),
       2,
