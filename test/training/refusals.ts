@@ -13,8 +13,7 @@ export const crossEntropy: FitOptions = { loss: 'sparseCategoricalCrossentropy',
 export const regressor = (executor: ExecutorName) =>
   sequential([input(2), dense(3, { activation: 'tanh' }), dropout(0.2), dense(2)], { seed: 5, executor })
 /** Of three classes. */
-const classifier = (executor: ExecutorName) =>
-  sequential([input(2), dense(4, { activation: 'relu' }), dense(3)], { seed: 6, executor })
+const classifier = (executor: ExecutorName) => sequential([input(2), dense(4, { activation: 'relu' }), dense(3)], { seed: 6, executor })
 
 /** Values of any type where the compiler expects others: what a caller without types can do. */
 // biome-ignore lint/suspicious/noExplicitAny: the point of these tests.
