@@ -28,6 +28,7 @@ import {
 import type { Instruction } from '../../src/plan/plan.ts'
 import { type Spread, spread } from '../statistics.ts'
 import { drawTable, percent, threadsOf } from '../tables.ts'
+import { watchOthers } from '../window.ts'
 import { type Options, runCommand } from './command.ts'
 import { bytesMoved, leastSeconds, type Traffic } from './floors.ts'
 import {
@@ -42,7 +43,7 @@ import {
   requireAddon,
 } from './instruction.ts'
 import { type Bandwidth, type Level, levels, measureLimits } from './limits.ts'
-import { guessSeconds, repetitions, secondsOf } from './timing.ts'
+import { guessSeconds, repetitions, secondsOf, tellOthers } from './timing.ts'
 
 interface Pass {
   readonly op: string
@@ -249,6 +250,7 @@ export async function benchPasses(options: Options): Promise<object> {
   console.log(
     `Passes. ${context.cpu}, ${context.instructionSet}, ${threadsOf(threads)}, medians of ${rounds} ${rounds === 1 ? 'window' : 'windows'}.`,
   )
+  const others = watchOthers()
   const limits: Record<string, Bandwidth> = {}
   const results: Row[] = []
   const names = only === undefined ? passNames : [only]
@@ -261,7 +263,9 @@ export async function benchPasses(options: Options): Promise<object> {
     printTable(level, limit, rows)
     results.push(...rows)
   }
-  return { ...context, limits, rows: results }
+  const disturbed = others()
+  tellOthers(disturbed)
+  return { ...context, disturbed, limits, rows: results }
 }
 
 if (import.meta.filename === process.argv[1]) {

@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +17,7 @@ import type { Results, Speed } from '../../bench/results.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
 import { machineLine, percent, remarks, tables } from '../../bench/tables.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
+import { watchOthers } from '../../bench/window.ts'
 import { executionInfo } from '../../src/index.ts'
 
 describe('statistics of the benchmark', () => {
@@ -101,6 +103,19 @@ describe('taking turns', () => {
     expect(lost?.failure?.message).toBe('gone')
     expect(lost?.pairs.length).toBe(1)
     expect(us?.pairs.length).toBe(2)
+  })
+})
+
+describe.skipIf(!existsSync('/proc/self/stat'))('what others take of the processors', () => {
+  it('counts a process that is not done', async () => {
+    const busy = spawn(process.execPath, ['--eval', 'console.log(1); for (const end = Date.now() + 10_000; Date.now() < end; );'])
+    await once(busy.stdout, 'data')
+    const others = watchOthers()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const part = others()
+    busy.kill('SIGKILL')
+    expect(part).toBeGreaterThan(0)
+    expect(part).toBeLessThanOrEqual(1)
   })
 })
 
