@@ -467,6 +467,14 @@ describe('thalweg train advises', () => {
     expect(advised(stderr)).toBe(`--column '${name}=number(bins=8, missingValues=["NA","N/A","null","warm"])'`)
   })
 
+  test('about a column whose name begins with a blank, as --column takes it', async () => {
+    const path = file('blank.csv', `${small.replace('temp', ' temp')}warm,7\n`)
+    const given = ['-t', 'label', '--out', out('blank')]
+    expect(advised((await train(path, ...given)).stderr)).toMatch(/^--column ' temp=number\(/)
+    expect(await train(path, ...given, '--column', ' temp=number(missingValues=["warm"]) ')).toMatchObject({ code: 0 })
+    expect(await train(path, ...given, '--column', 'temp=category')).toMatchObject({ code: 1, stderr: expect.stringContaining('" temp"') })
+  })
+
   test('another kind, and single options', async () => {
     const fractions = file('fractions.csv', `${small}1.5,7\n`)
     await failing(train(fractions, '-t', 'label', '--column', 'temp=integer'), 1, /got "?1\.5"?; use --column temp=number for fractions\.$/)
