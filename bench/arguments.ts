@@ -3,6 +3,7 @@ import { closeSync, existsSync, openSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { unknownName } from '../src/checks.ts'
 import { OptionError, ThalwegError } from '../src/errors.ts'
+import { MAXIMUM_THREADS } from '../src/executors/native/addon.ts'
 
 export function positive(option: string, text: string): number {
   const value = Number(text)
@@ -16,9 +17,10 @@ export function wholeNumber(option: string, text: string): number {
   return value
 }
 
-/** Of `--threads`. More than there are processors are allowed, with a warning. */
+/** Of `--threads`. More than there are processors are allowed, with a warning, up to the most that a plan may have. */
 export function threadCount(text: string): number {
   const threads = wholeNumber('threads', text)
+  if (threads > MAXIMUM_THREADS) throw new OptionError(`--threads: expected an integer of 1 … ${MAXIMUM_THREADS}, got ${threads}.`)
   const processors = availableParallelism()
   if (threads > processors)
     console.error(`Warning: --threads ${threads}, but there are fewer logical processors (${processors}): the threads wait for each other.`)
@@ -46,16 +48,41 @@ export function checkWritable(option: string, file: string | undefined): void {
 const isTheUsers = (error: unknown): error is Error =>
   error instanceof ThalwegError || (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS'))
 
-/** What `parse` makes of the command line. When it returns null, prints the help; when it finds something wrong, says what; both end the process. */
-export function readArguments<Parsed>(command: string, help: string, parse: () => Parsed | null): Parsed {
+/** Says in a line what is wrong with what the user gave, and ends the process. Any other error is thrown. */
+export function refuse(command: string, error: unknown): never {
+  if (!isTheUsers(error)) throw error
+  console.error(`${error.message.replaceAll('\n', ' ')}\n${command} --help lists the options.`)
+  process.exit(2)
+}
+
+/**
+ * When whoever reads the output has seen enough, as `head` has, the process ends; if it is to write files as well, it goes on for them.
+ */
+function endWithReader(goesOn: boolean): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    if (!goesOn) process.exit(0)
+  })
+}
+
+/**
+ * What `parse` makes of the command line. When it returns null, prints the help; when it finds something wrong, says what; both end the process.
+ *
+ * @param writesFiles Whether the process does so at its end.
+ */
+export function readArguments<Parsed>(
+  command: string,
+  help: string,
+  parse: () => Parsed | null,
+  writesFiles: (parsed: Parsed) => boolean = () => false,
+): Parsed {
   try {
     const parsed = parse()
+    endWithReader(parsed !== null && writesFiles(parsed))
     if (parsed !== null) return parsed
     console.log(help)
     process.exit(0)
   } catch (error) {
-    if (!isTheUsers(error)) throw error
-    console.error(`${error.message.replaceAll('\n', ' ')}\n${command} --help lists the options.`)
-    process.exit(2)
+    refuse(command, error)
   }
 }

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util'
 import { unknownName } from '../src/checks.ts'
 import { OptionError } from '../src/errors.ts'
 import { executionInfo } from '../src/index.ts'
-import { checkInstructionSet, positive, readArguments, threadCount } from './arguments.ts'
+import { checkInstructionSet, positive, readArguments, refuse, threadCount } from './arguments.ts'
 import { caseLines, caseNamed, flopsPerStep, parameterCount } from './cases.ts'
 import { createContestant } from './contestants.ts'
 import { rivalNamed, rivalNames, versionOf } from './rivals.ts'
@@ -87,8 +87,10 @@ print({
   flops_true: flopsPerStep(definition),
 })
 for await (const line of createInterface({ input: process.stdin })) {
-  if (line.trim() === 'quit') break
-  if (line.trim() === 'go') print(await runWindow(contestant, seconds, threads))
+  const word = line.trim()
+  if (word === 'quit') break
+  if (word === 'go') print(await runWindow(contestant, seconds, threads))
+  else if (word !== '') refuse(COMMAND, unknownName('line', word, ['go', 'quit'], 'standard input'))
 }
 // Some backends keep threads or timers alive.
 process.exit(0)

@@ -24,7 +24,7 @@ export interface Window {
 /** A window of which others took more than this part is disturbed. */
 export const NOISE = 0.05
 
-const hasProc = existsSync('/proc/self/status') && existsSync('/proc/stat')
+const hasProc = existsSync('/proc/self/stat') && existsSync('/proc/stat')
 
 /** Seconds that these processors have been busy since the machine started, whoever used them. A tick is 10 ms on Linux. */
 function busySeconds(processors: ReadonlySet<number>): number {
@@ -35,6 +35,26 @@ function busySeconds(processors: ReadonlySet<number>): number {
     ticks += user + nice + system + interrupts + softInterrupts + stolen
   }
   return ticks / 100
+}
+
+/** Seconds that this process has computed, and all those that it has started and that have ended. */
+function familySeconds(): number {
+  const text = readFileSync('/proc/self/stat', 'utf8')
+  // Behind the name of the program, which may hold anything. See proc(5): utime, stime, cutime and cstime are fields 14 to 17.
+  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0) / 100
+}
+
+/** Watches the processors that this process may run on. What it returns tells which part of their time others have taken since then; 0 where the system does not say. */
+export function watchOthers(): () => number {
+  if (!hasProc) return () => 0
+  const processors = new Set(allowedProcessors())
+  const [busy, own, start] = [busySeconds(processors), familySeconds(), performance.now()]
+  return () => {
+    const seconds = (performance.now() - start) / 1000
+    const foreign = busySeconds(processors) - busy - (familySeconds() - own)
+    return Math.min(1, Math.max(0, foreign) / (seconds * processors.size))
+  }
 }
 
 function peakMemory(): number {

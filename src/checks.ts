@@ -1,11 +1,16 @@
 /** Checks of options and of names: a check throws an OptionError that says where, what was expected and what came. */
 import { describe, OptionError } from './errors.ts'
 
+/** Longer names are no slips of the hand, and two that come from files could take minutes to compare. */
+const LONGEST_NAME = 200
+
 /** The known name nearest to `given` (Levenshtein distance of at most a third of its length, or 2, but not all of it), or null. */
 export function nearestName(given: string, known: readonly string[]): string | null {
+  if (given.length > LONGEST_NAME) return null
   let best: string | null = null
   let bestDistance = Math.min(Math.max(2, Math.floor(given.length / 3)), given.length - 1) + 1
   for (const name of known) {
+    if (Math.abs(name.length - given.length) >= bestDistance) continue
     const distance = editDistance(given.toLowerCase(), name.toLowerCase())
     if (distance < bestDistance) {
       best = name

@@ -15,6 +15,23 @@ export interface Traffic {
   readonly update: number
 }
 
+/** What a pass reads or writes. Operands of one place are the same memory. */
+export interface Operand {
+  readonly place: unknown
+  readonly bytes: number
+}
+
+const total = (operands: readonly Operand[]) => operands.reduce((sum, { bytes }) => sum + bytes, 0)
+
+/** What is read and what is written makes pairs, as far as it goes. */
+export function trafficOf(inputs: readonly Operand[], outputs: readonly Operand[]): Traffic {
+  const [from, to] = [inputs, outputs].map((operands) => new Set(operands.map(({ place }) => place)))
+  const read = total(inputs.filter(({ place }) => !to.has(place)))
+  const write = total(outputs.filter(({ place }) => !from.has(place)))
+  const copy = Math.min(read, write)
+  return { read: read - copy, write: write - copy, copy, update: total(outputs.filter(({ place }) => from.has(place))) }
+}
+
 /** What bounds a part of a step from below: a bare product, the bytes of a pass over memory, or nothing but itself. */
 export type Bound =
   | { readonly kind: 'product'; readonly product: Product }
@@ -33,19 +50,19 @@ export const workingSet = ({ blocks }: Plan) => Object.values(blocks).reduce((su
 
 /** Of each part of a step, in the order of a profile: the feeds, the instructions, the records. */
 export function boundsOf(plan: Plan): Bound[] {
-  const fed = bytesOf(plan, Object.values(plan.inputs))
+  const fed = total(operandsOf(plan, Object.values(plan.inputs)))
   const feed: Bound = { kind: 'pass', traffic: { read: 0, write: 0, copy: fed, update: 0 } }
   return [feed, ...plan.instructions.map((instruction) => boundOf(plan, instruction)), { kind: 'itself' }]
 }
 
 function boundOf(plan: Plan, instruction: Instruction): Bound {
-  const { op, inputs, attributes } = instruction
+  const { op, inputs, outputs, attributes } = instruction
   if (op === 'matmul') return { kind: 'product', product: productOf(plan, inputs, attributes) }
   // What it changes is fetched while it multiplies.
   if (op === 'matmulUpdate') return { kind: 'product', product: productOf(plan, inputs.slice(1), { transposeA: true }) }
-  const traffic = trafficOf(plan, instruction)
+  const traffic = trafficOf(operandsOf(plan, inputs), operandsOf(plan, outputs))
   // Passes over all parameters. What else there is, chains and sums, is small, or waits for arithmetic.
-  const passes = instruction.phase === 'update' && traffic.read + traffic.update > 0
+  const passes = instruction.phase === 'update' && traffic.read + traffic.copy + traffic.update > 0
   return passes ? { kind: 'pass', traffic } : { kind: 'itself' }
 }
 
@@ -56,29 +73,11 @@ function productOf({ tensors }: Plan, inputs: readonly number[], attributes: Ins
   return { rows, depth, columns: transposeB ? b[0] : b[1], transposeA, transposeB, seedA: 1, seedB: 2 }
 }
 
-function trafficOf(plan: Plan, { inputs, outputs }: Instruction): Traffic {
-  const place = (tensor: number) => `${plan.tensors[tensor].block} ${plan.tensors[tensor].offset}`
-  const [from, to] = [new Set(inputs.map(place)), new Set(outputs.map(place))]
-  return {
-    read: bytesOf(
-      plan,
-      inputs.filter((input) => !to.has(place(input))),
-    ),
-    write: bytesOf(
-      plan,
-      outputs.filter((output) => !from.has(place(output))),
-    ),
-    copy: 0,
-    update: bytesOf(
-      plan,
-      outputs.filter((output) => from.has(place(output))),
-    ),
-  }
-}
+const operandsOf = ({ tensors }: Plan, list: readonly number[]): Operand[] =>
+  list.map((tensor) => ({ place: `${tensors[tensor].block} ${tensors[tensor].offset}`, bytes: bytesOf(tensors[tensor]) }))
 
 /** Of those that are arrays. */
-const bytesOf = ({ tensors }: Plan, list: readonly number[]) =>
-  list.filter((tensor) => tensors[tensor].shape.length > 0).reduce((sum, tensor) => sum + 4 * sizeOf(tensors[tensor].shape), 0)
+const bytesOf = ({ shape }: Plan['tensors'][number]) => (shape.length > 0 ? 4 * sizeOf(shape) : 0)
 
 /**
  * The part of its time that something needs at least: the median over rounds of least / measured. At most 1, for what has been done can be done; that

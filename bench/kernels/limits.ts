@@ -7,9 +7,12 @@ import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { parseArgs, promisify } from 'node:util'
 import { readArguments, threadCount } from '../arguments.ts'
+import { lastProcessors, pinThread } from '../processors.ts'
 import { drawTable, threadsOf } from '../tables.ts'
+import { watchOthers } from '../window.ts'
 import { AnsweringProgram } from './answering.ts'
 import { compileCpp } from './compileCpp.ts'
+import { tellOthers } from './timing.ts'
 
 /** GB/s of going through a working set, counting what is read and what is written. */
 export interface Bandwidth {
@@ -114,11 +117,14 @@ function parse(): number | null {
 
 async function main(): Promise<void> {
   const threads = readArguments(COMMAND, HELP, parse)
+  if (threads === 1) pinThread(lastProcessors(1))
   const sets = levels(threads)
+  const others = watchOthers()
   const limits = await measureLimits(
     threads,
     sets.map(({ bytes }) => bytes),
   )
+  const part = others()
   if (limits === null) {
     console.error('No C++ compiler was found: install g++ or clang++, or name one in the environment variable CXX.')
     process.exit(1)
@@ -129,6 +135,7 @@ async function main(): Promise<void> {
     return [sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))]
   })
   console.log(drawTable({ head: ['GB/s', 'working set', 'read', 'write', 'copy', 'update'], words: 1, rows }))
+  tellOthers(part)
 }
 
 if (import.meta.filename === process.argv[1]) await main()

@@ -28,8 +28,9 @@ import {
 import type { Instruction } from '../../src/plan/plan.ts'
 import { type Spread, spread } from '../statistics.ts'
 import { drawTable, percent, threadsOf } from '../tables.ts'
+import { watchOthers } from '../window.ts'
 import { type Options, runCommand } from './command.ts'
-import { bytesMoved, leastSeconds, type Traffic } from './floors.ts'
+import { bytesMoved, leastSeconds, trafficOf } from './floors.ts'
 import {
   bytesOf,
   type InstructionDescription,
@@ -42,7 +43,7 @@ import {
   requireAddon,
 } from './instruction.ts'
 import { type Bandwidth, type Level, levels, measureLimits } from './limits.ts'
-import { guessSeconds, repetitions, secondsOf } from './timing.ts'
+import { guessSeconds, repetitions, secondsOf, tellOthers } from './timing.ts'
 
 interface Pass {
   readonly op: string
@@ -185,13 +186,8 @@ const instructionOf = ({ op, columns, attributes, operands }: Pass, count: numbe
 
 const total = (operands: readonly Operand[]) => operands.reduce((bytes, operand) => bytes + bytesOf(operand), 0)
 
-/** What is read and what is written makes pairs, as far as it goes. */
-export function trafficOf({ inputs, outputs }: Pick<InstructionDescription, 'inputs' | 'outputs'>): Traffic {
-  const read = total(inputs.filter((input) => !outputs.includes(input)))
-  const written = total(outputs.filter((output) => !inputs.includes(output)))
-  const copy = Math.min(read, written)
-  return { read: read - copy, write: written - copy, copy, update: total(outputs.filter((output) => inputs.includes(output))) }
-}
+/** An operand is the same memory as itself. */
+const placed = (operands: readonly Operand[]) => operands.map((operand) => ({ place: operand, bytes: bytesOf(operand) }))
 
 /** So many elements, or rows of them, that the arrays which grow with their number fill the working set of a level together. */
 function countFor(pass: Pass, bytes: number): number {
@@ -211,7 +207,7 @@ function measurePass(name: string, level: Level, memory: Memory, limit: Bandwidt
   const count = countFor(pass, level.bytes)
   const elements = count * (pass.columns ?? 1)
   const description = instructionOf(pass, count)
-  const traffic = trafficOf(description)
+  const traffic = trafficOf(placed(description.inputs), placed(description.outputs))
   const instruction = loadInstruction(requireAddon(), description, { threads, isa }, memory)
   const times = repetitions(windowSeconds, guessSeconds(threads, instruction.run))
   const rates = Array.from({ length: rounds }, () => {
@@ -249,6 +245,7 @@ export async function benchPasses(options: Options): Promise<object> {
   console.log(
     `Passes. ${context.cpu}, ${context.instructionSet}, ${threadsOf(threads)}, medians of ${rounds} ${rounds === 1 ? 'window' : 'windows'}.`,
   )
+  const others = watchOthers()
   const limits: Record<string, Bandwidth> = {}
   const results: Row[] = []
   const names = only === undefined ? passNames : [only]
@@ -261,7 +258,9 @@ export async function benchPasses(options: Options): Promise<object> {
     printTable(level, limit, rows)
     results.push(...rows)
   }
-  return { ...context, limits, rows: results }
+  const disturbed = others()
+  tellOthers(disturbed)
+  return { ...context, disturbed, limits, rows: results }
 }
 
 if (import.meta.filename === process.argv[1]) {

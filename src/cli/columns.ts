@@ -15,7 +15,8 @@ type Kinds = Readonly<Record<string, (options: object) => Columns[string]>>
 export function columnsOf(given: readonly string[], ignored: readonly string[], targets: readonly string[]): Columns {
   const columns = new Map<string, Columns[string]>()
   for (const text of given) {
-    const [, name, kind, options = ''] = /^(.+?)=([a-zA-Z]+)(?:\((.*)\))?$/s.exec(text.trim()) ?? []
+    // A name may begin with a blank, and end with one.
+    const [, name, kind, options = ''] = /^(.+?)=([a-zA-Z]+)(?:\((.*)\))?$/s.exec(text.trimEnd()) ?? []
     if (name === undefined)
       throw new UsageError(`--column: expected name=kind or name=kind(option=value, …), such as zip=category, got ${describe(text)}.`)
     const kinds = (targets.includes(name) ? target : column) as Kinds

@@ -13,28 +13,36 @@ export class Failed extends Error {}
 
 /** Functions of the library with which its messages begin; who types a command has not called them. */
 const functions =
-  /^(readData|csv|jsonLines|parquet|arrow|dataset|Dataset\.\w+|inferSchema|schema(\.\w+)?|tabular|fit|evaluate|compare|predict|save|loadTabular|loadModel|crossValidateTable|permutationImportance|serveReport|writeReport|gradcheck|tune|transform|readSafetensors): /
+  /^(?:(?:readData|csv|jsonLines|parquet|arrow|dataset|Dataset\.\w+|inferSchema|schema(?:\.\w+)?|tabular|fit|evaluate|compare|predict|save|loadTabular|loadModel|crossValidateTable|permutationImportance|serveReport|writeReport|gradcheck|tune|transform|readSafetensors): )+/
 
 /** An option as the library's messages advise it. */
 const advised = /\{ (\w+): ["']?([\w.-]+)["']? \}/g
 
-const quoted = /"(?:[^"\\]|\\.)*"/.source
-const options = `\\{ (\\w+: (?:${quoted}|[^"}])*) \\}`
+// What is quoted, names above all, comes from files of any origin, and may be as long as they are. So no attempt at a pattern may begin inside of what another has gone through in vain:
+// what is not closed is quoted up to the end, and options have no braces.
+const quoted = /"(?:[^"\\]|\\(?:[\s\S]|$))*(?:"|$)/.source
+const options = `\\{ (\\w+: (?:${quoted}|[^"{}])*) \\}`
 
 /** A column as the library's messages advise it, or options of one alone. What is quoted comes from the data. */
 const advisedOfColumn = new RegExp(`${quoted}|\\b(?:column|target)\\.(\\w+)\\((?:${options})?\\)|${options}`, 'g')
-const optionName = new RegExp(`${quoted}|(\\w+): `, 'g')
+const optionName = new RegExp(`${quoted}|\\b(\\w+): `, 'g')
+
+/** How inference advises a column. */
+const advisedColumns = new RegExp(`\\{ columns: \\{ (${quoted}): column\\.(\\w+)\\(\\) \\} \\}`, 'g')
 
 /** `bins: 8` is `bins=8`. */
 const optionsInWords = (json: string) => json.replace(optionName, (whole, name?: string) => (name === undefined ? whole : `${name}=`))
 
 /** Advice about a column as --column takes it: `--column 'age=number(bins=8)'` for `column.number({ bins: 8 })`. */
 function columnsInWords(text: string): string {
-  const found = /\bcolumn "(.+?)": /.exec(text)
+  const found = /\bcolumn "/.exec(text)
   if (found === null) return text
-  const name = found[1]
   // A name stands there as it is, and may have quotes.
-  const behind = found.index + found[0].length
+  const start = found.index + found[0].length
+  const end = text.indexOf('": ', start + 1)
+  if (end < 0) return text
+  const name = text.slice(start, end)
+  const behind = end + '": '.length
   const inWords = text.slice(behind).replace(advisedOfColumn, (whole, kind?: string, given?: string, alone?: string) => {
     if (kind !== undefined) return `--column ${shellWord(`${name}=${kind}${given === undefined ? '' : `(${optionsInWords(given)})`}`)}`
     return alone === undefined ? whole : optionsInWords(alone)
@@ -49,12 +57,24 @@ function columnsInWords(text: string): string {
  * @param flags The long flags of the command's options, by their names in camelCase.
  */
 export function inWordsOfCommand(message: string, flags: ReadonlyMap<string, string>): string {
-  let text = message
-  while (functions.test(text)) text = text.replace(functions, '')
-  text = text.replace(advised, (whole, name: string, value: string) =>
-    flags.has(name) ? `${flags.get(name)}${value === 'true' ? '' : ` ${value}`}` : whole,
+  const text = message
+    .replace(functions, '')
+    .replace(advised, (whole, name: string, value: string) =>
+      flags.has(name) ? `${flags.get(name)}${value === 'true' ? '' : ` ${value}`}` : whole,
+    )
+  if (!flags.has('column')) return text
+  return columnsInWords(
+    text.replace(advisedColumns, (_, json: string, kind: string) => `--column ${shellWord(`${parsedText(json)}=${kind}`)}`),
   )
-  return flags.has('column') ? columnsInWords(text) : text
+}
+
+/** Of a column that is named as it is, not in JSON, what stands there. */
+function parsedText(json: string): string {
+  try {
+    return String(JSON.parse(json))
+  } catch {
+    return json.slice(1, -1)
+  }
 }
 
 /** The exit code that an error stands for. @param signal What may have stopped the command. */

@@ -1,15 +1,21 @@
 /** Values of options. What does not fit is refused before anything is read, with exit code 2. */
 import { InvalidArgumentError } from 'commander'
+import { MAXIMUM_THREADS } from '../executors/native/addon.ts'
 
-/** An integer of at least `least`. */
-export function integer(least: number): (text: string) => number {
+/** An integer of at least `least`, and at most `most` if that is given. */
+export function integer(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return (text) => {
     const value = Number(text)
-    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least)
-      throw new InvalidArgumentError(`Expected an integer of at least ${least}.`)
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(
+        `Expected an integer of ${most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : `${least} … ${most}`}.`,
+      )
     return value
   }
 }
+
+/** How many threads a model runs on. More than there are processors are allowed. */
+export const threadCount = integer(1, MAXIMUM_THREADS)
 
 /** A number in a range; both ends belong to it if `inclusive`. */
 export function number({
@@ -32,6 +38,11 @@ export function number({
 /** Integers of at least 1, with commas between them. */
 export function integers(text: string): readonly number[] {
   return text.split(',').map(integer(1))
+}
+
+/** Numbers of threads, with commas between them. */
+export function threadCounts(text: string): readonly number[] {
+  return text.split(',').map(threadCount)
 }
 
 /** Names with commas between them, of all times the option is given. */

@@ -129,5 +129,9 @@ function report(error: unknown, { stderr, env }: Streams, { command, output }: R
 }
 
 function oneLine(text: string): string {
-  return text.trim().replace(/\s*\n\s*/g, ' ')
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .join(' ')
 }

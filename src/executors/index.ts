@@ -1,7 +1,8 @@
 import { emitWarning } from 'node:process'
+import { checkInteger } from '../checks.ts'
 import { describe, NativeError, OptionError } from '../errors.ts'
 import type { Executor } from './executor.ts'
-import { loadAddon } from './native/addon.ts'
+import { loadAddon, MAXIMUM_THREADS } from './native/addon.ts'
 import { nativeExecutor } from './native/index.ts'
 import { referenceExecutor } from './reference/index.ts'
 
@@ -9,23 +10,30 @@ import { referenceExecutor } from './reference/index.ts'
 export interface ExecutionOptions {
   /** "native" (C++ SIMD), "reference" (plain TypeScript), or "auto": native where it loads. Default "auto". */
   readonly executor?: 'auto' | 'native' | 'reference'
-  /** Threads the native executor may use for one model; default: as many as the process may run on. Results do not depend on it. */
+  /**
+   * Threads the native executor may use for one model: 1 … 256; default as many as the processors that the process may run on. Results do not depend on it. More
+   * threads than processors are allowed, and slower: they wait for each other.
+   */
   readonly threads?: number
 }
 
 let warned = false
 
-/** The executor that was asked for. Falling back is never silent: it warns, once a process. */
-export function chooseExecutor({ executor = 'auto', threads }: ExecutionOptions): Executor {
-  if (threads !== undefined && (!Number.isSafeInteger(threads) || threads < 1 || threads > 256)) {
-    throw new OptionError(`threads must be an integer of 1 … 256, got ${describe(threads)}.`)
-  }
+/** Throws unless the options can be meant. @param where The beginning of messages. */
+export function checkExecution(where: string, { executor = 'auto', threads }: ExecutionOptions): void {
+  if (threads !== undefined) checkInteger(where, 'threads', threads, { least: 1, most: MAXIMUM_THREADS })
+  if (!['auto', 'native', 'reference'].includes(executor))
+    throw new OptionError(`${where}: executor must be "auto", "native" or "reference", got ${describe(executor)}.`)
+}
+
+/** The executor that was asked for. Falling back is never silent: it warns, once a process. @param where The beginning of messages. */
+export function chooseExecutor(where: string, options: ExecutionOptions = {}): Executor {
+  checkExecution(where, options)
+  const { executor = 'auto', threads } = options
   if (executor === 'reference') return referenceExecutor
-  if (executor !== 'auto' && executor !== 'native')
-    throw new OptionError(`executor must be "auto", "native" or "reference", got ${describe(executor)}.`)
   const { addon, failure } = loadAddon()
   if (addon !== undefined) return nativeExecutor(addon, { threads })
-  if (executor === 'native') throw new NativeError(`The native executor cannot be used: ${failure}`)
+  if (executor === 'native') throw new NativeError(`${where}: the native executor cannot be used: ${failure}`)
   if (!warned) {
     warned = true
     emitWarning(

@@ -50,6 +50,7 @@ export class Profile {
   /** In the order they run. */
   readonly instructions: readonly ProfiledInstruction[]
   private readonly names: readonly string[]
+  private readonly results: readonly string[]
   private readonly marks: Float64Array
   private readonly smallerBatches: number
 
@@ -57,7 +58,7 @@ export class Profile {
   constructor(plan: Plan, { steps, totals, marks }: RunProfile, smallerBatches = 0) {
     const whole = totals.reduce((sum, total) => sum + total, 0)
     const parts = partsOf(plan)
-    this.instructions = parts.map(({ bytes, flops, name, ...part }, i) => {
+    this.instructions = parts.map(({ bytes, flops, name, result, ...part }, i) => {
       const nanoseconds = totals[i] / steps
       const rate = (work: number) => (nanoseconds > 0 ? work / nanoseconds : 0)
       return {
@@ -72,6 +73,7 @@ export class Profile {
     this.batchSize = plan.batchSize
     this.milliseconds = whole / steps / 1e6
     this.names = parts.map(({ name }) => name)
+    this.results = parts.map(({ result }) => result)
     this.marks = marks
     this.smallerBatches = smallerBatches
   }
@@ -84,13 +86,13 @@ export class Profile {
   toString(): string {
     const header = ['µs a step', 'share', 'rate', 'result', 'layer', 'phase', 'instruction']
     const rows = this.instructions
-      .map((part, i) => ({ part, name: this.names[i] }))
+      .map((part, i) => ({ part, name: this.names[i], result: this.results[i] }))
       .sort((a, b) => b.part.milliseconds - a.part.milliseconds)
-      .map(({ part, name }) => [
+      .map(({ part, name, result }) => [
         (part.milliseconds * 1e3).toFixed(2),
         percent(part.share),
         part.gflops === null ? `${rateText(part.gigabytesPerSecond)} GB/s   ` : `${rateText(part.gflops)} GFLOP/s`,
-        part.shape === null ? '' : formatShape(part.shape),
+        result,
         part.layer ?? '',
         part.phase ?? '',
         name,
@@ -174,6 +176,8 @@ export class Profile {
 type Part = Pick<ProfiledInstruction, 'op' | 'instruction' | 'layer' | 'phase' | 'shape'> & {
   /** A short form of `instruction`. */
   readonly name: string
+  /** What it makes: the shape, and if others know it by a number, that. */
+  readonly result: string
   readonly bytes: number
   readonly flops: number | null
 }
@@ -190,13 +194,14 @@ function partsOf(plan: Plan): Part[] {
       layer: null,
       phase: null,
       shape: null,
+      result: '',
       bytes: 2 * bytesOf(Object.values(tensors)),
       flops: null,
     }
   }
   const instructions = plan.instructions.map((instruction): Part => {
     const { op, inputs, outputs, layer, phase } = instruction
-    const { shape } = plan.tensors[outputs[0]]
+    const { shape, label } = plan.tensors[outputs[0]]
     const bytes = bytesOf(inputs) + bytesOf(outputs)
     return {
       op,
@@ -205,6 +210,7 @@ function partsOf(plan: Plan): Part[] {
       layer,
       phase,
       shape,
+      result: `${label.startsWith('%') ? `${label} ` : ''}${formatShape(shape)}`,
       bytes,
       flops: flopsOf(plan, instruction),
     }

@@ -54,5 +54,5 @@ export function tabular<Input extends Row, Training extends Row, Prediction>(
   if (!Array.isArray(outputs) || outputs.some((output) => !(output instanceof Tensor)))
     throw new OptionError(`${where}: network must give a symbolic tensor, or an array of them, got ${describe(made)}.`)
   const tensors = inputs.map(({ tensor }) => tensor)
-  return new TabularModel(where, schema, new Model(tensors, outputs, { seed, executor, threads }))
+  return new TabularModel(where, schema, new Model(tensors, outputs, { seed, executor, threads }, where))
 }

@@ -9,26 +9,28 @@ import { numbersByName } from './names.ts'
 import type { Features } from './trainingData.ts'
 
 /** Throws unless outputs depend on all inputs, and on no others. */
-export function checkInputs(inputs: readonly Tensor[], outputs: readonly Tensor[]): readonly Tensor[] {
+export function checkInputs(where: string, inputs: readonly Tensor[], outputs: readonly Tensor[]): readonly Tensor[] {
   for (const tensor of [...inputs, ...outputs]) {
     if (!(tensor instanceof Tensor))
-      throw new OptionError(`model: inputs and outputs must be symbolic tensors, got ${describe(tensor)}; make inputs with input(shape).`)
+      throw new OptionError(
+        `${where}: inputs and outputs must be symbolic tensors, got ${describe(tensor)}; make inputs with input(shape).`,
+      )
   }
-  if (outputs.length === 0) throw new OptionError('model: expected at least one output, got none.')
-  if (new Set(inputs).size !== inputs.length) throw new OptionError('model: an input is listed twice.')
+  if (outputs.length === 0) throw new OptionError(`${where}: expected at least one output, got none.`)
+  if (new Set(inputs).size !== inputs.length) throw new OptionError(`${where}: an input is listed twice.`)
   for (const tensor of inputs)
     if (tensor.op !== sourceOps.input)
-      throw new OptionError(`model: inputs must come from input(shape), got the result of ${tensor.op.name}.`)
+      throw new OptionError(`${where}: inputs must come from input(shape), got the result of ${tensor.op.name}.`)
   const needed = new Set(ancestors(outputs))
   for (const node of needed) {
     if (node.op === sourceOps.input && !inputs.includes(node))
-      throw new OptionError(`model: an output depends on an input of shape ${formatShape(node.shape)} that is not among the inputs.`)
+      throw new OptionError(`${where}: an output depends on an input of shape ${formatShape(node.shape)} that is not among the inputs.`)
   }
   for (const tensor of inputs)
-    if (!needed.has(tensor)) throw new OptionError(`model: no output depends on the input of shape ${formatShape(tensor.shape)}.`)
+    if (!needed.has(tensor)) throw new OptionError(`${where}: no output depends on the input of shape ${formatShape(tensor.shape)}.`)
   for (const tensor of outputs)
     if (tensor.shape[0] !== batch)
-      throw new ShapeError(`model: outputs must have the batch as first dimension, got ${formatShape(tensor.shape)}.`)
+      throw new ShapeError(`${where}: outputs must have the batch as first dimension, got ${formatShape(tensor.shape)}.`)
   return inputs
 }
 

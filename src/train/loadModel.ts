@@ -2,7 +2,7 @@
 import { checkOptions, checkSignal } from '../checks.ts'
 import { counted, DataError, describe, ThalwegError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
-import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
+import { checkExecution, type ExecutionOptions } from '../executors/index.ts'
 import { concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { arrayOf, graphFromJson, isGlobal, objectOf } from '../interchange/graph.ts'
 import { SafetensorsFile } from '../interchange/safetensors.ts'
@@ -26,6 +26,7 @@ export function modelFromDescription(
   where = 'modelFromDescription',
 ): Model {
   const { memory, ...execution } = options
+  checkExecution(where, execution)
   if (memory !== undefined) return modelFromJson(where, description, execution, ({ blocks }) => Arena.allocate(blocks, { lender: memory }))
   const model = modelFromJson(where, description, execution, ({ blocks }) => Arena.allocate(blocks))
   model.initialize()
@@ -50,12 +51,10 @@ export function modelFromJson(where: string, json: unknown, execution: Execution
   ] as const)
     if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > greatest)
       throw new DataError(`${where}: ${name} must be an integer of 0 … ${greatest}, got ${describe(value)}.`)
-  // What is wrong with the options is not the file's fault.
-  chooseExecutor(execution)
   const tensors = graphFromJson(where, graph, initializerOf)
   const count = arrayOf(`${where}: inputs`, inputs).length
   try {
-    const model = new Model(tensors.slice(0, count), tensors.slice(count), { ...execution, seed: seed as number }, memory)
+    const model = new Model(tensors.slice(0, count), tensors.slice(count), { ...execution, seed: seed as number }, 'model', memory)
     expectNames(`${where}: inputs`, inputs, model.inputNames)
     expectNames(`${where}: outputs`, outputs, model.outputNames)
     freeze(where, model, arrayOf(`${where}: frozen`, frozen))
@@ -108,6 +107,8 @@ export async function readModelFile(
   checkOptions(where, options, ['executor', 'threads', 'signal'])
   const { signal, ...execution } = options
   checkSignal(where, signal)
+  // What is wrong with them is not the file's fault.
+  checkExecution(where, execution)
   const file = await SafetensorsFile.open(where, source, signal)
   try {
     const description = descriptionIn(file)

@@ -23,7 +23,7 @@ export function sequential(layers: readonly (Tensor | Layer | ((x: Tensor) => Te
     if (typeof next !== 'function') throw new OptionError(`sequential: element ${i + 1} must be a layer, got ${describe(next)}.`)
     return (next as Layer)(x)
   }, first)
-  return new Model([first], [output], options)
+  return new Model([first], [output], options, 'sequential')
 }
 
 /**

@@ -77,29 +77,33 @@ export class Model {
   /** Whether something is reading or writing the variables. @internal */
   isRunning = false
 
-  /** @param memory Gives the memory, with what it holds, in place of new memory and initial values; @internal */
+  /**
+   * @param where The beginning of messages: the function that users called.
+   * @param memory Gives the memory, with what it holds, in place of new memory and initial values; @internal
+   */
   constructor(
     inputs: readonly Tensor[],
     outputs: readonly Tensor[],
     options: ModelOptions = {},
+    where = 'model',
     memory?: (layout: VariableLayout) => Arena,
   ) {
-    checkOptions('model', options, ['seed', 'executor', 'threads'])
+    checkOptions(where, options, ['seed', 'executor', 'threads'])
     const { seed = 0 } = options
-    checkSeed('model', seed)
-    this.inputs = checkInputs(inputs, outputs)
+    checkSeed(where, seed)
+    this.inputs = checkInputs(where, inputs, outputs)
     this.outputs = outputs
     this.seed = seed
-    this.executor = chooseExecutor(options)
+    this.executor = chooseExecutor(where, options)
     const nodes = ancestors(outputs)
-    this.layerNames = nameLayers([...inputs, ...nodes])
+    this.layerNames = nameLayers(where, [...inputs, ...nodes])
     this.inputNames = nameInputs(inputs, this.layerNames)
     this.outputNames = nameOutputs(outputs, this.layerNames)
     this.variables = nameVariables(nodes, this.layerNames)
     this.store = new Weights(this.variables, memory)
     this.layout = this.store.layout
     this.memory = this.store.memory
-    if (memory === undefined) this.store.initialize('model', seed, this.store.takeOver(nodes))
+    if (memory === undefined) this.store.initialize(where, seed, this.store.takeOver(nodes))
     this.predictions = new Predictions(this)
   }
 

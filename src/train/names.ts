@@ -13,12 +13,12 @@ export interface NamedVariable {
 }
 
 /** `dense_1`, `dense_2`, … in order of use; a name of the user's own stays. */
-export function nameLayers(nodes: readonly Tensor[]): Map<Scope, string> {
+export function nameLayers(where: string, nodes: readonly Tensor[]): Map<Scope, string> {
   const scopes = [...new Set(nodes.map((node) => node.scope).filter((scope) => scope !== null))]
   const taken = new Set<string>()
   for (const { name } of scopes) {
     if (name === undefined) continue
-    if (taken.has(name)) throw new OptionError(`model: two layers are named "${name}"; names must differ.`)
+    if (taken.has(name)) throw new OptionError(`${where}: two layers are named "${name}"; names must differ.`)
     taken.add(name)
   }
   const counts = new Map<string, number>()

@@ -91,7 +91,7 @@ export function score(metric: MetricName | Metric, prediction: NumbersLike, targ
     batchSize: count,
     mode: 'inference',
   })
-  const session = chooseExecutor({}).load(plan, Arena.allocate(plan.blocks))
+  const session = chooseExecutor('score').load(plan, Arena.allocate(plan.blocks))
   const view = (id: number) => session.arena.view(plan.tensors[id])
   view(plan.inputs.input).set(rows[0].values)
   view(plan.inputs.truth).set(rows[1].values)

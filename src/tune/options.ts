@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { checkCount, checkFunction, checkInteger, checkOptions, checkSeed, checkSignal, definedOf, unknownName } from '../checks.ts'
 import { counted, describe, OptionError } from '../errors.ts'
-import { loadAddon } from '../executors/native/addon.ts'
+import { loadAddon, MAXIMUM_THREADS } from '../executors/native/addon.ts'
 import { type Job, rungsOf } from './halving.ts'
 import type { Search } from './journal.ts'
 import type { TrialResult } from './result.ts'
@@ -56,7 +56,7 @@ export interface TuneOptions<Space extends SearchSpace = SearchSpace> {
   readonly seed?: number
   /** How many trials run at the same time; default one for each processor with a module, 1 with a function. */
   readonly workers?: number
-  /** How many threads each trial's models are to use (`context.threads`); default the processors shared among the workers. */
+  /** How many threads each trial's models are to use (`context.threads`): 1 … 256; default the processors shared among the workers. */
   readonly threads?: number
   /** A file of JSON lines that remembers the trials. If it is there the search goes on: what completed or diverged is not run again. Default none. */
   readonly journal?: string
@@ -163,8 +163,8 @@ export function planOf(options: GivenOptions): TunePlan {
   const makeRunner = runnerOf(options.trial)
   const { workers = typeof options.trial === 'function' ? 1 : Math.min(processors, trials) } = options
   checkCount(where, 'workers', workers)
-  const { threads = Math.max(1, Math.floor(processors / workers)) } = options
-  checkCount(where, 'threads', threads)
+  const { threads = Math.min(Math.max(1, Math.floor(processors / workers)), MAXIMUM_THREADS) } = options
+  checkInteger(where, 'threads', threads, { least: 1, most: MAXIMUM_THREADS })
   const search = { strategy, mode, seed, epochs: rungs, reductionFactor, space: Object.fromEntries(space) }
   const requestOf = ({ trial, rung }: Job, folder: string): TrialRequest => ({
     trial,

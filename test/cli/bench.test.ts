@@ -41,6 +41,7 @@ describe('bench', () => {
 
   test('wrong usage', async () => {
     expect(await run(['bench', '--threads', '0'])).toMatchObject({ code: 2 })
+    expect(await run(['bench', '--threads', '1,257'])).toMatchObject({ code: 2, stderr: expect.stringContaining('an integer of 1 … 256') })
     expect(await run(['bench', '--loss', 'meanSquaredError'])).toMatchObject({ code: 2 })
     expect(await run(['bench', 'none.safetensors'])).toMatchObject({ code: 1, stderr: expect.stringMatching(/none\.safetensors/) })
   })

@@ -297,6 +297,12 @@ describe('thalweg train refuses', () => {
       /'--epochs <count>' argument 'many' is invalid\. Expected an integer of at least 1/,
     ],
     [
+      'more threads than there may be',
+      () => train(paints, '-t', 'price', '--threads', '257'),
+      2,
+      /'--threads <count>' argument '257' is invalid\. Expected an integer of 1 … 256\./,
+    ],
+    [
       'an unknown kind',
       () => train(paints, '-t', 'price', '--column', 'colour=categroy'),
       2,
@@ -459,6 +465,14 @@ describe('thalweg train advises', () => {
     const path = file('name.csv', `${small.replace('temp', `"${name.replaceAll('"', '""')}"`)}warm,7\n`)
     const { stderr } = await train(path, '-t', 'label')
     expect(advised(stderr)).toBe(`--column '${name}=number(bins=8, missingValues=["NA","N/A","null","warm"])'`)
+  })
+
+  test('about a column whose name begins with a blank, as --column takes it', async () => {
+    const path = file('blank.csv', `${small.replace('temp', ' temp')}warm,7\n`)
+    const given = ['-t', 'label', '--out', out('blank')]
+    expect(advised((await train(path, ...given)).stderr)).toMatch(/^--column ' temp=number\(/)
+    expect(await train(path, ...given, '--column', ' temp=number(missingValues=["warm"]) ')).toMatchObject({ code: 0 })
+    expect(await train(path, ...given, '--column', 'temp=category')).toMatchObject({ code: 1, stderr: expect.stringContaining('" temp"') })
   })
 
   test('another kind, and single options', async () => {

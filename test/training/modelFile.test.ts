@@ -248,7 +248,7 @@ describe('bad model files', () => {
   it('options that are wrong are no fault of the file', async () => {
     await small().save(path)
     // @ts-expect-error
-    await expectRefusal(() => loadModel(path, { executor: 'gpu' }), 'ERR_OPTION', 'got "gpu"')
+    await expectRefusal(() => loadModel(path, { executor: 'gpu' }), 'ERR_OPTION', 'loadModel: executor must be', 'got "gpu"')
     // @ts-expect-error
     await expectRefusal(() => loadModel(path, { seed: 1 }), 'ERR_OPTION', 'Unknown option "seed"')
   })

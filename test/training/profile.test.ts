@@ -52,6 +52,10 @@ describe.each(executors)('profile on the %s executor', (executor) => {
     const total = times.pop() as number
     expect(times).toEqual([...times].sort((a, b) => b - a))
     expect(Math.abs(times.reduce((sum, time) => sum + time) - total)).toBeLessThan(0.01 * times.length)
+    // What reads a value names it by the number that stands with what makes it.
+    const numbers = profile.instructions.flatMap(({ instruction }) => /^%\d+ /.exec(instruction) ?? [])
+    expect(numbers.length).toBeGreaterThan(3)
+    for (const number of numbers) expect(lines.filter((line) => line.includes(`  ${number}[`))).toHaveLength(1)
     expect(lines.at(-3)).toMatch(/^by op: .*matmul \d/)
     expect(lines.at(-2)).toMatch(/^by phase: .*backward \d/)
   })

@@ -12,7 +12,7 @@ const histories = await Promise.all(
 const refusal = await expectRefusal(
   () => sequential([input(2), dense(1)], { executor: 'native' }),
   'ERR_NATIVE',
-  'The native executor cannot be used',
+  'the native executor cannot be used',
   'THALWEG_DISABLE_NATIVE is set to "1"',
 )
 console.log(

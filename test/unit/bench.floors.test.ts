@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { caseNamed } from '../../bench/cases.ts'
-import { boundsOf, bytesMoved, fastest, leastSeconds, shareAtFloor, workingSet } from '../../bench/kernels/floors.ts'
+import { boundsOf, bytesMoved, fastest, leastSeconds, shareAtFloor, trafficOf, workingSet } from '../../bench/kernels/floors.ts'
 import { layOut } from '../../bench/kernels/instruction.ts'
-import { bytesFor, passNames, trafficOf } from '../../bench/kernels/passes.ts'
+import { bytesFor, passNames } from '../../bench/kernels/passes.ts'
 import { meanStep, stepsOf, typicalStep } from '../../bench/kernels/profiledTraining.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
 
@@ -114,11 +114,12 @@ describe('a pass over memory', () => {
   const [x, y, z] = [100, 100, 60].map((extent) => ({ shape: [extent] }))
 
   it('reads, writes, copies or changes what its operands say', () => {
-    expect(trafficOf({ inputs: [x], outputs: [y] })).toEqual({ read: 0, write: 0, copy: 400, update: 0 })
-    expect(trafficOf({ inputs: [x, z], outputs: [y] })).toEqual({ read: 240, write: 0, copy: 400, update: 0 })
-    expect(trafficOf({ inputs: [z], outputs: [y] })).toEqual({ read: 0, write: 160, copy: 240, update: 0 })
-    expect(trafficOf({ inputs: [x, z], outputs: [x] })).toEqual({ read: 240, write: 0, copy: 0, update: 400 })
-    expect(bytesMoved(trafficOf({ inputs: [x, z], outputs: [x, y] }))).toBe(400 + 400 + 400 + 240)
+    const [x, y, z] = ['x', 'y', 'z'].map((place, i) => ({ place, bytes: [400, 400, 240][i] }))
+    expect(trafficOf([x], [y])).toEqual({ read: 0, write: 0, copy: 400, update: 0 })
+    expect(trafficOf([x, z], [y])).toEqual({ read: 240, write: 0, copy: 400, update: 0 })
+    expect(trafficOf([z], [y])).toEqual({ read: 0, write: 160, copy: 240, update: 0 })
+    expect(trafficOf([x, z], [x])).toEqual({ read: 240, write: 0, copy: 0, update: 400 })
+    expect(bytesMoved(trafficOf([x, z], [x, y]))).toBe(400 + 400 + 400 + 240)
   })
 
   it('has operands one after the other, each at an aligned place', () => {

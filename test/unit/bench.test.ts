@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +17,7 @@ import type { Results, Speed } from '../../bench/results.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
 import { machineLine, percent, remarks, tables } from '../../bench/tables.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
+import { watchOthers } from '../../bench/window.ts'
 import { executionInfo } from '../../src/index.ts'
 
 describe('statistics of the benchmark', () => {
@@ -104,6 +106,19 @@ describe('taking turns', () => {
   })
 })
 
+describe.skipIf(!existsSync('/proc/self/stat'))('what others take of the processors', () => {
+  it('counts a process that is not done', async () => {
+    const busy = spawn(process.execPath, ['--eval', 'console.log(1); for (const end = Date.now() + 10_000; Date.now() < end; );'])
+    await once(busy.stdout, 'data')
+    const others = watchOthers()
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    const part = others()
+    busy.kill('SIGKILL')
+    expect(part).toBeGreaterThan(0)
+    expect(part).toBeLessThanOrEqual(1)
+  })
+})
+
 describe('beside a busy process', () => {
   const options = { cpus: [], rounds: 2, seconds: 0.1, patience: 5 }
 
@@ -144,6 +159,35 @@ describe('what is measured', () => {
   })
 })
 
+describe('a contestant in a process of its own', () => {
+  const serve = (input: string, seen: 'all' | 'nothing') =>
+    new Promise<{ code: number | null; stdout: string; stderr: string }>((resolve) => {
+      const child = spawn(process.execPath, ['--import', 'tsx', 'bench/serve.ts', 'a', '--executor', 'reference', '--seconds', '0.01'])
+      const text = { stdout: '', stderr: '' }
+      for (const name of ['stdout', 'stderr'] as const)
+        child[name].on('data', (chunk) => {
+          text[name] += chunk
+        })
+      child.on('close', (code) => resolve({ code, ...text }))
+      // A reader who has seen enough, while nobody says that it is to end.
+      if (seen === 'nothing') child.stdout.destroy()
+      else child.stdin.end(input)
+    })
+
+  it('takes words and blank lines, and refuses others', async () => {
+    const { code, stdout, stderr } = await serve('\ngo\nstop\ngo\n', 'all')
+    expect(stdout.trimEnd().split('\n')).toHaveLength(2)
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: expect.stringMatching(/^Unknown line "stop" for standard input; known are go, quit\.\n.*--help.*\n$/),
+    })
+  })
+
+  it('ends quietly when nobody reads what it says', async () => {
+    expect(await serve('', 'nothing')).toEqual({ code: 0, stdout: '', stderr: '' })
+  })
+})
+
 describe('arguments of the benchmark', () => {
   it('finds out whether a file can be written, and leaves it as it was', () => {
     const folder = mkdtempSync(join(tmpdir(), 'thalweg-'))
@@ -159,6 +203,7 @@ describe('arguments of the benchmark', () => {
 
   it('names the option that is wrong', () => {
     expect(() => threadCount('x')).toThrow('--threads: expected an integer of at least 1, got "x".')
+    expect(() => threadCount('257')).toThrow('--threads: expected an integer of 1 … 256, got 257.')
     expect(() => checkInstructionSet('sse', ['avx2', 'portable'])).toThrow(
       'Unknown instruction set "sse" for --isa; known are avx2, portable.',
     )

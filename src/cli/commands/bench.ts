@@ -3,6 +3,7 @@ import { Option } from 'commander'
 import { definedOf } from '../../checks.ts'
 import { DataError } from '../../errors.ts'
 import { type ExecutionOptions, executionInfo } from '../../executors/index.ts'
+import { MAXIMUM_THREADS } from '../../executors/native/addon.ts'
 import { dense, input } from '../../nn/layers.ts'
 import { type LossName, losses } from '../../nn/losses/index.ts'
 import { adamW } from '../../optim/adam.ts'
@@ -16,7 +17,7 @@ import type { Features } from '../../train/trainingData.ts'
 import type { Context, DefineCommand } from '../command.ts'
 import { UsageError } from '../errors.ts'
 import { contentsOf } from '../fileContents.ts'
-import { integer, integers } from '../optionValues.ts'
+import { integer, threadCounts } from '../optionValues.ts'
 import { randomRows, randomSamples, type Samples } from '../randomSamples.ts'
 import { textTable } from '../text.ts'
 
@@ -34,7 +35,11 @@ export const define: DefineCommand = (command, context) => {
       'Measures on this machine how many rows a second a network predicts, and how many steps a second it trains, by the reference executor and by the native one with several numbers of threads. What is compared runs by turns, and medians are told. Data are random. (The benchmark against other libraries is another one, in the repository: npm run bench.)',
     )
     .argument('[model]', 'the file of a model (default: three networks of usual sizes)')
-    .option('--threads <counts>', 'numbers of threads, with commas between them (default: 1, 2, 4 … as many as there are cores)', integers)
+    .option(
+      '--threads <counts>',
+      'numbers of threads, of 1 … 256, with commas between them (default: 1, 2, 4 … as many as there are cores)',
+      threadCounts,
+    )
     .option('--rounds <count>', 'of which the median is taken', integer(1), 3)
     .option('--batch-size <rows>', 'rows a training step', integer(1), 64)
     .addOption(new Option('--loss <name>', 'what a model without a schema is trained for').choices(Object.keys(losses)))
@@ -70,7 +75,7 @@ async function bench(context: Context, path: string | undefined, options: BenchO
   const { output } = context
   if (path === undefined && options.loss !== undefined) throw new UsageError('--loss is for a model of your own.')
   const { hardwareThreads, native, failure } = executionInfo()
-  const threads = options.threads ?? powersOfTwo(hardwareThreads)
+  const threads = options.threads ?? powersOfTwo(Math.min(hardwareThreads, MAXIMUM_THREADS))
   if (!native) output.warn(`only the reference executor is measured, as the native one is not there: ${failure}`)
   const runs: Pick<Entry, 'executor' | 'threads'>[] = [
     { executor: 'reference', threads: 1 },

@@ -21,7 +21,7 @@ import type { Context, DefineCommand } from '../command.ts'
 import { formatOption, missingTargetOption, type RowOptions } from '../commonOptions.ts'
 import { UsageError } from '../errors.ts'
 import { checkModelPath, defaultModelPath } from '../modelPath.ts'
-import { integer, names, number, repeated } from '../optionValues.ts'
+import { integer, names, number, repeated, threadCount } from '../optionValues.ts'
 import { progress } from '../progress.ts'
 import { rowsOf } from '../rowFiles.ts'
 import { checkRows, hasTargets, inMemory, type TableSource } from '../tableSource.ts'
@@ -77,7 +77,7 @@ export const define: DefineCommand = (command, context) => {
     .option('--epochs <count>', 'times through the rows, for asha the most (default: by their number, as in training)', integer(1))
     .option('--metric <name>', 'the score: r2Score, accuracy, … or loss (default: r2Score, for classes logLoss, for several targets loss)')
     .option('--workers <count>', 'trials at the same time (default: one for each core)', integer(1))
-    .option('--threads <count>', 'of each trial (default: the cores shared among the workers)', integer(1))
+    .option('--threads <count>', 'of each trial, 1 … 256 (default: the cores shared among the workers)', threadCount)
     .option('--journal <file>', 'remembers trials; the same command goes on where it was stopped', undefined)
     .option('--seed <number>', 'decides the split, the parameters and the models', integer(0), 0)
 

@@ -41,6 +41,9 @@ export interface AddonPlan {
   readonly instructions: readonly AddonInstruction[]
 }
 
+/** As many as one plan may have: `kMaximumThreads` of the addon. */
+export const MAXIMUM_THREADS = 256
+
 export interface AddonLoadOptions {
   /** One of `Addon.isas`. Otherwise the one that the environment variable THALWEG_ISA names, otherwise the best. */
   readonly isa?: string

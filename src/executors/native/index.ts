@@ -6,7 +6,7 @@ import type { Plan } from '../../plan/plan.ts'
 import type { Arena } from '../arena.ts'
 import { fedTensor, fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
 import type { Executor, Records, RunRequest, RunResult, Session } from '../executor.ts'
-import type { Addon, AddonAttribute, AddonPlan, AddonRunRequest, AddonSession } from './addon.ts'
+import { type Addon, type AddonAttribute, type AddonPlan, type AddonRunRequest, type AddonSession, MAXIMUM_THREADS } from './addon.ts'
 
 export interface NativeOptions {
   readonly threads?: number
@@ -16,7 +16,9 @@ export interface NativeOptions {
   readonly serialBelow?: number
 }
 
-export function nativeExecutor(addon: Addon, options: NativeOptions = {}): Executor {
+export function nativeExecutor(addon: Addon, given: NativeOptions = {}): Executor {
+  // A machine may have more processors than a plan can have threads.
+  const options = { ...given, threads: given.threads ?? Math.min(addon.hardwareThreads, MAXIMUM_THREADS) }
   return {
     name: 'native',
     load: (plan, arena) => new NativeSession(plan, arena, load(addon, plan, arena, options)),

@@ -1,4 +1,4 @@
-/** What the library takes as numbers, and what it makes of them. Refusals that a model would meet are in training/badInput.test.ts. */
+/** What the library takes as numbers, and what it makes of them. Refusals that a model would meet are in training/refusedData.test.ts. */
 import { describe, expect, it } from 'vitest'
 import { type RowSpec, toRows } from '../../../src/data/rows.ts'
 import { NdArray, relu, softmax } from '../../../src/index.ts'

@@ -14,7 +14,7 @@ describe.each(executors)('on the %s executor', (executor) => {
     const [x, scale, shift] = [input(2), state('scale', []), state('shift', [2])]
     const variables = new VariableLayout([scale, shift].map((tensor, i) => ({ variable: tensor, name: ['scale', 'shift'][i] })))
     const plan = buildPlan({ inputs: { x }, outputs: { y: add(multiply(x, scale), shift) }, variables, batchSize: 2, mode: 'inference' })
-    const session = chooseExecutor({ executor }).load(plan, Arena.allocate(plan.blocks))
+    const session = chooseExecutor('test', { executor }).load(plan, Arena.allocate(plan.blocks))
     const numberOf = (label: string) => plan.tensors.findIndex((tensor) => tensor.label === label)
     const { records } = await session.run({
       steps: 3,

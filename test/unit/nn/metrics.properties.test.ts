@@ -73,7 +73,7 @@ function statisticsOf(
   const t = placeholder(ofTarget.slice(1), { dtype })
   const outputs = Object.fromEntries(metric.batch(x, t, loss).map((tensor, i) => [`statistic${i}`, tensor]))
   const plan = buildPlan({ inputs: { x, t }, outputs, variables: new VariableLayout([]), batchSize: rows, mode: 'inference' })
-  const session = chooseExecutor({ executor }).load(plan, Arena.allocate(plan.blocks))
+  const session = chooseExecutor('test', { executor }).load(plan, Arena.allocate(plan.blocks))
   const view = (id: number) => session.arena.view(plan.tensors[id])
   view(plan.inputs.x).set(prediction)
   view(plan.inputs.t).set(target)

@@ -520,6 +520,7 @@ describe('options', () => {
     [{ ...good, trials: 0 }, 'tune: trials must be an integer of at least 1, got 0.'],
     [{ ...good, seed: -1 }, 'tune: seed must be an integer of 0 … 9007199254740991, got -1.'],
     [{ ...good, workers: 1.5 }, 'tune: workers must be an integer of at least 1, got 1.5.'],
+    [{ ...good, threads: 257 }, 'tune: threads must be an integer of 1 … 256, got 257.'],
     [{ ...good, strategy: 'grid' }, 'tune: a grid cannot have all values of space.x'],
     [
       { space: { a: space.boolean() }, trial: distance, strategy: 'grid', trials: 2 },
