@@ -2,8 +2,8 @@
 //
 // A kernel is two functions: `prepare`, called when a plan is loaded (again, for one thread, if the instruction is too
 // small to be shared), which checks the instruction and writes what it needs into its parameter block; and `run`, called for each chunk of each step, which only computes.
-// This header is plain data: kernels are compiled once per instruction set, so nothing in it may be an
-// inline function or a template (one copy would survive linking, perhaps the wrong CPU's).
+// This header is plain data: kernels are compiled once per instruction set, so nothing in it may be a template or a function that is not
+// `static` (one copy would survive linking, perhaps the wrong CPU's).
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -40,6 +40,9 @@ struct Instruction {
   int64_t chunks;          // independent pieces; set by `prepare`; 0 means nothing to do
   bool guards;             // set by `prepare` when nothing behind it may begin before `finish` has agreed
 };
+
+// Thread t of n begins with the chunks from here on, up to where the next one's begin, and helps others when it is done with them.
+static inline int64_t firstOfShare(int64_t chunks, int64_t thread, int64_t threads) { return chunks * thread / threads; }
 
 // What `prepare` is given, and what it answers.
 struct Preparation {

@@ -42,7 +42,7 @@ void runMatmul(const Instruction* instruction, int64_t chunk, void* scratch) {
   const float* bias = m.biased ? (const float*)instruction->inputs[2].data : nullptr;
   if (m.isSmall) {
     multiplySmall(m.small, (const float*)a.data, (const float*)b.data, bias, (float*)y.data);
-    if (m.chained) applyChain(m, (const float*)y.data, m.rows, m.columns, (float*)scratch);
+    if (m.chained) applyChain(m, (float*)y.data, m.rows, m.columns, (float*)scratch);
     return;
   }
   const Rectangle r = rectangleOf(m, chunk);

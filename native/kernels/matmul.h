@@ -8,30 +8,6 @@
 namespace thalweg {
 namespace THALWEG_ISA {
 
-// The registers hold kStripRows * kPanelVectors sums, one row of a panel and one broadcast element: 12 + 3 + 1 of 16
-// with AVX2, 24 + 3 + 1 of 32 with AVX-512 and NEON.
-#if defined(THALWEG_ISA_AVX512) || defined(THALWEG_ISA_NEON)
-constexpr int kStripRows = 8;
-#else
-constexpr int kStripRows = 4;
-#endif
-constexpr int kPanelVectors = 3;
-// A wider and lower tile of as many sums, 0 where there is none: it loads 10 numbers for 24 multiplications instead of 11, and divides 4, 8 or 16
-// vectors without a remainder of two.
-#if defined(THALWEG_ISA_AVX512)
-constexpr int kWideStripRows = 6, kWidePanelVectors = 4;
-#else
-constexpr int kWideStripRows = 0, kWidePanelVectors = 0;
-#endif
-#if defined(THALWEG_ISA_AVX512) || defined(THALWEG_ISA_AVX2)
-constexpr int kTile = 8;  // rows and columns of what is transposed in registers
-#elif defined(THALWEG_ISA_NEON)
-constexpr int kTile = 4;
-#else
-constexpr int kTile = 1;
-#endif
-constexpr int64_t kLargeMatrix = 256 * 1024;  // elements: it does not fit the L2 cache
-
 struct Matmul {
   int64_t batch, rows, columns, depth;
   int64_t aRow, aStep;      // a(i, k) is at i * aRow + k * aStep
@@ -80,9 +56,9 @@ struct Receiver {
 void multiplyRectangle(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t rows, int64_t columns,
                        float* scratch, const Receiver* receiver = nullptr);
 
-// Runs the chain over rows x columns elements of y, in place. tiles: the beginning of the scratch memory, where packed
-// strips of a may lie; only a chain that needs no tiles runs before they are done with.
-void applyChain(const Matmul& m, const float* y, int64_t rows, int64_t columns, float* tiles);
+// Runs the chain over rows x columns elements of the result, in place, from `y` on. scratch: its beginning, where packed strips of a may lie;
+// only a chain that needs no tiles of its own runs before they are done with.
+void applyChain(const Matmul& m, float* y, int64_t rows, int64_t columns, float* scratch);
 
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

@@ -24,46 +24,46 @@ constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and
 
 // --- A row, times a transposed b ---
 
-// `tiles * kTile` neighbouring elements of a row of y, where b is transposed: its columns, contiguous in memory, are
+// `squares * kSquare` neighbouring elements of a row of y, where b is transposed: its columns, contiguous in memory, are
 // turned into vectors in registers.
 template <int tiles>
 void multiplyTransposed(const Matmul& m, const float* a, const float* b, const float* bias, float* y) {
-  TileVector sum[tiles];
-  THALWEG_UNROLL for (int t = 0; t < tiles; t++) sum[t] = splatTile(0.0f);
+  SquareVector sum[tiles];
+  THALWEG_UNROLL for (int t = 0; t < tiles; t++) sum[t] = splatSquareVector(0.0f);
   int64_t k = 0;
-  for (; k + kTile <= m.depth; k += kTile) {
+  for (; k + kSquare <= m.depth; k += kSquare) {
     THALWEG_UNROLL for (int t = 0; t < tiles; t++) {
-      TileVector columns[kTile];
-      loadTransposed(b + t * kTile * m.bColumn + k, m.bColumn, columns);
-      THALWEG_UNROLL for (int n = 0; n < kTile; n++) sum[t] = fma(splatTile(a[(k + n) * m.aStep]), columns[n], sum[t]);
+      SquareVector columns[kSquare];
+      loadTransposed(b + t * kSquare * m.bColumn + k, m.bColumn, columns);
+      THALWEG_UNROLL for (int n = 0; n < kSquare; n++) sum[t] = fma(splatSquareVector(a[(k + n) * m.aStep]), columns[n], sum[t]);
     }
   }
   for (; k < m.depth; k++) {
     for (int t = 0; t < tiles; t++) {
-      float column[kTile];
-      for (int i = 0; i < kTile; i++) column[i] = b[(t * kTile + i) * m.bColumn + k];
-      sum[t] = fma(splatTile(a[k * m.aStep]), loadTile(column), sum[t]);
+      float column[kSquare];
+      for (int i = 0; i < kSquare; i++) column[i] = b[(t * kSquare + i) * m.bColumn + k];
+      sum[t] = fma(splatSquareVector(a[k * m.aStep]), loadSquareVector(column), sum[t]);
     }
   }
   THALWEG_UNROLL for (int t = 0; t < tiles; t++) {
-    if (bias != nullptr) sum[t] = sum[t] + (m.swapped ? splatTile(*bias) : loadTile(bias + t * kTile));
-    store(y + t * kTile, sum[t]);
+    if (bias != nullptr) sum[t] = sum[t] + (m.swapped ? splatSquareVector(*bias) : loadSquareVector(bias + t * kSquare));
+    store(y + t * kSquare, sum[t]);
   }
 }
 
-// A row of y with a transposed b, columns >= kTile.
+// A row of y with a transposed b, columns >= kSquare.
 void multiplyRow(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t columns) {
   for (int64_t j = 0; j < columns;) {
     int64_t rest = columns - j;
     // The last tile may begin before the end of the one before it, and compute some elements again.
-    if (rest < kTile) j = columns - kTile;
+    if (rest < kSquare) j = columns - kSquare;
     const float* biasHere = bias == nullptr || m.swapped ? bias : bias + j;
-    if (rest >= 4 * kTile) {
+    if (rest >= 4 * kSquare) {
       multiplyTransposed<4>(m, a, b + j * m.bColumn, biasHere, y + j);
-      j += 4 * kTile;
+      j += 4 * kSquare;
     } else {
       multiplyTransposed<1>(m, a, b + j * m.bColumn, biasHere, y + j);
-      j += kTile;
+      j += kSquare;
     }
   }
 }
@@ -107,7 +107,7 @@ void multiplyBlock(const Matmul& m, Tiles& tiles, const float* b, const float* b
     tiles.nextStep = !fetches ? 0 : nextPacked ? panelVectors * kWidth : m.bStep;
     // Few rows wait for a panel in place, so the first of them fetch it ahead: of a large matrix only where there is no whole strip,
     // which would fetch the next panel.
-    const bool fetchesRows = inPlace && rows <= 2 * kStripRows && (strips == 0 || m.depth * m.columns <= kLargeMatrix);
+    const bool fetchesRows = inPlace && rows <= 2 * kStripRows && (strips == 0 || m.depth * m.columns <= kFloatsInL2);
     // The first panel's tiles follow the packing of their strips, group by group, and fetch the next group. Those of the
     // others fetch the columns of the next panel.
     const bool packsStrips = column == 0 && !m.aInPlace;
@@ -189,7 +189,7 @@ Rectangle rectangleOf(const Matmul& m, int64_t chunk) {
 
 void multiplyRectangle(const Matmul& m, const float* a, const float* b, const float* bias, float* y, int64_t rows,
                        int64_t columns, float* scratch, const Receiver* receiver) {
-  if (m.rows == 1 && m.bColumn != 1 && columns >= kTile) {
+  if (m.rows == 1 && m.bColumn != 1 && columns >= kSquare) {
     multiplyRow(m, a, b, bias, y, columns);
     if (m.chained) applyChain(m, y, 1, columns, scratch);
     return;
@@ -226,12 +226,12 @@ void multiplyRectangle(const Matmul& m, const float* a, const float* b, const fl
   } while (k < m.depth);
 }
 
-void applyChain(const Matmul& m, const float* y, int64_t rows, int64_t columns, float* tiles) {
+void applyChain(const Matmul& m, float* y, int64_t rows, int64_t columns, float* scratch) {
   if (columns == m.columns) {
     columns *= rows;
     rows = 1;
   }
-  runChain(m.chain, y - m.chain.y, columns, rows, m.columns, tiles);
+  runChain(m.chain, y - m.chain.y, columns, rows, m.columns, scratch);
 }
 
 }  // namespace THALWEG_ISA

@@ -1,6 +1,7 @@
 // Chooses how a product is computed: what is packed, how deep and how tall the blocks are, how the work is cut for several threads.
 #include "matmul.h"
 
+#include "matmulTiles.h"
 #include "support.h"
 
 namespace thalweg {
@@ -50,12 +51,16 @@ constexpr double kNanosecondsPerPacked = 0.3;
 constexpr double kNanosecondsInPlace = 0.2;    // of a
 constexpr double kNanosecondsOfLargeB = 0.08;  // in place
 constexpr double kNanosecondsTransposed = 0.07;
-// What a cut across the columns costs beside the packing: cores that work on neighbouring parts of the same rows fetch lines of each other's,
-// and rows of y do not stay with the core that makes them. It costs less in the product of a layer whose weights fit the second-level cache: each core then reads
-// half of what the other has just updated, and all of a, as it will once more for the weight gradient. (With AVX-512; with AVX2 that gained nothing.)
-double columnCut(const Matmul& m, Result result) {
-  const bool isOfLayer = kWidth == 16 && result == Result::kept && m.aStep == 1 && m.bColumn == 1 && m.depth * m.columns <= kLargeMatrix;
-  return !isOfLayer ? 1.2 : m.bInPlace ? 1 : 1.1;
+// By what a cut across the columns multiplies the time, beside the packing: cores that work on neighbouring parts of the same rows fetch lines of each
+// other's, and rows of y do not stay with the core that makes them.
+constexpr double kColumnCut = 1.2;
+// Less in the product of a layer whose weights fit the L2 cache: each core then reads half of what the other has just updated, and all of a, as it will once
+// more for the weight gradient. With AVX2 that gained nothing.
+constexpr double kColumnCutOfLayer = kWidth == 16 ? 1 : kColumnCut, kColumnCutWherePacked = kWidth == 16 ? 1.1 : kColumnCut;
+
+double columnCutFactor(const Matmul& m, Result result) {
+  const bool isOfLayer = result == Result::kept && m.batch == 1 && m.aStep == 1 && m.bColumn == 1 && m.depth * m.columns <= kFloatsInL2;
+  return !isOfLayer ? kColumnCut : m.bInPlace ? kColumnCutOfLayer : kColumnCutWherePacked;
 }
 
 // One thread, nanoseconds: a rectangle of `matrices` products.
@@ -95,7 +100,7 @@ struct ChunkChoice {
     c.aInPlace |= c.columnsPerChunk <= kFewColumns && (c.aStep == 1 || c.columns <= kFewColumns);
     double chunk = rectangleCost(c, c.batchPerChunk, c.rowsPerChunk, c.columnsPerChunk) + 500;
     double cost = chunk * ((double)quotientUp(c.batchChunks * c.rowChunks * c.columnChunks, threads) + 0.3);
-    if (c.columnChunks > 1) cost *= columnCut(c, result);
+    if (c.columnChunks > 1) cost *= columnCutFactor(c, result);
     if (best >= 0 && cost >= best) return;
     best = cost;
     *m = c;
@@ -125,7 +130,7 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   m->aStep = transposeA ? m->rows : 1;
   m->bStep = transposeB ? 1 : m->columns;
   m->bColumn = transposeB ? m->depth : 1;
-  if (m->columns == 1 && m->rows > 1 && (transposeA || m->rows >= kTile)) {
+  if (m->columns == 1 && m->rows > 1 && (transposeA || m->rows >= kSquare)) {
     m->swapped = true;
     int64_t aRow = m->aRow, aStep = m->aStep;
     m->aRow = m->bColumn;
@@ -140,7 +145,7 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   double products = (double)m->rows * (double)m->columns * (double)m->depth;
   const bool readsAWell = m->aStep == 1 || (result == Result::kept && (m->depth <= kFewStepsOfA || m->rows * m->depth <= kFewElementsOfA));
   m->aInPlace = m->rows == 1 || products <= kTinyProduct || (m->columns <= kFewColumnsOfA && readsAWell);
-  const int64_t fewRows = m->depth * m->columns > kLargeMatrix ? kFewRowsOfLarge : kFewRows;
+  const int64_t fewRows = m->depth * m->columns > kFloatsInL2 ? kFewRowsOfLarge : kFewRows;
   m->bInPlace = m->bColumn == 1 && (m->rows <= fewRows || m->depth * m->columns <= kSmallMatrix);
   chooseChunks(m, m->isSmall ? 1 : preparation->threads, result);
 
@@ -157,7 +162,7 @@ void planMatmul(Preparation* preparation, Matmul* m, bool transposeA, bool trans
   // Blocks of equal size. A block of the depth is a multiple of eight, for the micro-kernels take eight steps at once.
   // A large matrix read in place is read in shallow blocks, which is nearly in the order of memory.
   int64_t mostDepth = m->bColumn == 1 ? kDepthBlock : kTransposedDepthBlock;
-  if (m->bInPlace && m->depth * m->columns > kLargeMatrix) {
+  if (m->bInPlace && m->depth * m->columns > kFloatsInL2) {
     mostDepth = kShallowBlock;
   } else if (m->bInPlace && m->aInPlace) {
     mostDepth = 8 * kDepthBlock;

@@ -105,7 +105,7 @@ void computeTiles(const Tiles& t) {
     } else {
       THALWEG_UNROLL for (int i = 0; i < rows; i++)
         THALWEG_UNROLL for (int v = 0; v < vectors; v++)
-          sum[i][v] = loadColumn<vectors>(y + i * t.yRow, v, t.lastLanes);
+          sum[i][v] = loadOfRow<vectors>(y + i * t.yRow, v, t.lastLanes);
     }
     // What is only written is not fetched: a store of a whole line needs nothing of what it was.
     if (!t.first && s + 1 < t.strips) {
@@ -142,12 +142,12 @@ void computeTiles(const Tiles& t) {
       addProducts<strip, panel>(sum, a, 0, b, packed, t.lastLanes);
     if (t.bias != nullptr) {
       THALWEG_UNROLL for (int v = 0; v < vectors; v++) {
-        Float bias = t.oneBias ? splat(*t.bias) : loadColumn<vectors>(t.bias, v, t.lastLanes);
+        Float bias = t.oneBias ? splat(*t.bias) : loadOfRow<vectors>(t.bias, v, t.lastLanes);
         THALWEG_UNROLL for (int i = 0; i < rows; i++) sum[i][v] = sum[i][v] + bias;
       }
     }
     THALWEG_UNROLL for (int i = 0; i < rows; i++)
-      THALWEG_UNROLL for (int v = 0; v < vectors; v++) storeColumn<vectors>(y + i * t.yRow, v, t.lastLanes, sum[i][v]);
+      THALWEG_UNROLL for (int v = 0; v < vectors; v++) storeOfRow<vectors>(y + i * t.yRow, v, t.lastLanes, sum[i][v]);
   }
 }
 

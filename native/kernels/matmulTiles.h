@@ -6,11 +6,25 @@
 #include <stdint.h>
 
 #include "../simd/simd.h"
-#include "matmul.h"
 
 namespace thalweg {
 namespace THALWEG_ISA {
 
+// The registers hold kStripRows * kPanelVectors sums, one row of a panel and one broadcast element: 12 + 3 + 1 of 16
+// with AVX2, 24 + 3 + 1 of 32 with AVX-512 and NEON.
+#if defined(THALWEG_ISA_AVX512) || defined(THALWEG_ISA_NEON)
+constexpr int kStripRows = 8;
+#else
+constexpr int kStripRows = 4;
+#endif
+constexpr int kPanelVectors = 3;
+// A wider and lower tile of as many sums, 0 where there is none: it loads 10 numbers for 24 multiplications instead of 11, and divides 4, 8 or 16
+// vectors without a remainder of two.
+#if defined(THALWEG_ISA_AVX512)
+constexpr int kWideStripRows = 6, kWidePanelVectors = 4;
+#else
+constexpr int kWideStripRows = 0, kWidePanelVectors = 0;
+#endif
 constexpr bool kMaskedLoads = kWidth >= 8;  // loadPartial is one instruction
 constexpr int kWideRowVectors = 12;         // of a tile of one row, which waits for b rather than for registers
 constexpr int64_t kFetchStrips = 8;         // so many strips fetch the next panel, each its part of the rows
@@ -78,12 +92,12 @@ TilesFunction choosePackingTiles(Strip strip, bool masked, int64_t vectors);
 // --- Rows of `vectors` vectors, the last of which has `lastLanes` lanes ---
 
 template <int vectors>
-THALWEG_INLINE Float loadColumn(const float* row, int v, int lastLanes) {
+THALWEG_INLINE Float loadOfRow(const float* row, int v, int lastLanes) {
   return v < vectors - 1 || lastLanes == kWidth ? load(row + v * kWidth) : loadPartial(row + v * kWidth, lastLanes);
 }
 
 template <int vectors>
-THALWEG_INLINE void storeColumn(float* row, int v, int lastLanes, Float x) {
+THALWEG_INLINE void storeOfRow(float* row, int v, int lastLanes, Float x) {
   if (v < vectors - 1 || lastLanes == kWidth) {
     store(row + v * kWidth, x);
   } else {

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "../simd/simd.h"
-#include "matmul.h"
 #include "matmulTiles.h"
 #include "support.h"
 
@@ -15,19 +14,19 @@ namespace THALWEG_ISA {
 
 // --- Transposing ---
 
-// A square of kTile x kTile elements (matmul.h), transposed in registers: lane i of columns[k] is source[i * sourceRow + k].
+// A square of kSquare x kSquare elements, transposed in registers: lane i of columns[k] is source[i * sourceRow + k].
 #if defined(THALWEG_ISA_AVX2) || defined(THALWEG_ISA_AVX512)
 
 #if defined(THALWEG_ISA_AVX2)
-using TileVector = Float;
+using SquareVector = Float;
 #else
-struct TileVector { __m256 v; };
-THALWEG_INLINE void store(float* y, TileVector x) { _mm256_storeu_ps(y, x.v); }
-THALWEG_INLINE TileVector operator+(TileVector a, TileVector b) { return {_mm256_add_ps(a.v, b.v)}; }
-THALWEG_INLINE TileVector fma(TileVector a, TileVector b, TileVector c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+struct SquareVector { __m256 v; };
+THALWEG_INLINE void store(float* y, SquareVector x) { _mm256_storeu_ps(y, x.v); }
+THALWEG_INLINE SquareVector operator+(SquareVector a, SquareVector b) { return {_mm256_add_ps(a.v, b.v)}; }
+THALWEG_INLINE SquareVector fma(SquareVector a, SquareVector b, SquareVector c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
 #endif
-THALWEG_INLINE TileVector loadTile(const float* x) { return {_mm256_loadu_ps(x)}; }
-THALWEG_INLINE TileVector splatTile(float x) { return {_mm256_set1_ps(x)}; }
+THALWEG_INLINE SquareVector loadSquareVector(const float* x) { return {_mm256_loadu_ps(x)}; }
+THALWEG_INLINE SquareVector splatSquareVector(float x) { return {_mm256_set1_ps(x)}; }
 
 // In each half of the registers: column c of the four rows becomes rows[c].
 THALWEG_INLINE void transposeHalves(__m256 (&rows)[4]) {
@@ -39,7 +38,7 @@ THALWEG_INLINE void transposeHalves(__m256 (&rows)[4]) {
   rows[3] = _mm256_shuffle_ps(high01, high23, 0xee);
 }
 
-THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileVector (&columns)[kTile]) {
+THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, SquareVector (&columns)[kSquare]) {
   THALWEG_UNROLL for (int half = 0; half < 2; half++) {
     // Rows i and i + 4 share a register, so that nothing has to cross its middle.
     __m256 rows[4];
@@ -54,11 +53,11 @@ THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileV
 
 #elif defined(THALWEG_ISA_NEON)
 
-using TileVector = Float;
-THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
-THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
+using SquareVector = Float;
+THALWEG_INLINE SquareVector loadSquareVector(const float* x) { return load(x); }
+THALWEG_INLINE SquareVector splatSquareVector(float x) { return splat(x); }
 
-THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileVector (&columns)[kTile]) {
+THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, SquareVector (&columns)[kSquare]) {
   float32x4x2_t low = vtrnq_f32(vld1q_f32(source), vld1q_f32(source + sourceRow));
   float32x4x2_t high = vtrnq_f32(vld1q_f32(source + 2 * sourceRow), vld1q_f32(source + 3 * sourceRow));
   THALWEG_UNROLL for (int k = 0; k < 2; k++) {
@@ -69,44 +68,40 @@ THALWEG_INLINE void loadTransposed(const float* source, int64_t sourceRow, TileV
 
 #else
 
-using TileVector = Float;
-THALWEG_INLINE TileVector loadTile(const float* x) { return load(x); }
-THALWEG_INLINE TileVector splatTile(float x) { return splat(x); }
+using SquareVector = Float;
+THALWEG_INLINE SquareVector loadSquareVector(const float* x) { return load(x); }
+THALWEG_INLINE SquareVector splatSquareVector(float x) { return splat(x); }
 
-THALWEG_INLINE void loadTransposed(const float* source, int64_t, TileVector (&columns)[kTile]) {
+THALWEG_INLINE void loadTransposed(const float* source, int64_t, SquareVector (&columns)[kSquare]) {
   columns[0] = load(source);
 }
 
 #endif
 
-// target(k, i) = source(i, k) for k < steps and i < kTile, steps a multiple of kTile.
-THALWEG_INLINE void transposeTiles(const float* source, int64_t sourceRow, int64_t steps, float* target,
+// target(k, i) = source(i, k) for k < steps and i < kSquare, steps a multiple of kSquare.
+THALWEG_INLINE void transposeSquares(const float* source, int64_t sourceRow, int64_t steps, float* target,
                                    int64_t targetStep) {
-  for (int64_t k = 0; k < steps; k += kTile) {
-    TileVector columns[kTile];
+  for (int64_t k = 0; k < steps; k += kSquare) {
+    SquareVector columns[kSquare];
     loadTransposed(source + k, sourceRow, columns);
-    THALWEG_UNROLL for (int n = 0; n < kTile; n++) store(target + (k + n) * targetStep, columns[n]);
+    THALWEG_UNROLL for (int n = 0; n < kSquare; n++) store(target + (k + n) * targetStep, columns[n]);
   }
 }
 
 #if defined(THALWEG_ISA_AVX512)
-// The same for sixteen rows: 4 x 4 elements in each quarter of the registers, rows 4 q … 4 q + 3 in quarter q, so that nothing has to cross.
+// The same for sixteen rows and any multiple of four steps: rows 4 q … 4 q + 3 in quarter q of the registers, so that nothing has to cross.
 THALWEG_INLINE void transposeSixteen(const float* source, int64_t sourceRow, int64_t steps, float* target, int64_t targetStep) {
   for (int64_t k = 0; k < steps; k += 4) {
     __m512 rows[4];
     THALWEG_UNROLL for (int i = 0; i < 4; i++) {
       const float* row = source + i * sourceRow + k;
-      __m512 quarters = _mm512_castps128_ps512(_mm_loadu_ps(row));
-      quarters = _mm512_insertf32x4(quarters, _mm_loadu_ps(row + 4 * sourceRow), 1);
-      quarters = _mm512_insertf32x4(quarters, _mm_loadu_ps(row + 8 * sourceRow), 2);
-      rows[i] = _mm512_insertf32x4(quarters, _mm_loadu_ps(row + 12 * sourceRow), 3);
+      rows[i] = _mm512_castps128_ps512(_mm_loadu_ps(row));
+      rows[i] = _mm512_maskz_insertf32x4(0xffff, rows[i], _mm_loadu_ps(row + 4 * sourceRow), 1);
+      rows[i] = _mm512_maskz_insertf32x4(0xffff, rows[i], _mm_loadu_ps(row + 8 * sourceRow), 2);
+      rows[i] = _mm512_maskz_insertf32x4(0xffff, rows[i], _mm_loadu_ps(row + 12 * sourceRow), 3);
     }
-    const __m512 low01 = _mm512_unpacklo_ps(rows[0], rows[1]), high01 = _mm512_unpackhi_ps(rows[0], rows[1]);
-    const __m512 low23 = _mm512_unpacklo_ps(rows[2], rows[3]), high23 = _mm512_unpackhi_ps(rows[2], rows[3]);
-    _mm512_storeu_ps(target + k * targetStep, _mm512_shuffle_ps(low01, low23, 0x44));
-    _mm512_storeu_ps(target + (k + 1) * targetStep, _mm512_shuffle_ps(low01, low23, 0xee));
-    _mm512_storeu_ps(target + (k + 2) * targetStep, _mm512_shuffle_ps(high01, high23, 0x44));
-    _mm512_storeu_ps(target + (k + 3) * targetStep, _mm512_shuffle_ps(high01, high23, 0xee));
+    transposeQuarters(rows);
+    THALWEG_UNROLL for (int n = 0; n < 4; n++) _mm512_storeu_ps(target + (k + n) * targetStep, rows[n]);
   }
 }
 #endif
@@ -128,7 +123,7 @@ static void transposeStrip(const float* source, int64_t sourceRow, int64_t steps
 
 // target[k][i] = source(i, k) = source[i * sourceRow + k] for i < count, and 0 for count <= i < width.
 static void packTransposed(const float* source, int64_t sourceRow, int64_t count, int64_t depth, float* target, int64_t width) {
-  int64_t steps = depth - depth % kTile, i = 0;
+  int64_t steps = depth - depth % kSquare, i = 0;
 #if defined(THALWEG_ISA_AVX2)
   if (count == 4 && width == 4) {
     transposeStrip(source, sourceRow, steps, target);
@@ -143,8 +138,8 @@ static void packTransposed(const float* source, int64_t sourceRow, int64_t count
 #if defined(THALWEG_ISA_AVX512)
     for (; i + 16 <= count; i += 16) transposeSixteen(source + i * sourceRow + k, sourceRow, some, target + k * width + i, width);
 #endif
-    for (; i + kTile <= count; i += kTile)
-      transposeTiles(source + i * sourceRow + k, sourceRow, some, target + k * width + i, width);
+    for (; i + kSquare <= count; i += kSquare)
+      transposeSquares(source + i * sourceRow + k, sourceRow, some, target + k * width + i, width);
   }
   for (int64_t k = i == width ? steps : 0; k < depth; k++) {
     for (int64_t n = k < steps ? i : 0; n < count; n++) target[k * width + n] = source[n * sourceRow + k];
@@ -160,7 +155,7 @@ static void packRows(const float* source, int64_t sourceStep, int64_t count, int
   int lastLanes = (int)(count - (vectors - 1) * kWidth);
   for (int64_t k = 0; k < depth; k++, source += sourceStep, target += vectors * kWidth)
     THALWEG_UNROLL for (int v = 0; v < vectors; v++)
-      store(target + v * kWidth, loadColumn<vectors>(source, v, lastLanes));
+      store(target + v * kWidth, loadOfRow<vectors>(source, v, lastLanes));
 }
 
 // A panel of b, whose b(k, j) is at k * bStep + j * bColumn: `count` columns of `depth` rows, in 1 … kPanelVectors or kWidePanelVectors vectors.

@@ -19,6 +19,16 @@
 namespace thalweg {
 namespace THALWEG_ISA {
 
+constexpr int64_t kFloatsInL2 = 256 * 1024;  // what is larger does not stay in the L2 cache beside what is worked on
+
+#if defined(THALWEG_ISA_AVX512) || defined(THALWEG_ISA_AVX2)
+constexpr int kSquare = 8;  // rows and columns of what a product transposes in registers
+#elif defined(THALWEG_ISA_NEON)
+constexpr int kSquare = 4;
+#else
+constexpr int kSquare = 1;
+#endif
+
 THALWEG_INLINE int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
 THALWEG_INLINE int64_t greaterOf(int64_t a, int64_t b) { return a > b ? a : b; }
 THALWEG_INLINE int64_t quotientUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -39,15 +49,14 @@ static inline int64_t chooseElementChunks(Preparation* preparation, int64_t elem
   return each;
 }
 
-// Each thread begins with an equal part of an instruction's chunks (waves.cc, pool.cc): while one of them is at `chunk`, the thread after it is probably at the
-// chunk returned, as far in its own part. -1: it has no such chunk.
-static inline int64_t chunkBeside(int64_t chunk, int64_t chunks, int64_t threads) {
+// While a thread is at `chunk`, the thread after it is probably at the chunk returned, as far in its own share. -1: it has no such chunk.
+static inline int64_t chunkOfNextThread(int64_t chunk, int64_t chunks, int64_t threads) {
   if (threads < 2) return -1;
   int64_t thread = 0;
-  while (chunks * (thread + 1) / threads <= chunk) thread++;
+  while (firstOfShare(chunks, thread + 1, threads) <= chunk) thread++;
   const int64_t next = (thread + 1) % threads;
-  const int64_t beside = chunks * next / threads + (chunk - chunks * thread / threads);
-  return beside < chunks * (next + 1) / threads ? beside : -1;
+  const int64_t theirs = firstOfShare(chunks, next, threads) + chunk - firstOfShare(chunks, thread, threads);
+  return theirs < firstOfShare(chunks, next + 1, threads) ? theirs : -1;
 }
 
 // Calls visit(input, first element, elements) for what lies in `count` elements from `from` on, all inputs of an instruction being laid end to end.

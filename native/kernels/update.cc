@@ -68,13 +68,13 @@ bool prepareRuleUpdate(Preparation* preparation, const char* kernel, bool isAdam
 bool prepareSgd(Preparation* preparation) { return prepareRuleUpdate(preparation, "sgd", false); }
 bool prepareAdam(Preparation* preparation) { return prepareRuleUpdate(preparation, "adam", true); }
 
-// The products that come next read all parameters, and those that another core has written only slowly, a line at a time. A thread therefore
-// fetches what its neighbour has written shortly before, as long as all of it fits the second-level cache.
-constexpr int64_t kMostFetched = 256 * 1024, kBehind = 6 * 1024;  // floats
+// The products that come next read all parameters, and those that another core has written only slowly, a line at a time. Adam, which waits for its
+// arithmetic, therefore fetches what the next thread has written shortly before, as long as all of it fits the L2 cache. Null: nothing.
+constexpr int64_t kBehind = 6 * 1024;  // floats
 
 const float* parametersToFetch(const RuleUpdate& u, const Operand& p, int64_t chunk, int64_t chunks) {
-  const int64_t beside = p.size <= kMostFetched ? chunkBeside(chunk, chunks, u.threads) : -1;
-  return beside < 0 ? nullptr : (const float*)p.data + greaterOf(0, beside * u.chunk - kBehind);
+  const int64_t theirs = u.rule.isAdam && p.size <= kFloatsInL2 ? chunkOfNextThread(chunk, chunks, u.threads) : -1;
+  return theirs < 0 ? nullptr : (const float*)p.data + greaterOf(0, theirs * u.chunk - kBehind);
 }
 
 void runRuleUpdate(const Instruction* instruction, int64_t chunk, void*) {

@@ -11,7 +11,7 @@ namespace {
 
 // How far ahead the parameters are fetched, in floats. Other threads have read them in their products, so that the first store to a
 // line would wait for the word of every other core; fetched for writing, they wait side by side. Adam fetches all its arrays, twice as
-// far ahead: a step reads more than the second-level cache holds, and hardware is late for what part of them has left it.
+// far ahead: a step reads more than the L2 cache holds, and hardware is late for what part of them has left it.
 constexpr int64_t kAhead = 256;
 
 bool expectRange(Preparation* preparation, const char* kernel, const char* name, double value, double end) {
@@ -132,7 +132,7 @@ THALWEG_INLINE void updateAdamVector(float* p, const float* g, float* m, float* 
 }
 
 template <bool hasDecay>
-void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors& scalars, int64_t n, const float* fetched) {
+void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors& scalars, int64_t n, const float* toFetch) {
   const AdamVectors s = scalars;  // a copy, which the compiler can see that no store changes
   int64_t i = 0;
   for (; i + 2 * kWidth <= n; i += 2 * kWidth) {
@@ -142,7 +142,7 @@ void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors&
       __builtin_prefetch(m + ahead, 1);
       __builtin_prefetch(v + ahead, 1);
     }
-    for (int64_t k = i; k < i + 2 * kWidth; k += 16) __builtin_prefetch(fetched + k, 0, 2);
+    for (int64_t k = i; k < i + 2 * kWidth; k += 16) __builtin_prefetch(toFetch + k, 0, 2);
     if (kIteratesRoots && updateAdamPair<hasDecay>(p + i, g + i, m + i, v + i, s)) continue;
     for (int64_t j = i; j < i + 2 * kWidth; j += kWidth) updateAdamVector<hasDecay>(p + j, g + j, m + j, v + j, s);
   }
@@ -213,7 +213,7 @@ RuleScalars ruleScalars(const Rule& rule, const Operand* scalars) {
 }
 
 void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const float* g, float* slot, float* secondSlot, int64_t n,
-               const float* fetched) {
+               const float* toFetch) {
   if (!rule.isAdam) {
     if (rule.slots > 0)
       updateSgd<true>(p, g, slot, scalars.learningRate, rule, n);
@@ -228,11 +228,11 @@ void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const flo
                          splat(scalars.rootScale),
                          splat(rule.epsilon),
                          splat(scalars.rootScale / kRootOfEnlarged)};
-  if (fetched == nullptr) fetched = p;  // which is there already
+  if (toFetch == nullptr) toFetch = p;  // which is there already
   if (rule.weightDecay != 0.0f)
-    updateAdam<true>(p, g, slot, secondSlot, s, n, fetched);
+    updateAdam<true>(p, g, slot, secondSlot, s, n, toFetch);
   else
-    updateAdam<false>(p, g, slot, secondSlot, s, n, fetched);
+    updateAdam<false>(p, g, slot, secondSlot, s, n, toFetch);
 }
 
 }  // namespace THALWEG_ISA

@@ -49,10 +49,9 @@ struct RuleScalars {
 
 RuleScalars ruleScalars(const Rule& rule, const Operand* scalars);
 
-// Updates n elements. Slots that the rule does not have are null. fetched: null, or n floats that adam, which waits for its arithmetic, fetches
-// into the second-level cache meanwhile.
+// Updates n elements. Slots that the rule does not have are null. toFetch: null, or n floats that adam fetches into the L2 cache meanwhile.
 void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const float* g, float* slot, float* secondSlot, int64_t n,
-               const float* fetched = nullptr);
+               const float* toFetch = nullptr);
 
 }  // namespace THALWEG_ISA
 }  // namespace thalweg

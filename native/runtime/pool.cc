@@ -21,6 +21,7 @@
 #include <new>
 #include <thread>
 
+#include "../kernels/kernel.h"
 #include "cpu.h"
 
 #if defined(_WIN32)
@@ -242,7 +243,7 @@ int64_t work(Job& job, uint32_t sequence, int slot) {
     for (;;) {
       const int64_t unit = claim(job.shares[owner], sequence, distance == 0);
       if (unit < 0) break;
-      const int64_t first = (units * owner / threads + unit) * grain;
+      const int64_t first = (firstOfShare(units, owner, threads) + unit) * grain;
       const int64_t end = first + grain < chunks ? first + grain : chunks;
       for (int64_t chunk = first; chunk < end; ++chunk) body(context, chunk, slot);
       ++done;
@@ -468,7 +469,7 @@ void parallelFor(int64_t chunks, int threads, Body body, void* context) {
   job->context.store(context, std::memory_order_relaxed);
   job->finishedByWorkers.store(0, std::memory_order_relaxed);
   for (int k = 0; k < threads; ++k) {
-    const int64_t count = units * (k + 1) / threads - units * k / threads;
+    const int64_t count = firstOfShare(units, k + 1, threads) - firstOfShare(units, k, threads);
     job->shares[k].ticket.store(makeTicket(sequence, 0, count), std::memory_order_release);
   }
   job->sequence.store(sequence, std::memory_order_release);

@@ -54,7 +54,8 @@ void addUnits(const std::vector<PreparedInstruction>& plan, int64_t threads, Wav
         if (single++ % threads == thread) units->push_back({i, 0});
         continue;
       }
-      for (int64_t chunk = chunks * thread / threads; chunk < chunks * (thread + 1) / threads; chunk++) units->push_back({i, chunk});
+      for (int64_t chunk = firstOfShare(chunks, thread, threads); chunk < firstOfShare(chunks, thread + 1, threads); chunk++)
+        units->push_back({i, chunk});
     }
   }
   wave->endUnit = static_cast<int64_t>(units->size());

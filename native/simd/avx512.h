@@ -101,25 +101,30 @@ template <int distance> THALWEG_INLINE Float lanesAbove(Float x) {
 }
 THALWEG_INLINE float firstLane(Float x) { return _mm512_cvtss_f32(x.v); }
 
+// In each quarter of the registers: column c of the four rows becomes rows[c].
+// NOTE: the forms with a mask, of which everything is kept, because g++ 12 warns of what the plain ones leave undefined.
+THALWEG_INLINE void transposeQuarters(__m512 (&rows)[4]) {
+  const __m512 low01 = _mm512_maskz_unpacklo_ps(0xffff, rows[0], rows[1]), high01 = _mm512_maskz_unpackhi_ps(0xffff, rows[0], rows[1]);
+  const __m512 low23 = _mm512_maskz_unpacklo_ps(0xffff, rows[2], rows[3]), high23 = _mm512_maskz_unpackhi_ps(0xffff, rows[2], rows[3]);
+  rows[0] = _mm512_maskz_shuffle_ps(0xffff, low01, low23, 0x44);
+  rows[1] = _mm512_maskz_shuffle_ps(0xffff, low01, low23, 0xee);
+  rows[2] = _mm512_maskz_shuffle_ps(0xffff, high01, high23, 0x44);
+  rows[3] = _mm512_maskz_shuffle_ps(0xffff, high01, high23, 0xee);
+}
+
 THALWEG_INLINE void transpose(Float (&rows)[16]) {
-  // Squares of 4 x 4 first: quarter q of fours[4 g + c] is column 4 q + c of rows 4 g … 4 g + 3.
-  __m512 fours[16];
-  for (int g = 0; g < 16; g += 4) {
-    __m512 low01 = _mm512_maskz_unpacklo_ps(0xffff, rows[g].v, rows[g + 1].v);
-    __m512 high01 = _mm512_maskz_unpackhi_ps(0xffff, rows[g].v, rows[g + 1].v);
-    __m512 low23 = _mm512_maskz_unpacklo_ps(0xffff, rows[g + 2].v, rows[g + 3].v);
-    __m512 high23 = _mm512_maskz_unpackhi_ps(0xffff, rows[g + 2].v, rows[g + 3].v);
-    fours[g] = _mm512_maskz_shuffle_ps(0xffff, low01, low23, 0x44);
-    fours[g + 1] = _mm512_maskz_shuffle_ps(0xffff, low01, low23, 0xee);
-    fours[g + 2] = _mm512_maskz_shuffle_ps(0xffff, high01, high23, 0x44);
-    fours[g + 3] = _mm512_maskz_shuffle_ps(0xffff, high01, high23, 0xee);
+  // Squares of 4 x 4 first: quarter q of fours[g][c] is column 4 q + c of rows 4 g … 4 g + 3.
+  __m512 fours[4][4];
+  for (int g = 0; g < 4; g++) {
+    for (int i = 0; i < 4; i++) fours[g][i] = rows[4 * g + i].v;
+    transposeQuarters(fours[g]);
   }
   // Then the quarters change places.
   for (int c = 0; c < 4; c++) {
-    __m512 low01 = _mm512_maskz_shuffle_f32x4(0xffff, fours[c], fours[c + 4], 0x44);
-    __m512 high01 = _mm512_maskz_shuffle_f32x4(0xffff, fours[c], fours[c + 4], 0xee);
-    __m512 low23 = _mm512_maskz_shuffle_f32x4(0xffff, fours[c + 8], fours[c + 12], 0x44);
-    __m512 high23 = _mm512_maskz_shuffle_f32x4(0xffff, fours[c + 8], fours[c + 12], 0xee);
+    __m512 low01 = _mm512_maskz_shuffle_f32x4(0xffff, fours[0][c], fours[1][c], 0x44);
+    __m512 high01 = _mm512_maskz_shuffle_f32x4(0xffff, fours[0][c], fours[1][c], 0xee);
+    __m512 low23 = _mm512_maskz_shuffle_f32x4(0xffff, fours[2][c], fours[3][c], 0x44);
+    __m512 high23 = _mm512_maskz_shuffle_f32x4(0xffff, fours[2][c], fours[3][c], 0xee);
     rows[c].v = _mm512_maskz_shuffle_f32x4(0xffff, low01, low23, 0x88);
     rows[c + 4].v = _mm512_maskz_shuffle_f32x4(0xffff, low01, low23, 0xdd);
     rows[c + 8].v = _mm512_maskz_shuffle_f32x4(0xffff, high01, high23, 0x88);
