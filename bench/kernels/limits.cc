@@ -5,7 +5,7 @@
 //
 // Prints one JSON object: GFLOP/s of multiply-adds in registers of VECTOR_BYTES (0: the widest there are), of the same
 // with operands from the first-level cache, as a product has them, and for each of BYTES, the working set of all threads
-// together, GB/s of four ways to go through it. Threads are pinned to distinct cores. One thread is measured in CPU time
+// together, GB/s of four ways to go through it, and with several threads of a fifth, to read what another thread has just written. Threads are pinned to distinct cores. One thread is measured in CPU time
 // of its own, several in wall time. Each figure is the best of its windows: a limit can be missed by a disturbed window,
 // but not exceeded. With "windows" it answers every line of standard input with the multiply-adds of one window, so that
 // the peak can take turns with what is compared with it.
@@ -300,6 +300,34 @@ struct Arrays {
   size_t n;      // floats of each
 };
 
+// GB/s of all threads together, each reading what the next one has written just before.
+double exchange(int threads, const std::vector<int>& pinned, const std::vector<Arrays>& arrays) {
+  constexpr int kWindows = 15;
+  std::atomic<int> arrived{0};
+  std::vector<double> took((size_t)threads);
+  seconds(threads, pinned, [&](int i) {
+    const Arrays &own = arrays[(size_t)i], &other = arrays[(size_t)((i + 1) % threads)];
+    double best = 1e9;
+    int met = 0;
+    const auto meet = [&] {
+      met += threads;
+      arrived++;
+      while (arrived < met) {
+      }
+    };
+    for (int window = 0; window < kWindows; window++) {
+      writeAll(own.x, 2 * own.n);
+      meet();
+      double start = now(CLOCK_MONOTONIC);
+      readAll(other.x, 2 * other.n);
+      best = std::min(best, now(CLOCK_MONOTONIC) - start);
+      meet();
+    }
+    took[(size_t)i] = best;
+  });
+  return threads * 2.0 * (double)arrays[0].n * sizeof(float) / *std::max_element(took.begin(), took.end()) * 1e-9;
+}
+
 void printBandwidth(int threads, const std::vector<int>& pinned, const std::vector<Arrays>& arrays, double bytes) {
   double half = (double)arrays[0].n * sizeof(float);
   auto each = [&](double units, const std::function<void(const Arrays&)>& pass) {
@@ -315,7 +343,9 @@ void printBandwidth(int threads, const std::vector<int>& pinned, const std::vect
   double write = each(2 * half, [](const Arrays& a) { writeAll(a.x, 2 * a.n); });
   double copy = each(2 * half, [](const Arrays& a) { copyAll(a.x, a.y, a.n); });
   double update = each(4 * half, [](const Arrays& a) { updateAll(a.x, 2 * a.n); });
-  printf("{\"bytes\":%.0f,\"read\":%.2f,\"write\":%.2f,\"copy\":%.2f,\"update\":%.2f}", bytes, read, write, copy, update);
+  printf("{\"bytes\":%.0f,\"read\":%.2f,\"write\":%.2f,\"copy\":%.2f,\"update\":%.2f", bytes, read, write, copy, update);
+  if (threads > 1) printf(",\"exchange\":%.2f", exchange(threads, pinned, arrays));
+  printf("}");
 }
 
 }  // namespace

@@ -24,6 +24,8 @@ export interface Bandwidth {
   readonly copy: number
   /** Read, change and write back in place. */
   readonly update: number
+  /** Each thread reads what another has written just before; only with several. */
+  readonly exchange?: number
 }
 
 export interface Limits {
@@ -131,10 +133,12 @@ async function main(): Promise<void> {
   }
   console.log(`${limits.instructionSet}, ${threadsOf(threads)}: ${limits.multiplyAdd.toFixed(1)} GFLOP/s of fused multiply-add`)
   console.log(`${limits.fromCache.toFixed(1)} GFLOP/s with operands from the L1 cache, as a product has them`)
-  const rows = limits.memory.map(({ bytes, read, write, copy, update }, index) => {
-    return [sets[index].name, `${bytes / 2 ** 20} MiB`, ...[read, write, copy, update].map((rate) => rate.toFixed(1))]
+  const rows = limits.memory.map(({ bytes, read, write, copy, update, exchange }, index) => {
+    const rates = [read, write, copy, update, ...(exchange === undefined ? [] : [exchange])]
+    return [sets[index].name, `${bytes / 2 ** 20} MiB`, ...rates.map((rate) => rate.toFixed(1))]
   })
-  console.log(drawTable({ head: ['GB/s', 'working set', 'read', 'write', 'copy', 'update'], words: 1, rows }))
+  const ways = ['read', 'write', 'copy', 'update', ...(threads > 1 ? ['read, of another core'] : [])]
+  console.log(drawTable({ head: ['GB/s', 'working set', ...ways], words: 1, rows }))
   tellOthers(part)
 }
 
