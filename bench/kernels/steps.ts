@@ -125,13 +125,15 @@ async function floorsOfPasses(plan: Plan, bounds: readonly Bound[], training: Pr
     const least = limits.map((limit) => leastSeconds(bound.traffic, limit))
     floors.set(part, { share: shareAtFloor(measured, least), bound: 'bytes', ofPeak: null })
   })
-  const typical = (way: keyof Bandwidth) => median(limits.map((limit) => limit[way]))
+  const typical = (way: 'bytes' | 'read' | 'write' | 'copy' | 'update') => median(limits.map((limit) => limit[way]))
+  const exchanged = limits.flatMap(({ exchange }) => exchange ?? [])
   const bandwidth = {
     bytes: typical('bytes'),
     read: typical('read'),
     write: typical('write'),
     copy: typical('copy'),
     update: typical('update'),
+    ...(exchanged.length > 0 && { exchange: median(exchanged) }),
   }
   return { floors, bandwidth }
 }
@@ -231,6 +233,7 @@ function printCase({ share, rates, ...result }: Result, { what, batchSize }: Cas
   console.log(`\n${result.case}: ${what}, batch ${batchSize}`)
   const bytes = `working set ${formatNumber(result.workingSet / 2 ** 20)} MiB`
   const ways = bandwidth === null ? [] : (['read', 'copy', 'update'] as const).map((way) => `${way} ${formatNumber(bandwidth[way])} GB/s`)
+  if (bandwidth?.exchange) ways.push(`read of another core ${formatNumber(bandwidth.exchange)} GB/s`)
   console.log([bytes, ...ways].join(', '))
   if (peak !== null)
     console.log(
