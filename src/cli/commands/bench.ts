@@ -37,7 +37,7 @@ export const define: DefineCommand = (command, context) => {
     .argument('[model]', 'the file of a model (default: three networks of usual sizes)')
     .option(
       '--threads <counts>',
-      'numbers of threads, of 1 … 256, with commas between them (default: 1, 2, 4 … as many as there are cores)',
+      `numbers of threads, of 1 … ${MAXIMUM_THREADS}, with commas between them (default: 1, 2, 4 … as many as there are cores)`,
       threadCounts,
     )
     .option('--rounds <count>', 'of which the median is taken', integer(1), 3)
