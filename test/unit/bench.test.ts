@@ -17,7 +17,7 @@ import type { Results, Speed } from '../../bench/results.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
 import { machineLine, percent, remarks, tables } from '../../bench/tables.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
-import { watchOthers } from '../../bench/window.ts'
+import { hasProc, runWindow, watchOthers } from '../../bench/window.ts'
 import { executionInfo } from '../../src/index.ts'
 
 describe('statistics of the benchmark', () => {
@@ -106,16 +106,19 @@ describe('taking turns', () => {
   })
 })
 
-describe.skipIf(!existsSync('/proc/self/stat'))('what others take of the processors', () => {
+describe.skipIf(!hasProc)('what others take of the processors', () => {
   it('counts a process that is not done', async () => {
     const busy = spawn(process.execPath, ['--eval', 'console.log(1); for (const end = Date.now() + 10_000; Date.now() < end; );'])
     await once(busy.stdout, 'data')
     const others = watchOthers()
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    const idle = { implementation: '', note: '', advance: () => new Promise<number>((resolve) => setTimeout(() => resolve(1), 100)) }
+    const { disturbed } = await runWindow(idle, 0.5, 2)
     const part = others()
     busy.kill('SIGKILL')
-    expect(part).toBeGreaterThan(0)
-    expect(part).toBeLessThanOrEqual(1)
+    for (const each of [part, disturbed]) {
+      expect(each).toBeGreaterThan(0)
+      expect(each).toBeLessThanOrEqual(1)
+    }
   })
 })
 
