@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { checkInstructionSet, checkWritable, threadCount } from '../../bench/arguments.ts'
+import { checkInstructionSet, checkWritable, threadCount, wholeNumber } from '../../bench/arguments.ts'
 import { besideBusyProcess } from '../../bench/busy.ts'
 import { type Case, caseNamed, cases, flopsPerStep, parameterCount } from '../../bench/cases.ts'
 import { compileServe } from '../../bench/compile.ts'
@@ -182,7 +182,7 @@ describe('a contestant in a process of its own', () => {
     expect(stdout.trimEnd().split('\n')).toHaveLength(2)
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: expect.stringMatching(/^Unknown line "stop" for standard input; known are go, quit\.\n.*--help.*\n$/),
+      stderr: expect.stringMatching(/^Unknown word "stop" for standard input; known are go, quit\.\n.*--help.*\n$/),
     })
   })
 
@@ -205,8 +205,9 @@ describe('arguments of the benchmark', () => {
   })
 
   it('names the option that is wrong', () => {
-    expect(() => threadCount('x')).toThrow('--threads: expected an integer of at least 1, got "x".')
-    expect(() => threadCount('257')).toThrow('--threads: expected an integer of 1 … 256, got 257.')
+    expect(() => threadCount('x')).toThrow('--threads: expected an integer of 1 … 256, got "x".')
+    expect(() => threadCount('257')).toThrow('--threads: expected an integer of 1 … 256, got "257".')
+    expect(() => wholeNumber('rounds', '0')).toThrow('--rounds: expected an integer of at least 1, got "0".')
     expect(() => checkInstructionSet('sse', ['avx2', 'portable'])).toThrow(
       'Unknown instruction set "sse" for --isa; known are avx2, portable.',
     )
