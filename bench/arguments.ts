@@ -11,16 +11,17 @@ export function positive(option: string, text: string): number {
   return value
 }
 
-export function wholeNumber(option: string, text: string): number {
+export function wholeNumber(option: string, text: string, most = Number.MAX_SAFE_INTEGER): number {
   const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new OptionError(`--${option}: expected an integer of at least 1, got "${text}".`)
+  const range = most === Number.MAX_SAFE_INTEGER ? 'at least 1' : `1 … ${most}`
+  if (!Number.isSafeInteger(value) || value < 1 || value > most)
+    throw new OptionError(`--${option}: expected an integer of ${range}, got "${text}".`)
   return value
 }
 
 /** Of `--threads`. More than there are processors are allowed, with a warning, up to the most that a plan may have. */
 export function threadCount(text: string): number {
-  const threads = wholeNumber('threads', text)
-  if (threads > MAXIMUM_THREADS) throw new OptionError(`--threads: expected an integer of 1 … ${MAXIMUM_THREADS}, got ${threads}.`)
+  const threads = wholeNumber('threads', text, MAXIMUM_THREADS)
   const processors = availableParallelism()
   if (threads > processors)
     console.error(`Warning: --threads ${threads}, but there are fewer logical processors (${processors}): the threads wait for each other.`)
@@ -33,6 +34,9 @@ export function checkInstructionSet(isa: string | undefined, known: readonly str
   if (given !== undefined && given !== '' && !known.includes(given)) throw unknownName('instruction set', given, known, where)
 }
 
+/** Whether the process is to write files at its end. */
+let writesFiles = false
+
 /** Whether a file can be written, found out before anything is measured. What it holds stays; one that was not there is not there afterwards. */
 export function checkWritable(option: string, file: string | undefined): void {
   if (file === undefined) return
@@ -43,6 +47,7 @@ export function checkWritable(option: string, file: string | undefined): void {
     throw new OptionError(`--${option}: "${file}" cannot be written: ${(error as Error).message}.`)
   }
   if (!existed) rmSync(file)
+  writesFiles = true
 }
 
 const isTheUsers = (error: unknown): error is Error =>
@@ -55,30 +60,19 @@ export function refuse(command: string, error: unknown): never {
   process.exit(2)
 }
 
-/**
- * When whoever reads the output has seen enough, as `head` has, the process ends; if it is to write files as well, it goes on for them.
- */
-function endWithReader(goesOn: boolean): void {
+/** When whoever reads the output has seen enough, as `head` has, the process ends; if it is to write files as well, it goes on for them. */
+function endWithReader(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
-    if (!goesOn) process.exit(0)
+    if (!writesFiles) process.exit(0)
   })
 }
 
-/**
- * What `parse` makes of the command line. When it returns null, prints the help; when it finds something wrong, says what; both end the process.
- *
- * @param writesFiles Whether the process does so at its end.
- */
-export function readArguments<Parsed>(
-  command: string,
-  help: string,
-  parse: () => Parsed | null,
-  writesFiles: (parsed: Parsed) => boolean = () => false,
-): Parsed {
+/** What `parse` makes of the command line. When it returns null, prints the help; when it finds something wrong, says what; both end the process. */
+export function readArguments<Parsed>(command: string, help: string, parse: () => Parsed | null): Parsed {
   try {
     const parsed = parse()
-    endWithReader(parsed !== null && writesFiles(parsed))
+    endWithReader()
     if (parsed !== null) return parsed
     console.log(help)
     process.exit(0)

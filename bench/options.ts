@@ -107,5 +107,4 @@ function parse(): Options | null {
 }
 
 /** What was asked for. Prints the help, or what is wrong with the arguments, and ends the process. */
-export const readOptions = (): Options =>
-  readArguments('npm run bench --', HELP, parse, ({ json, html, markdown }) => [json, html, markdown].some((file) => file !== undefined))
+export const readOptions = (): Options => readArguments('npm run bench --', HELP, parse)

@@ -3,7 +3,7 @@
  *
  *     npx tsx bench/serve.ts CASE [--threads N] [--executor native|reference|plain] [--rival NAME] [--isa avx2] [--seconds 0.4]
  *
- * Prints one line of JSON when it is warm. Then, for each line "go" that it reads, it trains for a window and prints another with
+ * Prints one line of JSON when it is warm. Then, for each word "go" that it reads, one a line, it trains for a window and prints another with
  * steps_per_s, steps_per_cpu_s, disturbed (the part of the window lost to others) and peak_bytes. "quit" or the end of input ends it.
  * README.md has all fields, and a script that drives two of these.
  */
@@ -20,7 +20,7 @@ import { runWindow } from './window.ts'
 
 const COMMAND = 'npx tsx bench/serve.ts'
 const EXECUTORS = ['native', 'reference', 'plain']
-const HELP = `One contestant in a process of its own: prints a line of JSON when it is warm, and another for each line "go" that it reads.
+const HELP = `One contestant in a process of its own: prints a line of JSON when it is warm, and another for each word "go" that it reads.
 "quit" or the end of input ends it. bench/README.md says what the lines hold.
 
   ${COMMAND} CASE [options]
@@ -90,7 +90,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const word = line.trim()
   if (word === 'quit') break
   if (word === 'go') print(await runWindow(contestant, seconds, threads))
-  else if (word !== '') refuse(COMMAND, unknownName('line', word, ['go', 'quit'], 'standard input'))
+  else if (word !== '') refuse(COMMAND, unknownName('word', word, ['go', 'quit'], 'standard input'))
 }
 // Some backends keep threads or timers alive.
 process.exit(0)

@@ -24,7 +24,8 @@ export interface Window {
 /** A window of which others took more than this part is disturbed. */
 export const NOISE = 0.05
 
-const hasProc = existsSync('/proc/self/stat') && existsSync('/proc/stat')
+/** Whether the system says who computes, and how much memory a process holds. */
+export const hasProc = ['/proc/stat', '/proc/self/stat', '/proc/self/status'].every((file) => existsSync(file))
 
 /** Seconds that these processors have been busy since the machine started, whoever used them. A tick is 10 ms on Linux. */
 function busySeconds(processors: ReadonlySet<number>): number {
@@ -45,16 +46,26 @@ function familySeconds(): number {
   return fields.slice(11, 15).reduce((ticks, field) => ticks + Number(field), 0) / 100
 }
 
-/** Watches the processors that this process may run on. What it returns tells which part of their time others have taken since then; 0 where the system does not say. */
-export function watchOthers(): () => number {
+/**
+ * Watches the processors that this process may run on. What it returns tells which part of their time others have taken since then; 0 where the system does not say.
+ *
+ * @param ownSeconds How long those have computed that are no others.
+ */
+export function watchOthers(ownSeconds: () => number = familySeconds): () => number {
   if (!hasProc) return () => 0
   const processors = new Set(allowedProcessors())
-  const [busy, own, start] = [busySeconds(processors), familySeconds(), performance.now()]
+  const [busy, own, start] = [busySeconds(processors), ownSeconds(), performance.now()]
   return () => {
     const seconds = (performance.now() - start) / 1000
-    const foreign = busySeconds(processors) - busy - (familySeconds() - own)
+    const foreign = busySeconds(processors) - busy - (ownSeconds() - own)
     return Math.min(1, Math.max(0, foreign) / (seconds * processors.size))
   }
+}
+
+/** Says so if others took so much of the processors' time, as `watchOthers` tells it, that it cannot be neglected. */
+export function tellOthers(part: number): void {
+  if (part > NOISE)
+    console.log(`Others took ${Math.round(100 * part)} % of the processors meanwhile: the figures are no more than an estimate.`)
 }
 
 function peakMemory(): number {
@@ -73,8 +84,8 @@ function cpuSeconds(): number {
 
 /** Runs a contestant for about so many seconds. */
 export async function runWindow(contestant: Contestant, seconds: number, threads: number): Promise<Window> {
-  const processors = new Set(allowedProcessors())
-  const busyBefore = hasProc ? busySeconds(processors) : 0
+  // The clock of the process is finer than that of a family, and a contestant starts none.
+  const others = watchOthers(cpuSeconds)
   const cpuBefore = cpuSeconds()
   const start = performance.now()
   let steps = 0
@@ -84,12 +95,11 @@ export async function runWindow(contestant: Contestant, seconds: number, threads
     wall = (performance.now() - start) / 1000
   } while (wall < seconds)
   const cpu = cpuSeconds() - cpuBefore
-  const foreign = hasProc ? Math.max(0, busySeconds(processors) - busyBefore - cpu) / (wall * processors.size) : 0
   return {
     steps_per_s: steps / wall,
     steps_per_cpu_s: steps / cpu,
     // One thread has a processor to itself: what counts is how long it was off it. More threads need all of theirs.
-    disturbed: threads === 1 ? 1 - Math.min(1, cpu / wall) : Math.min(1, foreign),
+    disturbed: threads === 1 ? 1 - Math.min(1, cpu / wall) : others(),
     steps,
     peak_bytes: peakMemory(),
   }

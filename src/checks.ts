@@ -4,7 +4,7 @@ import { describe, OptionError } from './errors.ts'
 /** Longer names are no slips of the hand, and two that come from files could take minutes to compare. */
 const LONGEST_NAME = 200
 
-/** The known name nearest to `given` (Levenshtein distance of at most a third of its length, or 2, but not all of it), or null. */
+/** The known name nearest to `given` (Levenshtein distance of at most a third of its length, or 2, but not all of it), or null; names of more than 200 characters have none. */
 export function nearestName(given: string, known: readonly string[]): string | null {
   if (given.length > LONGEST_NAME) return null
   let best: string | null = null

@@ -71,12 +71,7 @@ function parse({ choose = 'only', parts }: Command): (Options & { readonly json?
 
 /** Runs a benchmark as the command line says, and writes what it returns where `--json` says. */
 export async function runCommand(command: Command, bench: (options: Options) => Promise<object>): Promise<void> {
-  const { json, ...options } = readArguments(
-    command.name,
-    help(command),
-    () => parse(command),
-    (parsed) => parsed.json !== undefined,
-  )
+  const { json, ...options } = readArguments(command.name, help(command), () => parse(command))
   if (options.threads === 1) pinThread(lastProcessors(1))
   const result = await bench(options)
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(result, null, 1)}\n`)

@@ -15,16 +15,16 @@ export interface Traffic {
   readonly update: number
 }
 
-/** What a pass reads or writes. Operands of one place are the same memory. */
-export interface Operand {
+/** What a pass reads or writes, and where it lies. What has one place is the same memory. */
+export interface Placed {
   readonly place: unknown
   readonly bytes: number
 }
 
-const total = (operands: readonly Operand[]) => operands.reduce((sum, { bytes }) => sum + bytes, 0)
+const total = (list: readonly Placed[]) => list.reduce((sum, { bytes }) => sum + bytes, 0)
 
 /** What is read and what is written makes pairs, as far as it goes. */
-export function trafficOf(inputs: readonly Operand[], outputs: readonly Operand[]): Traffic {
+export function trafficOf(inputs: readonly Placed[], outputs: readonly Placed[]): Traffic {
   const [from, to] = [inputs, outputs].map((operands) => new Set(operands.map(({ place }) => place)))
   const read = total(inputs.filter(({ place }) => !to.has(place)))
   const write = total(outputs.filter(({ place }) => !from.has(place)))
@@ -50,7 +50,7 @@ export const workingSet = ({ blocks }: Plan) => Object.values(blocks).reduce((su
 
 /** Of each part of a step, in the order of a profile: the feeds, the instructions, the records. */
 export function boundsOf(plan: Plan): Bound[] {
-  const fed = total(operandsOf(plan, Object.values(plan.inputs)))
+  const fed = total(placedIn(plan, Object.values(plan.inputs)))
   const feed: Bound = { kind: 'pass', traffic: { read: 0, write: 0, copy: fed, update: 0 } }
   return [feed, ...plan.instructions.map((instruction) => boundOf(plan, instruction)), { kind: 'itself' }]
 }
@@ -60,9 +60,9 @@ function boundOf(plan: Plan, instruction: Instruction): Bound {
   if (op === 'matmul') return { kind: 'product', product: productOf(plan, inputs, attributes) }
   // What it changes is fetched while it multiplies.
   if (op === 'matmulUpdate') return { kind: 'product', product: productOf(plan, inputs.slice(1), { transposeA: true }) }
-  const traffic = trafficOf(operandsOf(plan, inputs), operandsOf(plan, outputs))
+  const traffic = trafficOf(placedIn(plan, inputs), placedIn(plan, outputs))
   // Passes over all parameters. What else there is, chains and sums, is small, or waits for arithmetic.
-  const passes = instruction.phase === 'update' && traffic.read + traffic.copy + traffic.update > 0
+  const passes = instruction.phase === 'update' && bytesMoved(traffic) > 0
   return passes ? { kind: 'pass', traffic } : { kind: 'itself' }
 }
 
@@ -73,11 +73,11 @@ function productOf({ tensors }: Plan, inputs: readonly number[], attributes: Ins
   return { rows, depth, columns: transposeB ? b[0] : b[1], transposeA, transposeB, seedA: 1, seedB: 2 }
 }
 
-const operandsOf = ({ tensors }: Plan, list: readonly number[]): Operand[] =>
-  list.map((tensor) => ({ place: `${tensors[tensor].block} ${tensors[tensor].offset}`, bytes: bytesOf(tensors[tensor]) }))
+const placedIn = ({ tensors }: Plan, list: readonly number[]): Placed[] =>
+  list.map((tensor) => ({ place: `${tensors[tensor].block} ${tensors[tensor].offset}`, bytes: arrayBytes(tensors[tensor]) }))
 
-/** Of those that are arrays. */
-const bytesOf = ({ shape }: Plan['tensors'][number]) => (shape.length > 0 ? 4 * sizeOf(shape) : 0)
+/** Scalars have none. */
+const arrayBytes = ({ shape }: Plan['tensors'][number]) => (shape.length > 0 ? 4 * sizeOf(shape) : 0)
 
 /**
  * The part of its time that something needs at least: the median over rounds of least / measured. At most 1, for what has been done can be done; that

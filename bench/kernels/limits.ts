@@ -9,10 +9,9 @@ import { parseArgs, promisify } from 'node:util'
 import { readArguments, threadCount } from '../arguments.ts'
 import { lastProcessors, pinThread } from '../processors.ts'
 import { drawTable, threadsOf } from '../tables.ts'
-import { watchOthers } from '../window.ts'
+import { tellOthers, watchOthers } from '../window.ts'
 import { AnsweringProgram } from './answering.ts'
 import { compileCpp } from './compileCpp.ts'
-import { tellOthers } from './timing.ts'
 
 /** GB/s of going through a working set, counting what is read and what is written. */
 export interface Bandwidth {

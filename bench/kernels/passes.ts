@@ -28,7 +28,7 @@ import {
 import type { Instruction } from '../../src/plan/plan.ts'
 import { type Spread, spread } from '../statistics.ts'
 import { drawTable, percent, threadsOf } from '../tables.ts'
-import { watchOthers } from '../window.ts'
+import { tellOthers, watchOthers } from '../window.ts'
 import { type Options, runCommand } from './command.ts'
 import { bytesMoved, leastSeconds, trafficOf } from './floors.ts'
 import {
@@ -43,7 +43,7 @@ import {
   requireAddon,
 } from './instruction.ts'
 import { type Bandwidth, type Level, levels, measureLimits } from './limits.ts'
-import { guessSeconds, repetitions, secondsOf, tellOthers } from './timing.ts'
+import { guessSeconds, repetitions, secondsOf } from './timing.ts'
 
 interface Pass {
   readonly op: string

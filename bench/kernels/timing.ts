@@ -1,11 +1,4 @@
 /** Windows of time, taken in turns. */
-import { percent } from '../tables.ts'
-import { NOISE } from '../window.ts'
-
-/** Says so if others took so much of the processors' time, as `watchOthers` tells it, that it cannot be neglected. */
-export function tellOthers(part: number): void {
-  if (part > NOISE) console.log(`Others took ${percent(part)} of the processors meanwhile: the figures are no more than an estimate.`)
-}
 
 /**
  * Seconds that `work` takes. On one thread: CPU time, which does not count the time that others have the core. It is that of the

@@ -129,6 +129,7 @@ function report(error: unknown, { stderr, env }: Streams, { command, output }: R
 }
 
 function oneLine(text: string): string {
+  // NOTE: line by line, for names come from files: /\s*\n\s*/g would begin anew at each blank of a long run of them, in quadratic time.
   return text
     .split('\n')
     .map((line) => line.trim())

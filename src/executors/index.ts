@@ -19,8 +19,8 @@ export interface ExecutionOptions {
 
 let warned = false
 
-/** Throws unless the options can be meant. @param where The beginning of messages. */
-export function checkExecution(where: string, { executor = 'auto', threads }: ExecutionOptions): void {
+/** Throws unless the options can be meant. */
+function checkExecution(where: string, { executor = 'auto', threads }: ExecutionOptions): void {
   if (threads !== undefined) checkInteger(where, 'threads', threads, { least: 1, most: MAXIMUM_THREADS })
   if (!['auto', 'native', 'reference'].includes(executor))
     throw new OptionError(`${where}: executor must be "auto", "native" or "reference", got ${describe(executor)}.`)

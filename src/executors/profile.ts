@@ -49,8 +49,8 @@ export class Profile {
   readonly milliseconds: number
   /** In the order they run. */
   readonly instructions: readonly ProfiledInstruction[]
-  private readonly names: readonly string[]
-  private readonly results: readonly string[]
+  /** What the table says of each instruction, in their order. */
+  private readonly titles: readonly { readonly name: string; readonly result: string }[]
   private readonly marks: Float64Array
   private readonly smallerBatches: number
 
@@ -72,8 +72,7 @@ export class Profile {
     this.steps = steps
     this.batchSize = plan.batchSize
     this.milliseconds = whole / steps / 1e6
-    this.names = parts.map(({ name }) => name)
-    this.results = parts.map(({ result }) => result)
+    this.titles = parts.map(({ name, result }) => ({ name, result }))
     this.marks = marks
     this.smallerBatches = smallerBatches
   }
@@ -86,7 +85,7 @@ export class Profile {
   toString(): string {
     const header = ['µs a step', 'share', 'rate', 'result', 'layer', 'phase', 'instruction']
     const rows = this.instructions
-      .map((part, i) => ({ part, name: this.names[i], result: this.results[i] }))
+      .map((part, i) => ({ part, ...this.titles[i] }))
       .sort((a, b) => b.part.milliseconds - a.part.milliseconds)
       .map(({ part, name, result }) => [
         (part.milliseconds * 1e3).toFixed(2),
@@ -149,7 +148,8 @@ export class Profile {
       const marks = this.marks.subarray(step * (parts + 1))
       this.instructions.forEach(({ op, instruction, layer, phase }, i) => {
         const times = { ts: marks[i] / 1e3, dur: (marks[i + 1] - marks[i]) / 1e3 }
-        traceEvents.push({ name: this.names[i], cat: phase ?? op, ph: 'X', ...times, pid: 1, tid: 1, args: { step, instruction, layer } })
+        const { name } = this.titles[i]
+        traceEvents.push({ name, cat: phase ?? op, ph: 'X', ...times, pid: 1, tid: 1, args: { step, instruction, layer } })
       })
     }
     return JSON.stringify({ displayTimeUnit: 'ns', traceEvents })

@@ -2,7 +2,7 @@
 import { checkOptions, checkSignal } from '../checks.ts'
 import { counted, DataError, describe, ThalwegError } from '../errors.ts'
 import { Arena } from '../executors/arena.ts'
-import { checkExecution, type ExecutionOptions } from '../executors/index.ts'
+import { chooseExecutor, type ExecutionOptions } from '../executors/index.ts'
 import { concrete, formatShape, sameShape } from '../graph/shape.ts'
 import { arrayOf, graphFromJson, isGlobal, objectOf } from '../interchange/graph.ts'
 import { SafetensorsFile } from '../interchange/safetensors.ts'
@@ -26,7 +26,8 @@ export function modelFromDescription(
   where = 'modelFromDescription',
 ): Model {
   const { memory, ...execution } = options
-  checkExecution(where, execution)
+  // Here, so that a message begins with the call: a description has no part in what is wrong with them.
+  chooseExecutor(where, execution)
   if (memory !== undefined) return modelFromJson(where, description, execution, ({ blocks }) => Arena.allocate(blocks, { lender: memory }))
   const model = modelFromJson(where, description, execution, ({ blocks }) => Arena.allocate(blocks))
   model.initialize()
@@ -107,8 +108,8 @@ export async function readModelFile(
   checkOptions(where, options, ['executor', 'threads', 'signal'])
   const { signal, ...execution } = options
   checkSignal(where, signal)
-  // What is wrong with them is not the file's fault.
-  checkExecution(where, execution)
+  // Before the file is read: what is wrong with them is not its fault.
+  chooseExecutor(where, execution)
   const file = await SafetensorsFile.open(where, source, signal)
   try {
     const description = descriptionIn(file)

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { checkCount, checkFunction, checkInteger, checkOptions, checkSeed, checkSignal, definedOf, unknownName } from '../checks.ts'
 import { counted, describe, OptionError } from '../errors.ts'
-import { loadAddon, MAXIMUM_THREADS } from '../executors/native/addon.ts'
+import { defaultThreads, loadAddon, MAXIMUM_THREADS } from '../executors/native/addon.ts'
 import { type Job, rungsOf } from './halving.ts'
 import type { Search } from './journal.ts'
 import type { TrialResult } from './result.ts'
@@ -163,7 +163,7 @@ export function planOf(options: GivenOptions): TunePlan {
   const makeRunner = runnerOf(options.trial)
   const { workers = typeof options.trial === 'function' ? 1 : Math.min(processors, trials) } = options
   checkCount(where, 'workers', workers)
-  const { threads = Math.min(Math.max(1, Math.floor(processors / workers)), MAXIMUM_THREADS) } = options
+  const { threads = defaultThreads(Math.max(1, Math.floor(processors / workers))) } = options
   checkInteger(where, 'threads', threads, { least: 1, most: MAXIMUM_THREADS })
   const search = { strategy, mode, seed, epochs: rungs, reductionFactor, space: Object.fromEntries(space) }
   const requestOf = ({ trial, rung }: Job, folder: string): TrialRequest => ({

@@ -35,7 +35,7 @@ describe.skipIf(disabled)('with THALWEG_DISABLE_NATIVE (skipped inside itself)',
     expect(rest).toEqual({
       executors: ['reference', 'reference', 'reference'],
       info: { native: false, instructionSets: [], hardwareThreads: 1, failure },
-      refusal: 'ERR_NATIVE',
+      refused: ['sequential', 'loadModel', 'loadTabular', 'openShared'],
     })
     for (const { loss, accuracy } of last) {
       expect(accuracy).toBe(1)

@@ -1,6 +1,7 @@
 /** What the tests of refusals share: models to be given something wrong, and how to see that they took no harm. */
 import { expect, it } from 'vitest'
 import { dense, dropout, type FitOptions, input, type Model, sequential } from '../../src/index.ts'
+import { any } from '../any.ts'
 import { bitsOf, type ExecutorName, expectRefusal, rows } from './support.ts'
 
 export const x = rows(4, 2, 1)
@@ -14,10 +15,6 @@ export const regressor = (executor: ExecutorName) =>
   sequential([input(2), dense(3, { activation: 'tanh' }), dropout(0.2), dense(2)], { seed: 5, executor })
 /** Of three classes. */
 const classifier = (executor: ExecutorName) => sequential([input(2), dense(4, { activation: 'relu' }), dense(3)], { seed: 6, executor })
-
-/** Values of any type where the compiler expects others: what a caller without types can do. */
-// biome-ignore lint/suspicious/noExplicitAny: the point of these tests.
-export const any = (value: unknown): any => value
 
 export type Refusal = readonly [what: string, call: (net: Model) => unknown, code: string, ...parts: string[]]
 

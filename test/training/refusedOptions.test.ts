@@ -1,6 +1,7 @@
 /** Options that cannot be meant are refused with advice, and the model is afterwards as if nothing had happened. */
-import { describe } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
+  activation,
   adam,
   clipGradients,
   dense,
@@ -12,6 +13,7 @@ import {
   type Model,
   mean,
   metrics,
+  model,
   sequential,
   sgd,
   square,
@@ -19,8 +21,9 @@ import {
   subtract,
   type Tensor,
 } from '../../src/index.ts'
-import { any, crossEntropy, fitWith, labels, meanSquaredError, type Refusal, testRefusals, x, y } from './refusals.ts'
-import { executors, rows } from './support.ts'
+import { any } from '../any.ts'
+import { crossEntropy, fitWith, labels, meanSquaredError, type Refusal, testRefusals, x, y } from './refusals.ts'
+import { bitsOf, executors, expectRefusal, rows } from './support.ts'
 
 const trainWith = (options: object) => (net: Model) => net.train({ x, y }, any({ ...meanSquaredError, ...options })).next()
 
@@ -241,6 +244,29 @@ const options: Refusal[] = [
   ],
 ]
 
+const plans: Refusal[] = [
+  ['a plan for no samples', (net) => net.plan(0), 'ERR_OPTION', 'plan: batchSize must be an integer of at least 1, got 0'],
+  ['a plan of a model', (net) => net.plan(any({})), 'ERR_OPTION', 'plan: batchSize must be an integer', 'got a value of type Object'],
+  [
+    'a training plan without options',
+    (net) => any(net).trainingPlan(32),
+    'ERR_OPTION',
+    'trainingPlan: options are required, at least { loss }',
+  ],
+  [
+    'a training plan without a batch size',
+    (net) => any(net).trainingPlan({ loss: 'meanSquaredError' }),
+    'ERR_OPTION',
+    'trainingPlan: batchSize must be an integer of at least 1, got a value of type Object; call trainingPlan(batchSize, { loss })',
+  ],
+  [
+    'a training plan for no samples',
+    (net) => net.trainingPlan(0, { loss: 'meanSquaredError' }),
+    'ERR_OPTION',
+    'trainingPlan: batchSize must be an integer of at least 1, got 0',
+  ],
+]
+
 /** Of a model for classes. */
 const ofClasses: Refusal[] = [
   ...(
@@ -279,6 +305,44 @@ const ofClasses: Refusal[] = [
 ]
 
 describe.each(executors)('on the %s executor, training refuses', (executor) => {
-  testRefusals(executor, [...counts, ...options, ...habits])
+  testRefusals(executor, [...counts, ...options, ...plans, ...habits])
   testRefusals(executor, ofClasses, 'classes')
+
+  it.each([
+    ['binaryCrossentropy', 'sigmoid', y.map((row) => row.map(() => 1))],
+    ['categoricalCrossentropy', 'softmax', y.map(() => [0, 1])],
+    ['categoricalCrossentropy', 'logSoftmax', y.map(() => [0, 1])],
+    ['sparseCategoricalCrossentropy', 'softmax', [0, 1, 1, 0]],
+  ] as const)('%s of an output that went through %s', async (loss, end, targets) => {
+    const make = (): Model => sequential([input(2), dense(2), activation(end)], { executor })
+    const net = make()
+    await expectRefusal(
+      () => net.fit({ x, y: targets }, { loss }),
+      'ERR_OPTION',
+      `loss "${loss}" expects logits`,
+      `ends in ${end}`,
+      'remove that activation',
+    )
+    await expectRefusal(() => net.evaluate({ x, y: targets }, { loss }), 'ERR_OPTION', `ends in ${end}`)
+    expect(bitsOf(net)).toEqual(bitsOf(make()))
+    const { epochs } = await net.fit({ x, y }, { ...meanSquaredError, epochs: 20 })
+    expect(epochs[19].loss).toBeLessThan(epochs[0].loss)
+  })
+
+  it('numbers for two outputs', async () => {
+    const from = input(2)
+    const net = model(from, [dense(from, 1), dense(from, 2)], { executor })
+    const before = bitsOf(net)
+    await expectRefusal(
+      () => net.fit({ x, y }, meanSquaredError),
+      'ERR_OPTION',
+      'this model has 2 outputs; give y as an object with dense_1, dense_2',
+    )
+    await expectRefusal(() => net.predict(x), 'ERR_OPTION', 'this model has 2 outputs', 'predictAll')
+    expect(bitsOf(net)).toEqual(before)
+    expect((await net.predictAll(x)).map(({ shape }) => shape)).toEqual([
+      [4, 1],
+      [4, 2],
+    ])
+  })
 })

@@ -1,32 +1,12 @@
 /** Runs that cannot be now, or not on this machine, are refused with advice, and the model is afterwards as if nothing had happened. */
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { dense, input, sequential } from '../../src/index.ts'
-import { any, meanSquaredError, type Refusal, regressor, testRefusals, x, y } from './refusals.ts'
+import { meanSquaredError, type Refusal, regressor, testRefusals, x, y } from './refusals.ts'
 import { bitsOf, executors, expectRefusal, xor } from './support.ts'
 
 const memory: Refusal[] = [
   ['a batch of 2^40', (net) => net.load(net.plan(2 ** 40)), 'ERR_MEMORY', 'workspace', 'TiB', 'the machine has', 'smaller batchSize'],
   ['the largest batch there is', (net) => net.load(net.plan(Number.MAX_SAFE_INTEGER)), 'ERR_MEMORY', 'PiB', 'the machine has'],
-  ['a plan for no samples', (net) => net.plan(0), 'ERR_OPTION', 'plan: batchSize must be an integer of at least 1, got 0'],
-  ['a plan of a model', (net) => net.plan(any({})), 'ERR_OPTION', 'plan: batchSize must be an integer', 'got a value of type Object'],
-  [
-    'a training plan without options',
-    (net) => any(net).trainingPlan(32),
-    'ERR_OPTION',
-    'trainingPlan: options are required, at least { loss }',
-  ],
-  [
-    'a training plan without a batch size',
-    (net) => any(net).trainingPlan({ loss: 'meanSquaredError' }),
-    'ERR_OPTION',
-    'trainingPlan: batchSize must be an integer of at least 1, got a value of type Object; call trainingPlan(batchSize, { loss })',
-  ],
-  [
-    'a training plan for no samples',
-    (net) => net.trainingPlan(0, { loss: 'meanSquaredError' }),
-    'ERR_OPTION',
-    'trainingPlan: batchSize must be an integer of at least 1, got 0',
-  ],
 ]
 
 describe.each(executors)('on the %s executor, training refuses', (executor) => {

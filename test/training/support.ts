@@ -20,7 +20,7 @@ import {
 import { stepVariable } from '../../src/ops/random.ts'
 import { buildPlan } from '../../src/plan/build.ts'
 import { Purpose, RandomStream } from '../../src/random.ts'
-import { refusal } from '../refusal.ts'
+import { expectError } from '../expectError.ts'
 
 /** What training is tested on. fallback.test.ts makes sure that "native" is missing here for a good reason only. */
 export const executors = loadAddon().addon === undefined ? (['reference'] as const) : (['native', 'reference'] as const)
@@ -35,7 +35,7 @@ export async function expectRefusal(call: () => unknown, code: string, ...parts:
   } catch (error) {
     thrown = error
   }
-  return refusal(thrown, code, parts)
+  return expectError(thrown, code, parts)
 }
 
 /** Lets a run that was just asked for begin. Unless it is so short that it needs no thread, it cannot end before the event loop turns. */

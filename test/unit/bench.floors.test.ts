@@ -111,10 +111,8 @@ describe('profiled steps', () => {
 })
 
 describe('a pass over memory', () => {
-  const [x, y, z] = [100, 100, 60].map((extent) => ({ shape: [extent] }))
-
   it('reads, writes, copies or changes what its operands say', () => {
-    const [x, y, z] = ['x', 'y', 'z'].map((place, i) => ({ place, bytes: [400, 400, 240][i] }))
+    const [x, y, z] = [400, 400, 240].map((bytes, i) => ({ place: 'xyz'[i], bytes }))
     expect(trafficOf([x], [y])).toEqual({ read: 0, write: 0, copy: 400, update: 0 })
     expect(trafficOf([x, z], [y])).toEqual({ read: 240, write: 0, copy: 400, update: 0 })
     expect(trafficOf([z], [y])).toEqual({ read: 0, write: 160, copy: 240, update: 0 })
@@ -123,6 +121,7 @@ describe('a pass over memory', () => {
   })
 
   it('has operands one after the other, each at an aligned place', () => {
+    const [x, y, z] = [100, 100, 60].map((extent) => ({ shape: [extent] }))
     expect(layOut([x, z, y], { alignment: 64 })).toEqual({ offsets: [0, 448, 704], bytes: 1152 })
   })
 

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { checkInstructionSet, checkWritable, threadCount } from '../../bench/arguments.ts'
+import { checkInstructionSet, checkWritable, threadCount, wholeNumber } from '../../bench/arguments.ts'
 import { besideBusyProcess } from '../../bench/busy.ts'
 import { type Case, caseNamed, cases, flopsPerStep, parameterCount } from '../../bench/cases.ts'
 import { compileServe } from '../../bench/compile.ts'
@@ -17,7 +17,7 @@ import type { Results, Speed } from '../../bench/results.ts'
 import { median, ratio, spread } from '../../bench/statistics.ts'
 import { machineLine, percent, remarks, tables } from '../../bench/tables.ts'
 import { buildModel, buildOptimizer } from '../../bench/thalweg.ts'
-import { watchOthers } from '../../bench/window.ts'
+import { hasProc, runWindow, watchOthers } from '../../bench/window.ts'
 import { executionInfo } from '../../src/index.ts'
 
 describe('statistics of the benchmark', () => {
@@ -106,16 +106,19 @@ describe('taking turns', () => {
   })
 })
 
-describe.skipIf(!existsSync('/proc/self/stat'))('what others take of the processors', () => {
+describe.skipIf(!hasProc)('what others take of the processors', () => {
   it('counts a process that is not done', async () => {
     const busy = spawn(process.execPath, ['--eval', 'console.log(1); for (const end = Date.now() + 10_000; Date.now() < end; );'])
     await once(busy.stdout, 'data')
     const others = watchOthers()
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    const idle = { implementation: '', note: '', advance: () => new Promise<number>((resolve) => setTimeout(() => resolve(1), 100)) }
+    const { disturbed } = await runWindow(idle, 0.5, 2)
     const part = others()
     busy.kill('SIGKILL')
-    expect(part).toBeGreaterThan(0)
-    expect(part).toBeLessThanOrEqual(1)
+    for (const each of [part, disturbed]) {
+      expect(each).toBeGreaterThan(0)
+      expect(each).toBeLessThanOrEqual(1)
+    }
   })
 })
 
@@ -179,7 +182,7 @@ describe('a contestant in a process of its own', () => {
     expect(stdout.trimEnd().split('\n')).toHaveLength(2)
     expect({ code, stderr }).toEqual({
       code: 2,
-      stderr: expect.stringMatching(/^Unknown line "stop" for standard input; known are go, quit\.\n.*--help.*\n$/),
+      stderr: expect.stringMatching(/^Unknown word "stop" for standard input; known are go, quit\.\n.*--help.*\n$/),
     })
   })
 
@@ -202,8 +205,9 @@ describe('arguments of the benchmark', () => {
   })
 
   it('names the option that is wrong', () => {
-    expect(() => threadCount('x')).toThrow('--threads: expected an integer of at least 1, got "x".')
-    expect(() => threadCount('257')).toThrow('--threads: expected an integer of 1 … 256, got 257.')
+    expect(() => threadCount('x')).toThrow('--threads: expected an integer of 1 … 256, got "x".')
+    expect(() => threadCount('257')).toThrow('--threads: expected an integer of 1 … 256, got "257".')
+    expect(() => wholeNumber('rounds', '0')).toThrow('--rounds: expected an integer of at least 1, got "0".')
     expect(() => checkInstructionSet('sse', ['avx2', 'portable'])).toThrow(
       'Unknown instruction set "sse" for --isa; known are avx2, portable.',
     )

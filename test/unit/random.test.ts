@@ -15,6 +15,7 @@ import {
 } from '../../src/index.ts'
 import { stepVariable } from '../../src/ops/random.ts'
 import { erf } from '../../src/ops/special.ts'
+import { any } from '../any.ts'
 import { executors, expectRefusal, scaledBy, sumLoss, whileTraining } from '../training/support.ts'
 
 const width = 1000
@@ -148,9 +149,6 @@ it.skipIf(executors.length < 2)('uniform numbers have the same bits on both exec
   const [native, reference] = executors.map((executor) => drawn(randomUniform, { executor, seed: 2 ** 40 + 5 }, 123))
   expect(native).toEqual(reference)
 })
-
-// biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
-const any = (value: unknown): any => value
 
 it('shapes that are none are refused', async () => {
   await expectRefusal(() => randomUniform(any(3)), 'ERR_OPTION', 'randomUniform: shape must be an array, got 3')

@@ -9,7 +9,7 @@ import { buildPlan } from '../../src/plan/build.ts'
 import type { Plan } from '../../src/plan/plan.ts'
 import { VariableLayout } from '../../src/plan/variables.ts'
 import { Purpose, RandomStream } from '../../src/random.ts'
-import { refusal } from '../refusal.ts'
+import { expectError } from '../expectError.ts'
 
 /** A tensor that holds these numbers. All such tensors live in one block, if no other is named, in the order in which `layoutOf` finds them. */
 export function holding(
@@ -97,5 +97,5 @@ export function expectRefusal(call: () => unknown, code: string, ...parts: reado
   } catch (error) {
     thrown = error
   }
-  refusal(thrown, code, parts)
+  expectError(thrown, code, parts)
 }

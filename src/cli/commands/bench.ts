@@ -3,7 +3,7 @@ import { Option } from 'commander'
 import { definedOf } from '../../checks.ts'
 import { DataError } from '../../errors.ts'
 import { type ExecutionOptions, executionInfo } from '../../executors/index.ts'
-import { MAXIMUM_THREADS } from '../../executors/native/addon.ts'
+import { defaultThreads, MAXIMUM_THREADS } from '../../executors/native/addon.ts'
 import { dense, input } from '../../nn/layers.ts'
 import { type LossName, losses } from '../../nn/losses/index.ts'
 import { adamW } from '../../optim/adam.ts'
@@ -37,7 +37,7 @@ export const define: DefineCommand = (command, context) => {
     .argument('[model]', 'the file of a model (default: three networks of usual sizes)')
     .option(
       '--threads <counts>',
-      'numbers of threads, of 1 … 256, with commas between them (default: 1, 2, 4 … as many as there are cores)',
+      `numbers of threads, of 1 … ${MAXIMUM_THREADS}, with commas between them (default: 1, 2, 4 … as many as there are cores)`,
       threadCounts,
     )
     .option('--rounds <count>', 'of which the median is taken', integer(1), 3)
@@ -75,7 +75,7 @@ async function bench(context: Context, path: string | undefined, options: BenchO
   const { output } = context
   if (path === undefined && options.loss !== undefined) throw new UsageError('--loss is for a model of your own.')
   const { hardwareThreads, native, failure } = executionInfo()
-  const threads = options.threads ?? powersOfTwo(Math.min(hardwareThreads, MAXIMUM_THREADS))
+  const threads = options.threads ?? powersOfTwo(defaultThreads(hardwareThreads))
   if (!native) output.warn(`only the reference executor is measured, as the native one is not there: ${failure}`)
   const runs: Pick<Entry, 'executor' | 'threads'>[] = [
     { executor: 'reference', threads: 1 },

@@ -5,9 +5,8 @@ import { writeReport } from '../../report/writeReport.ts'
 import { loadTabular } from '../../tabular/loadTabular.ts'
 import { kindsOf, tableResults } from '../../tabular/report.ts'
 import type { Context, DefineCommand } from '../command.ts'
-import { executorOption, formatOption, missingTargetOption } from '../commonOptions.ts'
+import { executorOption, formatOption, missingTargetOption, threadsOption } from '../commonOptions.ts'
 import { measure, reportParts } from '../measure.ts'
-import { threadCount } from '../optionValues.ts'
 import { rowsOf, STDIN } from '../rowFiles.ts'
 import { hasTargets, inMemory, streamed } from '../tableSource.ts'
 import { confusionText, scoresText } from '../text.ts'
@@ -30,7 +29,7 @@ export const define: DefineCommand = (command, context) => {
     .addOption(formatOption())
     .addOption(missingTargetOption())
     .option('--report <file>', 'write a page with scores, errors and what each column is worth: report.html')
-    .option('--threads <count>', 'of the native executor, 1 … 256; more than cores are slower (default: one for each core)', threadCount)
+    .addOption(threadsOption())
     .addOption(executorOption())
     .addHelpText(
       'after',

@@ -13,9 +13,9 @@ import { loadTabular } from '../../tabular/loadTabular.ts'
 import type { TabularModel } from '../../tabular/tabularModel.ts'
 import { type Answer, type AnswerOptions, type AnswerWriter, CsvWriter, JsonLinesWriter } from '../answers.ts'
 import type { Context, DefineCommand } from '../command.ts'
-import { executorOption } from '../commonOptions.ts'
+import { executorOption, threadsOption } from '../commonOptions.ts'
 import { UsageError } from '../errors.ts'
-import { integer, names, threadCount } from '../optionValues.ts'
+import { integer, names } from '../optionValues.ts'
 import { writeAll } from '../output.ts'
 import { STDIN } from '../rowFiles.ts'
 
@@ -70,7 +70,7 @@ export const define: DefineCommand = (command, context) => {
     .option('--keep-all', 'all columns of the rows before the prediction (default: off)')
     .optionsGroup('Running:')
     .option('--batch-size <rows>', 'rows predicted together', integer(1), 1024)
-    .option('--threads <count>', 'how many threads compute, 1 … 256; more than cores are slower (default: one for each core)', threadCount)
+    .addOption(threadsOption())
     .addOption(executorOption())
     .addHelpText(
       'after',

@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import type { DefineCommand } from '../command.ts'
-import { executorOption, formatOption, missingTargetOption } from '../commonOptions.ts'
-import { bytes, integer, integers, names, number, repeated, threadCount } from '../optionValues.ts'
+import { executorOption, formatOption, missingTargetOption, threadsOption } from '../commonOptions.ts'
+import { bytes, integer, integers, names, number, repeated } from '../optionValues.ts'
 import type { TrainCommandOptions } from '../trainOptions.ts'
 import { trainTable } from '../trainTable.ts'
 
@@ -54,7 +54,7 @@ export const define: DefineCommand = (command, context) => {
       number({ from: 0, to: 0.99, inclusive: true }),
     )
     .option('--seed <number>', 'the same seed, data and options give the same model', integer(0), 0)
-    .option('--threads <count>', 'of the native executor, 1 … 256; more than cores are slower (default: one for each core)', threadCount)
+    .addOption(threadsOption())
     .addOption(executorOption())
 
   command

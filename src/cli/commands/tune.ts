@@ -8,6 +8,7 @@ import type { EncodedMemory, FittedSchema } from '../../data/schema/fitted.ts'
 import { inferSchema } from '../../data/schema/infer.ts'
 import type { Row } from '../../data/schema/types.ts'
 import { counted, DataError, FileError } from '../../errors.ts'
+import { MAXIMUM_THREADS } from '../../executors/native/addon.ts'
 import { type MetricName, metrics } from '../../nn/metrics/index.ts'
 import { durationText, numberText } from '../../report/page/words.ts'
 import { defaultTraining } from '../../tabular/defaults.ts'
@@ -77,7 +78,7 @@ export const define: DefineCommand = (command, context) => {
     .option('--epochs <count>', 'times through the rows, for asha the most (default: by their number, as in training)', integer(1))
     .option('--metric <name>', 'the score: r2Score, accuracy, … or loss (default: r2Score, for classes logLoss, for several targets loss)')
     .option('--workers <count>', 'trials at the same time (default: one for each core)', integer(1))
-    .option('--threads <count>', 'of each trial, 1 … 256 (default: the cores shared among the workers)', threadCount)
+    .option('--threads <count>', `of each trial, 1 … ${MAXIMUM_THREADS} (default: the cores shared among the workers)`, threadCount)
     .option('--journal <file>', 'remembers trials; the same command goes on where it was stopped', undefined)
     .option('--seed <number>', 'decides the split, the parameters and the models', integer(0), 0)
 

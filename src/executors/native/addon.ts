@@ -44,10 +44,13 @@ export interface AddonPlan {
 /** As many as one plan may have: `kMaximumThreads` of the addon. */
 export const MAXIMUM_THREADS = 256
 
+/** How many threads a plan has unless somebody says: one for each of these processors, of which a machine may have more than a plan can have threads. */
+export const defaultThreads = (processors: number) => Math.min(processors, MAXIMUM_THREADS)
+
 export interface AddonLoadOptions {
   /** One of `Addon.isas`. Otherwise the one that the environment variable THALWEG_ISA names, otherwise the best. */
   readonly isa?: string
-  /** At most so many threads work on one instruction: 1 to 256. Otherwise `Addon.hardwareThreads`. */
+  /** At most so many threads work on one instruction: 1 to 256. The native executor always says, by default `defaultThreads`; without it `Addon.hardwareThreads`, which may be too many. */
   readonly threads?: number
   /** Instructions estimated at fewer nanoseconds stay on one thread. For tests: 0 shares out everything. */
   readonly serialBelow?: number

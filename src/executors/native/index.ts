@@ -6,7 +6,7 @@ import type { Plan } from '../../plan/plan.ts'
 import type { Arena } from '../arena.ts'
 import { fedTensor, fillConstants, profileMemory, readProfile, recordSizes } from '../common.ts'
 import type { Executor, Records, RunRequest, RunResult, Session } from '../executor.ts'
-import { type Addon, type AddonAttribute, type AddonPlan, type AddonRunRequest, type AddonSession, MAXIMUM_THREADS } from './addon.ts'
+import { type Addon, type AddonAttribute, type AddonPlan, type AddonRunRequest, type AddonSession, defaultThreads } from './addon.ts'
 
 export interface NativeOptions {
   readonly threads?: number
@@ -17,8 +17,7 @@ export interface NativeOptions {
 }
 
 export function nativeExecutor(addon: Addon, given: NativeOptions = {}): Executor {
-  // A machine may have more processors than a plan can have threads.
-  const options = { ...given, threads: given.threads ?? Math.min(addon.hardwareThreads, MAXIMUM_THREADS) }
+  const options = { ...given, threads: given.threads ?? defaultThreads(addon.hardwareThreads) }
   return {
     name: 'native',
     load: (plan, arena) => new NativeSession(plan, arena, load(addon, plan, arena, options)),

@@ -1,7 +1,7 @@
 /** How many threads a plan may have. That results do not depend on it is in the battery. */
 import { describe, expect, it } from 'vitest'
 import { Arena } from '../../../src/executors/arena.ts'
-import { loadAddon, MAXIMUM_THREADS } from '../../../src/executors/native/addon.ts'
+import { defaultThreads, loadAddon, MAXIMUM_THREADS } from '../../../src/executors/native/addon.ts'
 import { nativeExecutor } from '../../../src/executors/native/index.ts'
 import { dense, input, sequential } from '../../../src/index.ts'
 
@@ -13,6 +13,10 @@ describe('more threads than processors', () => {
     const expected = await sequential(layers(), { threads: 1 }).predict(x)
     expect(await sequential(layers(), { threads }).predict(x)).toEqual(expected)
   })
+})
+
+it('by default there is a thread for each processor, up to the maximum', () => {
+  expect([1, 2, MAXIMUM_THREADS, 1000].map(defaultThreads)).toEqual([1, 2, MAXIMUM_THREADS, MAXIMUM_THREADS])
 })
 
 const { addon } = loadAddon()

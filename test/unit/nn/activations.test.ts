@@ -37,6 +37,7 @@ import {
   tanh,
   thresholdedRelu,
 } from '../../../src/index.ts'
+import { any } from '../../any.ts'
 import { type ExecutorName, executors, expectRefusal, rows } from '../../training/support.ts'
 
 interface Golden {
@@ -198,9 +199,6 @@ it('an option that is undefined has its default', async () => {
   const { y } = await valuesAndGradient((x) => leakyRelu(x, { slope: undefined }), [2], [-1, 2], 'reference')
   expect(y).toEqual([Math.fround(-0.01), 2])
 })
-
-// biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
-const any = (value: unknown): any => value
 
 const refusals: readonly (readonly [what: string, call: () => unknown, code: string, ...parts: string[]])[] = [
   ['a misspelt option', () => leakyRelu(input(3), any({ alpha: 0.1 })), 'ERR_OPTION', 'Unknown option "alpha" for leakyRelu', 'slope'],

@@ -44,6 +44,7 @@ import {
   unitNorm,
 } from '../../../src/index.ts'
 import type { VariableAttributes } from '../../../src/ops/source.ts'
+import { any } from '../../any.ts'
 import { bitsOf, executors, expectRefusal, numbers, rows, scaledError, sumLoss, whileTraining } from '../../training/support.ts'
 import { evaluate, holding } from '../values.ts'
 
@@ -415,9 +416,6 @@ describe('constraints', () => {
     }
   })
 })
-
-// biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
-const any = (value: unknown): any => value
 
 const refusals: readonly (readonly [what: string, call: () => unknown, code: string, ...parts: string[]])[] = [
   ['no pieces', () => maxout(3, { pieces: 0 }), 'ERR_OPTION', 'maxout: pieces must be an integer of at least 1, got 0'],

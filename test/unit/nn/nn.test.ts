@@ -31,10 +31,8 @@ import {
 } from '../../../src/index.ts'
 import { stepVariable } from '../../../src/ops/random.ts'
 import { Purpose, RandomStream } from '../../../src/random.ts'
+import { any } from '../../any.ts'
 import { bitsOf, executors, expectRefusal, rows, scaledBy, scaledError, sumLoss, whileTraining } from '../../training/support.ts'
-
-// biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
-const any = (value: unknown): any => value
 
 type Refusal = readonly [what: string, call: () => unknown, code: string, ...parts: string[]]
 

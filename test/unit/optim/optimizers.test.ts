@@ -38,6 +38,7 @@ import { biasCorrection } from '../../../src/optim/formulas.ts'
 import { stepOf } from '../../../src/train/minimization.ts'
 import { Objective } from '../../../src/train/objective.ts'
 import { Trainer } from '../../../src/train/trainer.ts'
+import { any } from '../../any.ts'
 import {
   bitsOf,
   type ExecutorName,
@@ -478,9 +479,6 @@ describe('excludeFromDecay', () => {
     await step(() => false)
   })
 })
-
-// biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
-const any = (value: unknown): any => value
 
 type Refusal = readonly [what: string, call: () => unknown, ...parts: string[]]
 const refusals: Refusal[] = [

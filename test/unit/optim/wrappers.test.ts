@@ -21,6 +21,7 @@ import {
   sgd,
   sharpnessAware,
 } from '../../../src/index.ts'
+import { any } from '../../any.ts'
 import { bitsOf, executors, expectRefusal, rows, scaledBy, scaledError, stepsOf, stepsWith } from '../../training/support.ts'
 import { boundedBy, expectClose, gradients, inOrder, momentum, norm, plainly, scaledNet, squareLoss, twoParts, width } from './wrapping.ts'
 
@@ -370,9 +371,6 @@ it.each(passes)('%s: few passes', (_, optimizer, expected) => {
     printPlan(plan),
   ).toEqual(expected)
 })
-
-// biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
-const any = (value: unknown): any => value
 
 const refusals: [what: string, call: () => unknown, ...parts: string[]][] = [
   ['clipping by nothing', () => clipGradients('sgd', {}), 'clipGradients: expected one of value, norm and globalNorm, got none'],

@@ -29,6 +29,7 @@ import {
   zeros,
 } from '../../../src/index.ts'
 import { elementwiseOps } from '../../../src/ops/elementwise.ts'
+import { any } from '../../any.ts'
 import { expectRefusal, numbers, rows } from '../../training/support.ts'
 
 /** tanh with a rule that is wrong by the given factor. */
@@ -188,8 +189,6 @@ describe('of a function', () => {
   })
 })
 
-// biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
-const any = (value: unknown): any => value
 const net = () => sequential([input(3), dense(2)])
 
 it.each<[string, () => unknown, string, string[]]>([

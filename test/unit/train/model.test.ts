@@ -23,10 +23,8 @@ import {
   sum,
   type Tensor,
 } from '../../../src/index.ts'
+import { any } from '../../any.ts'
 import { bitsOf, type ExecutorName, executors, expectRefusal, rows, scaledError } from '../../training/support.ts'
-
-// biome-ignore lint/suspicious/noExplicitAny: what a caller without types can do.
-const any = (value: unknown): any => value
 
 describe('bad models', () => {
   const x = input(3)

@@ -35,7 +35,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { arrow } from '../../../../src/data/readers/arrow.ts'
 import { DataError, FileError } from '../../../../src/errors.ts'
-import { refusal } from '../../../refusal.ts'
+import { expectError } from '../../../expectError.ts'
 import { isOpen } from './openFiles.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'thalweg-arrow-'))
@@ -239,7 +239,7 @@ describe('arrow', () => {
         const rows = await arrow(path)
           .toArray()
           .catch((error) => {
-            refusal(error, 'ERR_DATA', ['damaged.arrow'])
+            expectError(error, 'ERR_DATA', ['damaged.arrow'])
             return []
           })
         expect(rows.length).toBeLessThanOrEqual(40)

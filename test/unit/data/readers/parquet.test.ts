@@ -8,7 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { parquet } from '../../../../src/data/readers/parquet.ts'
 import { sql } from '../../../../src/data/readers/sql.ts'
 import { DataError, FileError, OptionError } from '../../../../src/errors.ts'
-import { refusal } from '../../../refusal.ts'
+import { expectError } from '../../../expectError.ts'
 import { isOpen } from './openFiles.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'thalweg-parquet-'))
@@ -279,7 +279,7 @@ describe('parquet', () => {
         const rows = await parquet(path)
           .toArray()
           .catch((error) => {
-            refusal(error, 'ERR_DATA', ['damaged.parquet'])
+            expectError(error, 'ERR_DATA', ['damaged.parquet'])
             return []
           })
         expect(rows.length).toBeLessThanOrEqual(60)
