@@ -26,28 +26,28 @@ constexpr int64_t kPieceElements = 16 * 1024;  // of y, between its last sum and
 
 // `squares * kSquare` neighbouring elements of a row of y, where b is transposed: its columns, contiguous in memory, are
 // turned into vectors in registers.
-template <int tiles>
+template <int squares>
 void multiplyTransposed(const Matmul& m, const float* a, const float* b, const float* bias, float* y) {
-  SquareVector sum[tiles];
-  THALWEG_UNROLL for (int t = 0; t < tiles; t++) sum[t] = splatSquareVector(0.0f);
+  SquareVector sum[squares];
+  THALWEG_UNROLL for (int s = 0; s < squares; s++) sum[s] = splatSquareVector(0.0f);
   int64_t k = 0;
   for (; k + kSquare <= m.depth; k += kSquare) {
-    THALWEG_UNROLL for (int t = 0; t < tiles; t++) {
+    THALWEG_UNROLL for (int s = 0; s < squares; s++) {
       SquareVector columns[kSquare];
-      loadTransposed(b + t * kSquare * m.bColumn + k, m.bColumn, columns);
-      THALWEG_UNROLL for (int n = 0; n < kSquare; n++) sum[t] = fma(splatSquareVector(a[(k + n) * m.aStep]), columns[n], sum[t]);
+      loadTransposed(b + s * kSquare * m.bColumn + k, m.bColumn, columns);
+      THALWEG_UNROLL for (int n = 0; n < kSquare; n++) sum[s] = fma(splatSquareVector(a[(k + n) * m.aStep]), columns[n], sum[s]);
     }
   }
   for (; k < m.depth; k++) {
-    for (int t = 0; t < tiles; t++) {
+    for (int s = 0; s < squares; s++) {
       float column[kSquare];
-      for (int i = 0; i < kSquare; i++) column[i] = b[(t * kSquare + i) * m.bColumn + k];
-      sum[t] = fma(splatSquareVector(a[k * m.aStep]), loadSquareVector(column), sum[t]);
+      for (int i = 0; i < kSquare; i++) column[i] = b[(s * kSquare + i) * m.bColumn + k];
+      sum[s] = fma(splatSquareVector(a[k * m.aStep]), loadSquareVector(column), sum[s]);
     }
   }
-  THALWEG_UNROLL for (int t = 0; t < tiles; t++) {
-    if (bias != nullptr) sum[t] = sum[t] + (m.swapped ? splatSquareVector(*bias) : loadSquareVector(bias + t * kSquare));
-    store(y + t * kSquare, sum[t]);
+  THALWEG_UNROLL for (int s = 0; s < squares; s++) {
+    if (bias != nullptr) sum[s] = sum[s] + (m.swapped ? splatSquareVector(*bias) : loadSquareVector(bias + s * kSquare));
+    store(y + s * kSquare, sum[s]);
   }
 }
 

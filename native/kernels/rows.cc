@@ -16,7 +16,8 @@ THALWEG_INLINE void pickTogether(int32_t* target, const int32_t* source, const i
   for (int64_t row = 0; row < kPickedTogether; row++) sources[row] = source + rows[row] * n;
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth) {
-    for (int64_t row = 0; row < kPickedTogether; row++) __builtin_prefetch(target + row * n + i + kAhead, 1);
+    const int64_t ahead = lesser(i + kAhead, n - 1);  // a line behind the last row may be somebody else's
+    for (int64_t row = 0; row < kPickedTogether; row++) __builtin_prefetch(target + row * n + ahead, 1);
     THALWEG_UNROLL for (int64_t row = 0; row < kPickedTogether; row++) storeInt(target + row * n + i, loadInt(sources[row] + i));
   }
   if (i == n) return;

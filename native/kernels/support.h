@@ -52,8 +52,7 @@ static inline int64_t chooseElementChunks(Preparation* preparation, int64_t elem
 // While a thread is at `chunk`, the thread after it is probably at the chunk returned, as far in its own share. -1: it has no such chunk.
 static inline int64_t chunkOfNextThread(int64_t chunk, int64_t chunks, int64_t threads) {
   if (threads < 2) return -1;
-  int64_t thread = 0;
-  while (firstOfShare(chunks, thread + 1, threads) <= chunk) thread++;
+  const int64_t thread = ((chunk + 1) * threads - 1) / chunks;  // the one in whose share it is
   const int64_t next = (thread + 1) % threads;
   const int64_t theirs = firstOfShare(chunks, next, threads) + chunk - firstOfShare(chunks, thread, threads);
   return theirs < firstOfShare(chunks, next + 1, threads) ? theirs : -1;
