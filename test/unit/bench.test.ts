@@ -215,12 +215,19 @@ describe('arguments of the benchmark', () => {
 })
 
 describe('the verdict of the benchmark', () => {
-  const verdict = (...contestants: readonly (readonly [string, number])[]) => {
-    const speed = contestants.map(([contestant, factor]) => ({
+  const verdict = (...contestants: readonly (readonly [string, number, Partial<Speed>?])[]) => {
+    const speed = contestants.map(([contestant, factor, more]) => ({
       ...{ case: 'a', threads: 1, contestant, implementation: contestant, note: '', setting: '', quiet: true },
       nativeIs: { median: factor, lowest: factor, highest: factor },
+      ...more,
     }))
-    return remarks({ speed: speed as unknown as Speed[], peak: {}, busy: [], omissions: [] } as unknown as Results)[0]
+    return remarks({
+      machine: { cores: 2 },
+      speed: speed as unknown as Speed[],
+      peak: {},
+      busy: [],
+      omissions: [],
+    } as unknown as Results)[0]
   }
 
   it('claims nothing where no rival ran', () => {
@@ -230,6 +237,20 @@ describe('the verdict of the benchmark', () => {
       'No rival ran; native was compared with plain. Where native loses: case a, 1 thread: plain is 2 × as fast as native.',
     )
     expect(verdict(['plain', 2], ['pytorch', 3])).toBe('Native is the fastest in every case measured.')
+  })
+
+  it('tells only of undisturbed rows, and not what is not clear', () => {
+    const left = (count: number, of: number) =>
+      `Left out are ${count} of ${of} rows: disturbed (~), or of more threads than there are processors.`
+    const disturbed = { quiet: false }
+    expect(verdict(['pytorch', 0.5, disturbed], ['plain', 2])).toBe(`Native is the fastest in every row that counts. ${left(1, 2)}`)
+    expect(verdict(['pytorch', 2, { threads: 4 }])).toBe(left(1, 1))
+    expect(verdict(['native', 1, disturbed], ['pytorch', 2])).toBe(left(1, 1))
+    const nativeIs = { median: 1.1, lowest: 0.9, highest: 1.2 }
+    const notClear = 'Not clear, for rounds disagree: case a, 1 thread: pytorch, native is 0.9 … 1.2 × as fast.'
+    expect(verdict(['pytorch', 1, { nativeIs }])).toBe(notClear)
+    expect(verdict(['pytorch', 1, { nativeIs }], ['plain', 2])).toBe(`${notClear} Native is the fastest elsewhere.`)
+    expect(verdict(['plain', 2], ['pytorch', 0.5])).toBe('Where native loses: case a, 1 thread: pytorch is 2 × as fast as native.')
   })
 })
 
@@ -253,7 +274,7 @@ describe('what the benchmark could not measure well', () => {
         ...{ case: 'a', threads, contestant: 'native', note: '', setting: '', quiet: true },
         ...{ stepsPerSecond: spread, nativeIs: null, partOfPeak: 0.5, peakBytes: 1e6 },
       }))
-      const machine = { processor: '', memoryBytes: 1 }
+      const machine = { processor: '', cores: 2, memoryBytes: 1 }
       const empty = { busy: [], cold: [], sizes: [], omissions: [], cases: [{ name: 'a', what: '', batchSize: 1 }] }
       return { ...empty, speed, peak: { 1: 200, 2: two }, machine, date: '', rounds: 1 } as unknown as Results
     }
