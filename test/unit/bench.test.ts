@@ -11,6 +11,7 @@ import { compileServe } from '../../bench/compile.ts'
 import { batchCount, cut, makeData } from '../../bench/data.ts'
 import { interleave, type Player } from '../../bench/interleave.ts'
 import { Measurement } from '../../bench/measure.ts'
+import { checkReplaces } from '../../bench/options.ts'
 import { PlainNetwork } from '../../bench/plain.ts'
 import { allowedProcessors, lastProcessors, parseProcessors } from '../../bench/processors.ts'
 import type { Results, Speed } from '../../bench/results.ts'
@@ -202,6 +203,18 @@ describe('arguments of the benchmark', () => {
     expect(existsSync(fresh)).toBe(false)
     expect(() => checkWritable('json', join(folder, 'none', 'x.json'))).toThrow(/^--json: ".*x.json" cannot be written: ENOENT/)
     rmSync(folder, { recursive: true })
+  })
+
+  it('does not throw away results of a file', () => {
+    const text = readFileSync('docs/performance.md', 'utf8')
+    const all = ['a', 'b', 'c', 'd', 'e', 'f']
+    checkReplaces('x.md', text, all, [1, 2], false)
+    checkReplaces('x.md', text, ['d', 'e', 'f'], [2], true)
+    checkReplaces('x.md', '', ['a'], [1], false)
+    const some = /^--markdown: "x.md" has results of --case a, b, c, d, e, f, got a run of d, which/
+    expect(() => checkReplaces('x.md', text, ['d'], [1, 2], false)).toThrow(some)
+    expect(() => checkReplaces('x.md', text, all, [1], false)).toThrow('of --threads 1, 2, got a run of 1, which')
+    expect(() => checkReplaces('x.md', text, ['d'], [2], true)).toThrow('of --case d, e, f, got a run of d, which')
   })
 
   it('names the option that is wrong', () => {
