@@ -60,11 +60,17 @@ export function refuse(command: string, error: unknown): never {
   process.exit(2)
 }
 
-/** When whoever reads the output has seen enough, as `head` has, the process ends; if it is to write files as well, it goes on for them. */
-function endWithReader(): void {
+/**
+ * When whoever reads the output has seen enough, as `head` has, the process ends; if it is to write files as well, it goes on for them.
+ *
+ * @param cleanUp What is done before the end.
+ */
+export function endWithReader(cleanUp: () => void = () => {}): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') throw error
-    if (!writesFiles) process.exit(0)
+    if (writesFiles) return
+    cleanUp()
+    process.exit(0)
   })
 }
 

@@ -1,4 +1,5 @@
 /** The command line of the benchmark. */
+import { existsSync, readFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { unknownName } from '../src/checks.ts'
@@ -68,6 +69,23 @@ function chooseRivals(list: string | undefined, quick: boolean): Pick<Options, '
   return { rivals: names.filter((name) => name !== 'pytorch').map(rivalNamed), pytorch: names.includes('pytorch') }
 }
 
+/** Whether a run measures all cases and numbers of threads of the results that it would replace in a Markdown file. */
+export function checkReplaces(file: string, text: string, cases: readonly string[], threads: readonly number[], busy: boolean): void {
+  const name = busy ? 'busy' : 'results'
+  const [, section = ''] = new RegExp(`<!-- ${name} -->\\n([\\s\\S]*?)<!-- /${name} -->`).exec(text) ?? []
+  const all = (pattern: RegExp) => [...new Set([...section.matchAll(pattern)].map(([, found]) => found))]
+  const present = {
+    case: all(busy ? /^\| \**native\** \| \**(\w+)\** \|/gm : /^\*\*(\w+): .*, batch \d+\*\*$/gm),
+    threads: all(busy ? /^\| \**native\** \| \**\w+\** \| \**(\d+)\** \|/gm : /^\| \**native\** \| \**(\d+)\** \|/gm),
+  }
+  const given = { case: cases, threads: threads.map(String) }
+  for (const option of ['case', 'threads'] as const)
+    if (present[option].some((value) => !given[option].includes(value)))
+      throw new OptionError(
+        `--markdown: "${file}" has results of --${option} ${present[option].join(', ')}, got a run of ${given[option].join(', ')}, which would throw some away; give another file, or run all of them.`,
+      )
+}
+
 function parse(): Options | null {
   const { values } = parseArgs({
     options: {
@@ -90,8 +108,10 @@ function parse(): Options | null {
   const { quick, busy, json, html, markdown } = values
   for (const option of ['json', 'html', 'markdown'] as const) checkWritable(option, values[option])
   const threads = values.threads?.map(threadCount) ?? [...(busy ? [] : [1]), availableParallelism()]
+  const names = values.case ?? (busy ? BUSY_CASES : Object.keys(cases))
+  if (markdown !== undefined && existsSync(markdown)) checkReplaces(markdown, readFileSync(markdown, 'utf8'), names, threads, busy)
   return {
-    cases: (values.case ?? (busy ? BUSY_CASES : Object.keys(cases))).map(caseNamed),
+    cases: names.map(caseNamed),
     threads: [...new Set(threads)],
     rounds: wholeNumber('rounds', values.rounds ?? (quick ? '3' : '7')),
     seconds: positive('seconds', values.seconds ?? (busy ? '1' : quick ? '0.15' : '0.4')),

@@ -132,22 +132,48 @@ function settingsOf({ speed, busy }: Results): string[] {
 /** What is no rival: it comes with the benchmark. */
 const OWN = ['plain', 'reference']
 
+/** The rows that are told in words: native and whoever is compared with it were undisturbed, each thread with a processor. How many are left out. */
+function toldRows({ speed, machine }: Results): { told: Speed[]; left: number } {
+  const compared = speed.filter(({ contestant, nativeIs }) => contestant !== 'native' && nativeIs !== null)
+  const told = compared.filter(
+    ({ case: name, threads, quiet }) =>
+      quiet &&
+      threads <= machine.cores &&
+      speed.every((entry) => entry.quiet || entry.contestant !== 'native' || entry.case !== name || entry.threads !== threads),
+  )
+  return { told, left: compared.length - told.length }
+}
+
 function verdict(results: Results): string {
   const kept = results.busy.flatMap(({ contestant, kept }) => (contestant === 'native' ? [kept.median] : []))
   if (kept.length > 0)
     return `Beside one busy process native keeps ${percent(Math.min(...kept))} of its quiet speed in the worst case, by the median of rounds.`
   const met = results.speed.flatMap(({ contestant, nativeIs }) => (contestant === 'native' || nativeIs === null ? [] : [contestant]))
   if (met.length === 0) return 'Native was not compared with anything.'
-  const lost = losses(results).map(
-    ({ case: name, threads, contestant, nativeIs }) =>
-      `case ${name}, ${threadsOf(threads)}: ${contestant} is ${times(1 / (nativeIs?.median ?? 1))} as fast as native`,
-  )
-  const where = `Where native loses: ${lost.join('; ')}.`
-  if (met.every((name) => OWN.includes(name))) {
-    const alone = `No rival ran; native was compared with ${OWN.filter((name) => met.includes(name)).join(' and ')}.`
-    return lost.length === 0 ? alone : `${alone} ${where}`
-  }
-  return lost.length === 0 ? 'Native is the fastest in every case measured.' : where
+  const { told, left } = toldRows(results)
+  const crosses = ({ nativeIs }: Speed) => nativeIs !== null && nativeIs.lowest < 1 && nativeIs.highest > 1
+  const place = ({ case: name, threads }: Speed) => `case ${name}, ${threadsOf(threads)}`
+  const lost = losses({ ...results, speed: told })
+    .filter((entry) => !crosses(entry))
+    .map((entry) => `${place(entry)}: ${entry.contestant} is ${times(1 / (entry.nativeIs?.median ?? 1))} as fast as native`)
+  const unclear = told
+    .filter(crosses)
+    .map(
+      (entry) =>
+        `${place(entry)}: ${entry.contestant}, native is ${formatNumber(entry.nativeIs?.lowest ?? 1)} … ${times(entry.nativeIs?.highest ?? 1)} as fast`,
+    )
+  const known = OWN.filter((name) => met.includes(name))
+  const alone = met.every((name) => OWN.includes(name))
+  const fastest = unclear.length === 0 ? `in every ${left === 0 ? 'case measured' : 'row that counts'}` : 'elsewhere'
+  return [
+    ...(alone ? [`No rival ran; native was compared with ${known.join(' and ')}.`] : []),
+    ...(lost.length === 0 ? [] : [`Where native loses: ${lost.join('; ')}.`]),
+    ...(unclear.length === 0 ? [] : [`Not clear, for rounds disagree: ${unclear.join('; ')}.`]),
+    ...(alone || lost.length > 0 || told.length === unclear.length ? [] : [`Native is the fastest ${fastest}.`]),
+    ...(left === 0
+      ? []
+      : [`Left out are ${left} of ${told.length + left} rows: disturbed (~), or of more threads than there are processors.`]),
+  ].join(' ')
 }
 
 /** Sentences: where native loses, what was done differently, what was chosen, what is missing. */

@@ -6,7 +6,7 @@
  * every instruction of a step. Exits with 1 if memory was 500 MB or more, or that part less than 90 %. The file is removed at the end.
  */
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, rmSync } from 'node:fs'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { finished } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
 import { csv, dense, inferSchema, tabular } from '../../src/index.ts'
 import { Purpose, RandomStream } from '../../src/random.ts'
+import { endWithReader } from '../arguments.ts'
 
 const { values } = parseArgs({
   options: {
@@ -85,6 +86,9 @@ const megabytes = (bytes: number) => `${Math.round(bytes / 1e6)} MB`
 
 const folder = await mkdtemp(join(values.directory, 'thalweg-larger-'))
 const path = join(folder, 'larger.csv')
+endWithReader(() => {
+  if (!values.keep) rmSync(folder, { recursive: true, force: true })
+})
 try {
   let begun = performance.now()
   const rows = await write(path, gigabytes * 2 ** 30)

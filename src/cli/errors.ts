@@ -15,11 +15,15 @@ export class Failed extends Error {}
 const functions =
   /^(?:(?:readData|csv|jsonLines|parquet|arrow|dataset|Dataset\.\w+|inferSchema|schema(?:\.\w+)?|tabular|fit|evaluate|compare|predict|save|loadTabular|loadModel|crossValidateTable|permutationImportance|serveReport|writeReport|gradcheck|tune|transform|readSafetensors): )+/
 
+/** Messages longer than this keep the library's advice as it is. Only what they quote makes them so long, and a record of a file may have more characters than a pattern goes through. */
+const MOST_TRANSLATED = 2 ** 22
+
 /** An option as the library's messages advise it. */
 const advised = /\{ (\w+): ["']?([\w.-]+)["']? \}/g
 
 // What is quoted, names above all, comes from files of any origin, and may be as long as they are. So no attempt at a pattern may begin inside of what another has gone through in vain:
 // what is not closed is quoted up to the end, and options have no braces.
+// A pattern takes memory for each character that it goes through, and V8 gives it no more than 64 MB: eight million characters are too many for `quoted`.
 const quoted = /"(?:[^"\\]|\\(?:[\s\S]|$))*(?:"|$)/.source
 const options = `\\{ (\\w+: (?:${quoted}|[^"{}])*) \\}`
 
@@ -52,16 +56,16 @@ function columnsInWords(text: string): string {
 
 /**
  * A message of the library in the words of the command line: without the name of the function, with `--missing-target skip` for `{ missingTarget: "skip" }`,
- * and with --column for what is advised of a column.
+ * and with --column for what is advised of a column. Of more than four million characters only the function's name is taken away.
  *
  * @param flags The long flags of the command's options, by their names in camelCase.
  */
 export function inWordsOfCommand(message: string, flags: ReadonlyMap<string, string>): string {
-  const text = message
-    .replace(functions, '')
-    .replace(advised, (whole, name: string, value: string) =>
-      flags.has(name) ? `${flags.get(name)}${value === 'true' ? '' : ` ${value}`}` : whole,
-    )
+  const own = message.replace(functions, '')
+  if (own.length > MOST_TRANSLATED) return own
+  const text = own.replace(advised, (whole, name: string, value: string) =>
+    flags.has(name) ? `${flags.get(name)}${value === 'true' ? '' : ` ${value}`}` : whole,
+  )
   if (!flags.has('column')) return text
   return columnsInWords(
     text.replace(advisedColumns, (_, json: string, kind: string) => `--column ${shellWord(`${parsedText(json)}=${kind}`)}`),

@@ -11,6 +11,7 @@ import { compileServe } from '../../bench/compile.ts'
 import { batchCount, cut, makeData } from '../../bench/data.ts'
 import { interleave, type Player } from '../../bench/interleave.ts'
 import { Measurement } from '../../bench/measure.ts'
+import { checkReplaces } from '../../bench/options.ts'
 import { PlainNetwork } from '../../bench/plain.ts'
 import { allowedProcessors, lastProcessors, parseProcessors } from '../../bench/processors.ts'
 import type { Results, Speed } from '../../bench/results.ts'
@@ -204,6 +205,18 @@ describe('arguments of the benchmark', () => {
     rmSync(folder, { recursive: true })
   })
 
+  it('does not throw away results of a file', () => {
+    const text = readFileSync('docs/performance.md', 'utf8')
+    const all = ['a', 'b', 'c', 'd', 'e', 'f']
+    checkReplaces('x.md', text, all, [1, 2], false)
+    checkReplaces('x.md', text, ['d', 'e', 'f'], [2], true)
+    checkReplaces('x.md', '', ['a'], [1], false)
+    const some = /^--markdown: "x.md" has results of --case a, b, c, d, e, f, got a run of d, which/
+    expect(() => checkReplaces('x.md', text, ['d'], [1, 2], false)).toThrow(some)
+    expect(() => checkReplaces('x.md', text, all, [1], false)).toThrow('of --threads 1, 2, got a run of 1, which')
+    expect(() => checkReplaces('x.md', text, ['d'], [2], true)).toThrow('of --case d, e, f, got a run of d, which')
+  })
+
   it('names the option that is wrong', () => {
     expect(() => threadCount('x')).toThrow('--threads: expected an integer of 1 … 256, got "x".')
     expect(() => threadCount('257')).toThrow('--threads: expected an integer of 1 … 256, got "257".')
@@ -215,12 +228,19 @@ describe('arguments of the benchmark', () => {
 })
 
 describe('the verdict of the benchmark', () => {
-  const verdict = (...contestants: readonly (readonly [string, number])[]) => {
-    const speed = contestants.map(([contestant, factor]) => ({
+  const verdict = (...contestants: readonly (readonly [string, number, Partial<Speed>?])[]) => {
+    const speed = contestants.map(([contestant, factor, more]) => ({
       ...{ case: 'a', threads: 1, contestant, implementation: contestant, note: '', setting: '', quiet: true },
       nativeIs: { median: factor, lowest: factor, highest: factor },
+      ...more,
     }))
-    return remarks({ speed: speed as unknown as Speed[], peak: {}, busy: [], omissions: [] } as unknown as Results)[0]
+    return remarks({
+      machine: { cores: 2 },
+      speed: speed as unknown as Speed[],
+      peak: {},
+      busy: [],
+      omissions: [],
+    } as unknown as Results)[0]
   }
 
   it('claims nothing where no rival ran', () => {
@@ -230,6 +250,20 @@ describe('the verdict of the benchmark', () => {
       'No rival ran; native was compared with plain. Where native loses: case a, 1 thread: plain is 2 × as fast as native.',
     )
     expect(verdict(['plain', 2], ['pytorch', 3])).toBe('Native is the fastest in every case measured.')
+  })
+
+  it('tells only of undisturbed rows, and not what is not clear', () => {
+    const left = (count: number, of: number) =>
+      `Left out are ${count} of ${of} rows: disturbed (~), or of more threads than there are processors.`
+    const disturbed = { quiet: false }
+    expect(verdict(['pytorch', 0.5, disturbed], ['plain', 2])).toBe(`Native is the fastest in every row that counts. ${left(1, 2)}`)
+    expect(verdict(['pytorch', 2, { threads: 4 }])).toBe(left(1, 1))
+    expect(verdict(['native', 1, disturbed], ['pytorch', 2])).toBe(left(1, 1))
+    const nativeIs = { median: 1.1, lowest: 0.9, highest: 1.2 }
+    const notClear = 'Not clear, for rounds disagree: case a, 1 thread: pytorch, native is 0.9 … 1.2 × as fast.'
+    expect(verdict(['pytorch', 1, { nativeIs }])).toBe(notClear)
+    expect(verdict(['pytorch', 1, { nativeIs }], ['plain', 2])).toBe(`${notClear} Native is the fastest elsewhere.`)
+    expect(verdict(['plain', 2], ['pytorch', 0.5])).toBe('Where native loses: case a, 1 thread: pytorch is 2 × as fast as native.')
   })
 })
 
@@ -253,7 +287,7 @@ describe('what the benchmark could not measure well', () => {
         ...{ case: 'a', threads, contestant: 'native', note: '', setting: '', quiet: true },
         ...{ stepsPerSecond: spread, nativeIs: null, partOfPeak: 0.5, peakBytes: 1e6 },
       }))
-      const machine = { processor: '', memoryBytes: 1 }
+      const machine = { processor: '', cores: 2, memoryBytes: 1 }
       const empty = { busy: [], cold: [], sizes: [], omissions: [], cases: [{ name: 'a', what: '', batchSize: 1 }] }
       return { ...empty, speed, peak: { 1: 200, 2: two }, machine, date: '', rounds: 1 } as unknown as Results
     }
