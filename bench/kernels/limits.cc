@@ -5,8 +5,8 @@
 //
 // Prints one JSON object: GFLOP/s of multiply-adds in registers of VECTOR_BYTES (0: the widest there are), of the same
 // with operands from the first-level cache, as a product has them, and for each of BYTES, the working set of all threads
-// together, GB/s of four ways to go through it, and with several threads of a fifth, to read what another thread has just written. Threads are pinned to distinct cores. One thread is measured in CPU time
-// of its own, several in wall time. Each figure is the best of its windows: a limit can be missed by a disturbed window,
+// together, GB/s of four ways to go through it, and with several threads of a fifth: to read what another one has just
+// written. Threads are pinned to distinct cores. One thread is measured in CPU time of its own, several in wall time. Each figure is the best of its windows: a limit can be missed by a disturbed window,
 // but not exceeded. With "windows" it answers every line of standard input with the multiply-adds of one window, so that
 // the peak can take turns with what is compared with it.
 //

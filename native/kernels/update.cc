@@ -69,13 +69,11 @@ bool prepareSgd(Preparation* preparation) { return prepareRuleUpdate(preparation
 bool prepareAdam(Preparation* preparation) { return prepareRuleUpdate(preparation, "adam", true); }
 
 // The products that come next read all parameters, and those that another core has written only slowly, a line at a time. Adam, which waits for its
-// arithmetic, therefore fetches what the next thread has written shortly before, as long as all of it fits the L2 cache, of which AVX-512 machines have
-// 1 or 2 MB. Null: nothing.
-constexpr bool kFetches = kWidth == 16;
+// arithmetic, therefore fetches what the next thread has written shortly before, as long as all of it fits the L2 cache. Null: nothing.
 constexpr int64_t kBehind = 6 * 1024;  // floats
 
 const float* parametersToFetch(const RuleUpdate& u, const Operand& p, int64_t chunk, int64_t chunks) {
-  const int64_t theirs = kFetches && u.rule.isAdam && p.size <= kFloatsInL2 ? chunkOfNextThread(chunk, chunks, u.threads) : -1;
+  const int64_t theirs = u.rule.isAdam && p.size <= kFloatsInL2 ? chunkOfNextThread(chunk, chunks, u.threads) : -1;
   return theirs < 0 ? nullptr : (const float*)p.data + greaterOf(0, theirs * u.chunk - kBehind);
 }
 

@@ -13,6 +13,7 @@ namespace {
 // line would wait for the word of every other core; fetched for writing, they wait side by side. Adam fetches all its arrays, twice as
 // far ahead: a step reads more than the L2 cache holds, and hardware is late for what part of them has left it.
 constexpr int64_t kAhead = 256;
+constexpr bool kFetchesMeanwhile = kWidth == 16;  // AVX-512 machines have 1 or 2 MB of L2 cache; others may need all of theirs
 
 bool expectRange(Preparation* preparation, const char* kernel, const char* name, double value, double end) {
   if (value >= 0 && value < end) return true;
@@ -142,7 +143,8 @@ void updateAdam(float* p, const float* g, float* m, float* v, const AdamVectors&
       __builtin_prefetch(m + ahead, 1);
       __builtin_prefetch(v + ahead, 1);
     }
-    for (int64_t k = i; k < i + 2 * kWidth; k += 16) __builtin_prefetch(toFetch + k, 0, 2);
+    if (kFetchesMeanwhile)
+      for (int64_t k = i; k < i + 2 * kWidth; k += 16) __builtin_prefetch(toFetch + k, 0, 2);
     if (kIteratesRoots && updateAdamPair<hasDecay>(p + i, g + i, m + i, v + i, s)) continue;
     for (int64_t j = i; j < i + 2 * kWidth; j += kWidth) updateAdamVector<hasDecay>(p + j, g + j, m + j, v + j, s);
   }

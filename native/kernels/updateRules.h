@@ -49,7 +49,7 @@ struct RuleScalars {
 
 RuleScalars ruleScalars(const Rule& rule, const Operand* scalars);
 
-// Updates n elements. Slots that the rule does not have are null. toFetch: null, or n floats that adam fetches into the L2 cache meanwhile.
+// Updates n elements. Slots that the rule does not have are null. toFetch: null, or n floats that adam fetches into the L2 cache meanwhile (AVX-512).
 void applyRule(const Rule& rule, const RuleScalars& scalars, float* p, const float* g, float* slot, float* secondSlot, int64_t n,
                const float* toFetch = nullptr);
 
